@@ -1,0 +1,80 @@
+import type { MemoryPlan } from '../program/plan.js';
+import type { Module, Value } from '../program/types.js';
+
+export type HostArray = Float32Array | Uint32Array | Int32Array | Uint16Array;
+
+/** What a replay took. */
+export interface RunStats {
+  /** From the request to its completion. */
+  readonly totalMs: number;
+  /** Of that, waiting until the device was free. */
+  readonly waitMs: number;
+}
+
+/** Time spent in an op since the session began, with the work that was done in it. */
+export interface OpProfile {
+  readonly op: string;
+  readonly calls: number;
+  readonly ms: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+/**
+ * A compiled module: storage for its values, and its programs ready to replay. Values are filled and read only
+ * between replays of programs that use them. After `close` every call rejects.
+ */
+export interface Session {
+  readonly plan: MemoryPlan;
+  /** A value by its full name; throws when the module has none. */
+  value(name: string): Value;
+  /**
+   * Writes elements (in the value's own dtype; 16-bit floats as their bits) from element `offset` on. `data` is copied
+   * before the call returns.
+   */
+  write(value: Value, data: HostArray, offset?: number): Promise<void>;
+  /**
+   * A copy of the whole value, 16-bit floats as their bits. An activation can be read after the program that computes
+   * it, as long as nothing later in the arena took over its storage.
+   */
+  read(value: Value): Promise<HostArray>;
+  /**
+   * Replays a program and resolves when its outputs can be read. Requests of one session run in order of
+   * `priority` (lower first, see PRIORITY), never two at once on one device.
+   */
+  run(program: string, priority?: number): Promise<RunStats>;
+  /** Where the time went, op by op, over all programs so far. */
+  profile(): Promise<OpProfile[]>;
+  /** Something that can be posted to another thread, which opens the same session there with `Device.attach`. */
+  handle(): SessionHandle;
+  close(): Promise<void>;
+}
+
+/** Structured-cloneable; what is inside is the device's own business. Ports in `transfer` must be transferred. */
+export interface SessionHandle {
+  readonly device: string;
+  readonly payload: unknown;
+  readonly transfer: readonly unknown[];
+}
+
+/** Who goes first when several actors want one device. */
+export const PRIORITY = { student: 0, teacher: 1, evaluator: 2 } as const;
+
+export interface DeviceInfo {
+  readonly name: 'wasm' | 'webgpu';
+  /** What it runs on, for the log: "2 threads, SIMD128 with FMA", or the adapter. */
+  readonly description: string;
+  /** Bytes one session may take; a module that plans more is refused before anything is allocated. */
+  readonly maxSessionBytes: number;
+}
+
+/** One kind of hardware. Everything above this line of the tree is the same for all of them. */
+export interface Device {
+  readonly info: DeviceInfo;
+  /** The storage a module would take here, without taking it. */
+  plan(module: Module): MemoryPlan;
+  /** Allocates and compiles. Throws an InputError when the plan does not fit. All storage is zero at first. */
+  compile(module: Module): Promise<Session>;
+  attach(module: Module, handle: SessionHandle): Promise<Session>;
+  close(): Promise<void>;
+}

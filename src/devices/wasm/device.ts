@@ -1,0 +1,67 @@
+import { availableParallelism } from 'node:os';
+import type { MessagePort } from 'node:worker_threads';
+import { InputError } from '../../errors.js';
+import type { MemoryPlan } from '../../program/plan.js';
+import type { Module } from '../../program/types.js';
+import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
+import { layOut, planOn } from './layout.js';
+import { Pool } from './pool.js';
+import type { Answer } from './protocol.js';
+import { PoolClient, type WasmHandle, WasmSession } from './session.js';
+
+/** A 32-bit linear memory has at most 65,536 pages of 64 KiB; the last one is not used. */
+const MAX_BYTES = 65_535 * 65_536;
+
+/** The embedded device: AssemblyScript SIMD kernels on a pool of threads, one linear memory per session. */
+export class WasmDevice implements Device {
+  readonly info: DeviceInfo;
+  readonly #client: PoolClient;
+  readonly #threads: number;
+  readonly #ownPool: Pool | undefined;
+
+  /** @param port a port of a Pool with `threads` threads. @param ownPool closed together with the device. */
+  constructor(port: MessagePort, threads: number, ownPool?: Pool) {
+    const description = `${threads} thread${threads > 1 ? 's' : ''}, WebAssembly SIMD`;
+    this.info = { name: 'wasm', description, maxSessionBytes: MAX_BYTES };
+    this.#client = new PoolClient(port);
+    this.#threads = threads;
+    this.#ownPool = ownPool;
+  }
+
+  /** A device with a pool of its own. */
+  static async start(threads = availableParallelism()): Promise<WasmDevice> {
+    const pool = await Pool.start(threads);
+    return new WasmDevice(pool.connect(), threads, pool);
+  }
+
+  plan(module: Module): MemoryPlan {
+    return planOn(module);
+  }
+
+  async compile(module: Module): Promise<Session> {
+    const layout = layOut(module, this.#threads);
+    if (layout.bytes > MAX_BYTES) {
+      const gib = (layout.bytes / 2 ** 30).toFixed(2);
+      throw new InputError(
+        `Expected a model that fits into the 4 GiB of a WebAssembly memory, found one that needs ${gib} GiB: ` +
+          'use a smaller model, a smaller --micro-batch, or --device webgpu',
+      );
+    }
+    const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: true });
+    const { ops, programs, scratch, scratchStride } = layout;
+    const code = { memory, ops, programs, scratch, scratchStride };
+    const answer = await this.#client.ask({ type: 'open', code });
+    const { session } = answer as Extract<Answer, { type: 'opened' }>;
+    return new WasmSession(this.#client, module, layout, { memory, session });
+  }
+
+  async attach(module: Module, handle: SessionHandle): Promise<Session> {
+    const layout = layOut(module, this.#threads);
+    return new WasmSession(this.#client, module, layout, handle.payload as WasmHandle);
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+    await this.#ownPool?.close();
+  }
+}

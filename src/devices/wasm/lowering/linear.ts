@@ -1,0 +1,62 @@
+import { columns, rows, type Value } from '../../../program/types.js';
+import { dtypeCode, type Addresses, type KernelCall, type Lowering, tileCount } from './lowering.js';
+
+/** assembly/gemm.ts: BLOCK_BYTES. */
+export const BLOCK_SCRATCH_BYTES = 512 * 128 * 4 + 256;
+/** assembly/gemm.ts: N_BLOCK. */
+const MAX_TILE_COLUMNS = 128;
+/** Rows of a tile: enough to pay for packing the weight (about 6 / rows of the time), few enough to share out. */
+const TILE_ROWS = 252;
+
+const roundUp = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
+
+/** Tiles of a product [m, n]: equal column ranges of whole panels, so that no tile is a sliver. */
+export function tileShape(m: number, n: number): { rowsPerTile: number; columnsPerTile: number; tiles: number } {
+  const across = tileCount(n, MAX_TILE_COLUMNS);
+  const columnsPerTile = roundUp(Math.ceil(n / across), 8);
+  const down = tileCount(m, TILE_ROWS);
+  const rowsPerTile = roundUp(Math.ceil(m / down), 6);
+  return {
+    rowsPerTile,
+    columnsPerTile,
+    tiles: tileCount(m, rowsPerTile) * tileCount(n, columnsPerTile),
+  };
+}
+
+/** Arguments of one term: x, w, k, dtype, scale. */
+function term(x: Value | null | undefined, w: Value | null | undefined, scale: number, at: Addresses): number[] {
+  return x && w ? [at.of(x), at.of(w), columns(x), dtypeCode(w), scale] : [0, 0, 0, 0, 0];
+}
+
+function productLowering(kernel: 'linear' | 'linear_dx'): Lowering {
+  return {
+    lower({ inputs: [base, x1, w1, x2, w2], outputs: [y], attributes }, at): KernelCall[] {
+      const [m, n] = [rows(y!), columns(y!)];
+      const { rowsPerTile, columnsPerTile, tiles } = tileShape(m, n);
+      const args = [at.of(base), at.of(y), m, n, rowsPerTile, columnsPerTile];
+      args.push(...term(x1, w1, attributes.scale!, at), ...term(x2, w2, attributes.scale2!, at));
+      return [{ kernel, tiles, args }];
+    },
+    scratchBytes: () => BLOCK_SCRATCH_BYTES,
+  };
+}
+
+export const linearLowering = productLowering('linear');
+export const linearDxLowering = productLowering('linear_dx');
+
+/** Columns of the larger operand in one tile of linear_dw: whole micro-kernels of 6. */
+const DW_TILE_ROWS = 48;
+
+export const linearDwLowering: Lowering = {
+  lower({ inputs: [base, dy, x], outputs: [dw], attributes }, at): KernelCall[] {
+    const [out, width] = [columns(dy!), columns(x!)];
+    const flip = out < width;
+    const [big, small] = flip ? [x!, dy!] : [dy!, x!];
+    const m = columns(big);
+    const rowsPerTile = Math.min(DW_TILE_ROWS, roundUp(Math.ceil(m / 4), 6));
+    const args = [at.of(base), at.of(dw), at.of(big), m, at.of(small), columns(small), rows(dy!)];
+    args.push(rowsPerTile, attributes.scale!, flip ? 1 : 0);
+    return [{ kernel: 'linear_dw', tiles: tileCount(m, rowsPerTile), args }];
+  },
+  scratchBytes: () => DW_TILE_ROWS * 128 * 4,
+};

@@ -1,0 +1,75 @@
+import type { OpProfile } from '../device.js';
+import type { Command, Control } from './control.js';
+import type { SessionCode } from './protocol.js';
+
+type Kernel = (tile: number, scratch: number, ...args: number[]) => void;
+
+interface OpenSession {
+  readonly code: SessionCode;
+  readonly kernels: Readonly<Record<string, Kernel>>;
+  readonly profile: { calls: number; ms: number; flops: number; bytes: number }[];
+}
+
+/** What each thread does with a command: its share of the tiles of every kernel call, in lock-step. */
+export class Runner {
+  readonly #control: Control;
+  readonly #module: WebAssembly.Module;
+  readonly #thread: number;
+  readonly #sessions = new Map<number, OpenSession>();
+
+  constructor(control: Control, module: WebAssembly.Module, thread: number) {
+    this.#control = control;
+    this.#module = module;
+    this.#thread = thread;
+  }
+
+  open(session: number, code: SessionCode): void {
+    const abort = () => {
+      throw new Error('a kernel aborted');
+    };
+    const instance = new WebAssembly.Instance(this.#module, { env: { memory: code.memory, abort } });
+    const kernels = instance.exports as unknown as Record<string, Kernel>;
+    for (const { kernel } of code.programs.flatMap((program) => program.calls)) {
+      if (!kernels[kernel]) throw new Error(`the kernel module has no ${kernel}`);
+    }
+    const profile = code.ops.map(() => ({ calls: 0, ms: 0, flops: 0, bytes: 0 }));
+    this.#sessions.set(session, { code, kernels, profile });
+  }
+
+  close(session: number): void {
+    this.#sessions.delete(session);
+  }
+
+  session(id: number): OpenSession {
+    const session = this.#sessions.get(id);
+    if (!session) throw new Error(`session ${id} is closed`);
+    return session;
+  }
+
+  run({ session: id, program, from, to }: Command): void {
+    const { code, kernels, profile } = this.session(id);
+    const { calls } = code.programs[program]!;
+    const scratch = code.scratch + this.#thread * code.scratchStride;
+    let before = performance.now();
+    for (let index = from; index < to; index++) {
+      const { kernel, tiles, args, op, flops, bytes } = calls[index]!;
+      const run = kernels[kernel]!;
+      for (let tile = this.#control.nextTile(index); tile < tiles; tile = this.#control.nextTile(index)) {
+        run(tile, scratch, ...args);
+      }
+      this.#control.barrier(index);
+      const now = performance.now();
+      const total = profile[op]!;
+      total.calls++;
+      total.ms += now - before;
+      total.flops += flops;
+      total.bytes += bytes;
+      before = now;
+    }
+  }
+
+  profile(id: number): OpProfile[] {
+    const { code, profile } = this.session(id);
+    return code.ops.map((op, i) => ({ op, ...profile[i]! }));
+  }
+}

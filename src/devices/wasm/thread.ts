@@ -1,0 +1,137 @@
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { Control } from './control.js';
+import type { Answer, FollowerMessage, LeaderMessage, Request, ThreadData } from './protocol.js';
+import { Runner } from './runner.js';
+
+const data = workerData as ThreadData;
+const control = new Control(data.threads, data.spins, data.control);
+const runner = new Runner(control, data.module, data.index);
+
+/** A job that has waited this long goes before everything else, so that an evaluation never starves. */
+const STARVING_MS = 1000;
+
+interface Job {
+  readonly port: MessagePort;
+  readonly request: Extract<Request, { type: 'run' }>;
+  readonly arrived: number;
+  started: number;
+  lastRun: number;
+  next: number;
+}
+
+/** Thread 0: takes requests from clients' ports and leads the others through one segment of a job at a time. */
+class Leader {
+  readonly #jobs: Job[] = [];
+  #sessions = 0;
+  #pumping = false;
+
+  connect(port: MessagePort): void {
+    port.on('message', (request: Request) => this.#answer(port, request));
+  }
+
+  #answer(port: MessagePort, request: Request): void {
+    try {
+      this.#take(port, request);
+    } catch (error) {
+      fail(port, request.id, error);
+    }
+  }
+
+  #take(port: MessagePort, request: Request): void {
+    control.throwIfPoisoned();
+    const reply = (answer: Answer) => port.postMessage(answer);
+    if (request.type === 'run') {
+      const arrived = performance.now();
+      this.#jobs.push({ port, request, arrived, started: 0, lastRun: arrived, next: 0 });
+      this.#schedule();
+    } else if (request.type === 'open') {
+      const session = this.#sessions++;
+      runner.open(session, request.code);
+      this.#tellFollowers({ type: 'open', session, code: request.code });
+      reply({ type: 'opened', id: request.id, session });
+    } else if (request.type === 'profile') {
+      reply({ type: 'profile', id: request.id, profile: runner.profile(request.session) });
+    } else {
+      runner.close(request.session);
+      this.#tellFollowers({ type: 'close', session: request.session });
+      reply({ type: 'closed', id: request.id });
+    }
+  }
+
+  #tellFollowers(message: FollowerMessage): void {
+    for (const port of data.ports) port.postMessage(message);
+  }
+
+  #schedule(): void {
+    if (this.#pumping || this.#jobs.length === 0) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      this.#runSegment();
+      this.#schedule();
+    });
+  }
+
+  #choose(now: number): Job {
+    const rank = (job: Job) => (now - job.lastRun > STARVING_MS ? -1 : job.request.priority);
+    return this.#jobs.reduce((best, job) => (rank(job) < rank(best) ? job : best));
+  }
+
+  #runSegment(): void {
+    const now = performance.now();
+    const job = this.#choose(now);
+    const { session, program, id } = job.request;
+    try {
+      const { pauses } = runner.session(session).code.programs[program]!;
+      if (job.next === 0) job.started = now;
+      const to = pauses.find((pause) => pause > job.next) ?? job.next;
+      const command = { session, program, from: job.next, to };
+      control.give(command);
+      runner.run(command);
+      job.next = to;
+      job.lastRun = performance.now();
+      if (to < (pauses.at(-1) ?? 0)) return;
+      const stats = { totalMs: job.lastRun - job.arrived, waitMs: job.started - job.arrived };
+      job.port.postMessage({ type: 'done', id, stats } satisfies Answer);
+    } catch (error) {
+      control.poison(data.index);
+      fail(job.port, id, error);
+    }
+    this.#jobs.splice(this.#jobs.indexOf(job), 1);
+  }
+}
+
+function fail(port: MessagePort, id: number, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  port.postMessage({ type: 'failed', id, message } satisfies Answer);
+}
+
+function lead(): void {
+  const leader = new Leader();
+  parentPort!.on('message', (message: LeaderMessage) => leader.connect(message.port));
+}
+
+/** Other threads: obey commands until the pool ends the thread. */
+function follow(): void {
+  const port = data.ports[0]!;
+  try {
+    for (let seen = 0; ; ) {
+      const next = control.await(seen);
+      seen = next.seen;
+      for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
+        const message = got.message as FollowerMessage;
+        if (message.type === 'open') runner.open(message.session, message.code);
+        else runner.close(message.session);
+      }
+      runner.run(next.command);
+    }
+  } catch (error) {
+    control.poison(data.index);
+    throw error;
+  }
+}
+
+parentPort!.postMessage('ready');
+if (data.index === 0) lead();
+else follow();
+
