@@ -1,0 +1,91 @@
+import { InputError } from '../errors.js';
+import type { AdapterConfig } from '../formats/adapter.js';
+import type { Builder } from '../program/builder.js';
+import { elementCount, type Role, type Value } from '../program/types.js';
+import type { ModelConfig } from './config.js';
+import { type LinearLayer, LINEAR_LAYERS, layerName, linearShape } from './weights.js';
+
+/** Low-rank adaptation (Hu et al. 2021): y = x W^T + s (x A^T) B^T. */
+export interface LoraOptions {
+  readonly rank: number;
+  readonly alpha: number;
+  /** s = alpha / sqrt(rank) instead of alpha / rank (Kalajdzievski 2023). */
+  readonly rsLora: boolean;
+  /** Probability with which an element of x is dropped before A. */
+  readonly dropout: number;
+  /** Adapted layers by the last part of their names (`q_proj`). */
+  readonly targetModules: readonly string[];
+}
+
+export const loraScale = ({ rank, alpha, rsLora }: LoraOptions): number =>
+  alpha / (rsLora ? Math.sqrt(rank) : rank);
+
+const shortName = (layer: LinearLayer): string => layer.slice(layer.indexOf('.') + 1);
+
+/** What `--target-modules` accepts. */
+export const TARGET_MODULES: readonly string[] = LINEAR_LAYERS.map(shortName);
+
+/** `all-linear`, or names of layers, in the order of the forward pass. */
+export function targetModules(names: readonly string[]): string[] {
+  if (names.length === 1 && names[0] === 'all-linear') return [...TARGET_MODULES];
+  const unknown = names.find((name) => !TARGET_MODULES.includes(name));
+  if (unknown !== undefined || names.length === 0) {
+    throw new InputError(
+      `--target-modules: expected all-linear or some of ${TARGET_MODULES.join(', ')}, found ${unknown ?? 'none'}`,
+    );
+  }
+  return TARGET_MODULES.filter((name) => names.includes(name));
+}
+
+/** The adapted layers of a model: A [rank, in] and B [out, rank] by the names that adapter files use. */
+export function loraShapes(config: ModelConfig, options: LoraOptions): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  for (let block = 0; block < config.layers; block++) {
+    for (const layer of LINEAR_LAYERS) {
+      if (!options.targetModules.includes(shortName(layer))) continue;
+      const [out, inputs] = linearShape(config, layer);
+      if (options.rank > Math.min(out, inputs)) {
+        throw new InputError(
+          `--rank: expected at most ${Math.min(out, inputs)}, the smaller side of ${layerName(block, layer)}, ` +
+            `found ${options.rank}`,
+        );
+      }
+      shapes.set(`${layerName(block, layer)}.lora_A.weight`, [options.rank, inputs]);
+      shapes.set(`${layerName(block, layer)}.lora_B.weight`, [out, options.rank]);
+    }
+  }
+  return shapes;
+}
+
+export const parameterCount = (shapes: ReadonlyMap<string, readonly number[]>): number =>
+  [...shapes.values()].reduce((sum, shape) => sum + elementCount(shape), 0);
+
+/** Adapter factors as values of a module. */
+export interface LoraValues {
+  readonly options: LoraOptions;
+  readonly values: ReadonlyMap<string, Value>;
+}
+
+/** @param role `parameter` to train them, `state` for a copy that is only read. */
+export function declareLora(
+  b: Builder,
+  config: ModelConfig,
+  options: LoraOptions,
+  role: Extract<Role, 'parameter' | 'state'>,
+  prefix = '',
+): LoraValues {
+  const values = new Map<string, Value>();
+  for (const [name, shape] of loraShapes(config, options)) {
+    values.set(name, b.value(role, prefix + name, shape));
+  }
+  return { options, values };
+}
+
+export function adapterConfig(options: LoraOptions, baseModel: string): AdapterConfig {
+  const { rank, alpha, rsLora, dropout } = options;
+  return { rank, alpha, rsLora, dropout, targetModules: [...options.targetModules], baseModel };
+}
+
+export function loraOptions({ rank, alpha, rsLora, dropout, targetModules: names }: AdapterConfig): LoraOptions {
+  return { rank, alpha, rsLora, dropout, targetModules: TARGET_MODULES.filter((name) => names.includes(name)) };
+}

@@ -1,0 +1,241 @@
+import { Builder } from '../program/builder.js';
+import { addGradients } from '../program/gradients.js';
+import { jointLossHead } from '../program/ops/joint_loss_head.js';
+import { type AdamWOptions, accumulate, adamw, sumOfSquares } from '../program/ops/optimizer.js';
+import type { Module, Value } from '../program/types.js';
+import { declareLora, type LoraOptions, type LoraValues } from './lora.js';
+import { type ForwardInputs, forward } from './transformer.js';
+import { type Checkpoint, declareWeights, headName, type ModelWeights } from './weights.js';
+
+/** Rows of a replay and tokens of a row. */
+export interface BatchShape {
+  readonly rows: number;
+  readonly sequence: number;
+}
+
+const tokensOf = ({ rows, sequence }: BatchShape): number => rows * sequence;
+
+function declareInputs(b: Builder, shape: BatchShape): ForwardInputs & { labels: Value } {
+  const tokens = tokensOf(shape);
+  return {
+    tokens: b.value('input', 'tokens', [tokens], 'u32'),
+    labels: b.value('input', 'labels', [tokens], 'i32'),
+    positions: b.value('input', 'positions', [tokens], 'u32'),
+    sequence: shape.sequence,
+  };
+}
+
+/** The teacher's module: program `forward` reads tokens and positions and leaves the hidden states. */
+export interface TeacherModule {
+  readonly module: Module;
+  readonly weights: ModelWeights;
+  readonly tokens: Value;
+  readonly positions: Value;
+  /** [T, D] */
+  readonly hidden: Value;
+}
+
+export function teacherModule(checkpoint: Checkpoint, shape: BatchShape): TeacherModule {
+  const b = new Builder();
+  const weights = declareWeights(b, checkpoint, shape.sequence);
+  const { tokens, positions, sequence } = declareInputs(b, shape);
+  let hidden: Value | undefined;
+  b.program('forward', { arena: 'forward' }, () => {
+    hidden = forward(b, weights, { tokens, positions, sequence });
+  });
+  return { module: b.module(), weights, tokens, positions, hidden: hidden! };
+}
+
+export interface Objective {
+  /** L = alpha KL(teacher || student) + (1 - alpha) CE. */
+  readonly alpha: number;
+  readonly temperature: number;
+}
+
+export interface StudentOptions {
+  readonly student: Checkpoint;
+  /** Its head scores the teacher's hidden states; none without distillation. */
+  readonly teacher?: Checkpoint | undefined;
+  readonly lora: LoraOptions;
+  readonly objective: Objective;
+  readonly optimizer: AdamWOptions;
+  readonly train: BatchShape;
+  readonly evaluate: BatchShape;
+}
+
+/** What the host writes, replay by replay, and reads. */
+export interface StepValues {
+  readonly tokens: Value;
+  readonly labels: Value;
+  readonly positions: Value;
+  readonly seedStep: Value;
+  readonly place: Value;
+  readonly teacherHidden: Value | undefined;
+  /** f32 [T], per token */
+  readonly ce: Value;
+  readonly kl: Value;
+}
+
+export interface OptimizerValues {
+  readonly step: Value;
+  readonly learningRate: Value;
+  readonly scale: Value;
+  readonly clip: Value;
+  /** f32 [tensors]: squared norms of the micro-batch's and of the batch's gradient (sums, not yet divided). */
+  readonly microSquares: Value;
+  readonly squares: Value;
+  readonly first: ReadonlyMap<string, Value>;
+  readonly second: ReadonlyMap<string, Value>;
+  readonly gradients: ReadonlyMap<string, Value>;
+}
+
+export interface EvaluationValues {
+  readonly tokens: Value;
+  readonly labels: Value;
+  readonly positions: Value;
+  readonly ce: Value;
+}
+
+/**
+ * The student's module. Programs: `step` (forward and backward of a micro-batch, gradients added to those of the
+ * batch), `update` (clip, AdamW, gradients back to 0), `evaluate` (forward with the adapter's snapshot).
+ */
+export interface StudentModule {
+  readonly module: Module;
+  readonly weights: ModelWeights;
+  readonly teacherHead: Value | undefined;
+  readonly lora: LoraValues;
+  readonly snapshot: LoraValues;
+  readonly step: StepValues;
+  readonly optimizer: OptimizerValues;
+  readonly evaluate: EvaluationValues;
+}
+
+/** The teacher's head lives in the student's module under this prefix. */
+export const TEACHER_PREFIX = 'teacher.';
+
+export function studentModule(options: StudentOptions): StudentModule {
+  const b = new Builder();
+  const { student, teacher, lora: loraOptions, train, evaluate } = options;
+  const weights = declareWeights(b, student, Math.max(train.sequence, evaluate.sequence));
+  const teacherHead = teacher && declareTeacherHead(b, teacher);
+  const lora = declareLora(b, student.config, loraOptions, 'parameter');
+  const snapshot = declareLora(b, student.config, loraOptions, 'state', 'snapshot.');
+  const optimizer = declareOptimizer(b, lora);
+  const step = declareStep(b, options, weights, lora, teacherHead, optimizer);
+  declareUpdate(b, lora, optimizer, options.optimizer);
+  const evaluation = declareEvaluation(b, weights, evaluate, snapshot);
+  return { module: b.module(), weights, teacherHead, lora, snapshot, step, optimizer, evaluate: evaluation };
+}
+
+function declareTeacherHead(b: Builder, { config, tensors }: Checkpoint): Value {
+  const dtype = { F32: 'f32', F16: 'f16', BF16: 'bf16' }[tensors.get(headName(config))!.dtype as 'F32'];
+  const shape = [config.vocabularySize, config.hiddenSize];
+  return b.value('weight', TEACHER_PREFIX + headName(config), shape, dtype as 'f32');
+}
+
+function headOf(weights: ModelWeights): Value {
+  return weights.values.get(headName(weights.config))!;
+}
+
+function declareOptimizer(b: Builder, lora: LoraValues): OptimizerValues {
+  const scalar = (name: string) => b.value('scalar', name, [1]);
+  const like = (role: 'gradient' | 'state', prefix: string) =>
+    new Map([...lora.values].map(([name, value]) => [name, b.value(role, prefix + name, value.shape)]));
+  const tensors = Math.max(1, lora.values.size);
+  return {
+    step: scalar('optimizer_step'),
+    learningRate: scalar('learning_rate'),
+    scale: scalar('gradient_scale'),
+    clip: scalar('clip'),
+    microSquares: b.value('output', 'micro_squares', [tensors]),
+    squares: b.value('output', 'squares', [tensors]),
+    gradients: like('gradient', 'gradient.'),
+    first: like('state', 'first_moment.'),
+    second: like('state', 'second_moment.'),
+  };
+}
+
+function declareStep(
+  b: Builder,
+  { teacher, lora: { dropout }, objective, train }: StudentOptions,
+  weights: ModelWeights,
+  lora: LoraValues,
+  teacherHead: Value | undefined,
+  optimizer: OptimizerValues,
+): StepValues {
+  const { labels, ...inputs } = declareInputs(b, train);
+  const seedStep = b.value('scalar', 'seed_step', [2], 'u32');
+  const place = b.value('input', 'place', [tokensOf(train)], 'u32');
+  const teacherHidden =
+    teacher && b.value('input', 'teacher_hidden', [tokensOf(train), teacher.config.hiddenSize]);
+  let losses: { ce: Value; kl: Value } | undefined;
+  b.program('step', { arena: 'train' }, () => {
+    const key = dropout > 0 ? { dropoutKey: { seedStep, place } } : {};
+    const hidden = forward(b, weights, { ...inputs, ...key }, lora);
+    const heads = { hidden, head: headOf(weights), teacherHidden, teacherHead, labels };
+    losses = jointLossHead(b, asNulls(heads), { ...objective, gradient: true });
+    const gradients = addGradients(b);
+    [...lora.values].forEach(([name, value], index) => {
+      const gradient = gradients.get(value);
+      if (!gradient) throw new Error(`No gradient reaches ${name}`);
+      accumulate(b, optimizer.gradients.get(name)!, gradient, optimizer.microSquares, index);
+    });
+  });
+  const { tokens, positions } = inputs;
+  return { tokens, labels, positions, seedStep, place, teacherHidden, ...losses! };
+}
+
+function asNulls(heads: {
+  hidden: Value;
+  head: Value;
+  teacherHidden: Value | undefined;
+  teacherHead: Value | undefined;
+  labels: Value;
+}) {
+  return { ...heads, teacherHidden: heads.teacherHidden ?? null, teacherHead: heads.teacherHead ?? null };
+}
+
+function declareUpdate(b: Builder, lora: LoraValues, optimizer: OptimizerValues, adamwOptions: AdamWOptions): void {
+  const { squares, first, second, gradients } = optimizer;
+  b.program('update', { arena: 'train' }, () => {
+    [...gradients.values()].forEach((gradient, index) => sumOfSquares(b, gradient, squares, index));
+    for (const [name, parameter] of lora.values) {
+      const [gradient, m, v] = [gradients, first, second].map((values) => values.get(name)!) as [Value, Value, Value];
+      adamw(b, { parameter, gradient, m, v }, squares, optimizer, adamwOptions);
+    }
+  });
+}
+
+function declareEvaluation(
+  b: Builder,
+  weights: ModelWeights,
+  shape: BatchShape,
+  lora: LoraValues | undefined,
+): EvaluationValues {
+  let values: EvaluationValues | undefined;
+  b.program('evaluate', { arena: 'evaluate', scope: 'evaluate.' }, () => {
+    const { tokens, labels, positions, sequence } = declareInputs(b, shape);
+    const hidden = forward(b, weights, { tokens, positions, sequence }, lora);
+    const heads = { hidden, head: headOf(weights), labels };
+    const { ce } = jointLossHead(b, heads, { alpha: 0, temperature: 1, gradient: false });
+    values = { tokens, labels, positions, ce };
+  });
+  return values!;
+}
+
+/** A model that is only evaluated, with an adapter or without. */
+export interface EvaluationModule {
+  readonly module: Module;
+  readonly weights: ModelWeights;
+  readonly lora: LoraValues | undefined;
+  readonly evaluate: EvaluationValues;
+}
+
+export function evaluationModule(checkpoint: Checkpoint, shape: BatchShape, options?: LoraOptions): EvaluationModule {
+  const b = new Builder();
+  const weights = declareWeights(b, checkpoint, shape.sequence);
+  const lora = options && declareLora(b, checkpoint.config, options, 'state');
+  const evaluate = declareEvaluation(b, weights, shape, lora);
+  return { module: b.module(), weights, lora, evaluate };
+}

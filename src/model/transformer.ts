@@ -1,0 +1,94 @@
+import type { Builder } from '../program/builder.js';
+import { attention } from '../program/ops/attention.js';
+import { type DropoutKey, dropout } from '../program/ops/dropout.js';
+import { embed } from '../program/ops/embed.js';
+import { type LinearTerm, linear } from '../program/ops/linear.js';
+import { rmsnorm } from '../program/ops/rmsnorm.js';
+import { rope } from '../program/ops/rope.js';
+import { swiglu } from '../program/ops/swiglu.js';
+import type { Value } from '../program/types.js';
+import { type LoraValues, loraScale } from './lora.js';
+import { type LinearLayer, LINEAR_LAYERS, layerName, type ModelWeights } from './weights.js';
+
+/** What a forward pass reads. T = rows * sequence tokens, row by row. */
+export interface ForwardInputs {
+  /** u32 [T] */
+  readonly tokens: Value;
+  /** u32 [T]: place inside the document's piece; attention reaches back exactly that far. */
+  readonly positions: Value;
+  /** Tokens of a row. */
+  readonly sequence: number;
+  /** Present when the adapter has dropout and is being trained. */
+  readonly dropoutKey?: DropoutKey;
+}
+
+/** A Llama decoder (Touvron et al. 2023) with optional LoRA. @returns hidden states after the final norm, [T, D]. */
+export function forward(b: Builder, weights: ModelWeights, inputs: ForwardInputs, lora?: LoraValues): Value {
+  const model = new Decoder(b, weights, inputs, lora);
+  let x = embed(b, inputs.tokens, model.weight('model.embed_tokens'));
+  for (let block = 0; block < weights.config.layers; block++) x = model.block(x, block);
+  return rmsnorm(b, 'hidden', x, model.weight('model.norm'), weights.config.normEps);
+}
+
+class Decoder {
+  readonly #b: Builder;
+  readonly #weights: ModelWeights;
+  readonly #inputs: ForwardInputs;
+  readonly #lora: LoraValues | undefined;
+
+  constructor(b: Builder, weights: ModelWeights, inputs: ForwardInputs, lora?: LoraValues) {
+    this.#b = b;
+    this.#weights = weights;
+    this.#inputs = inputs;
+    this.#lora = lora;
+  }
+
+  weight(module: string): Value {
+    const value = this.#weights.values.get(`${module}.weight`);
+    if (!value) throw new Error(`The model has no weight ${module}.weight`);
+    return value;
+  }
+
+  /** x [T, D] -> [T, D]. */
+  block(x: Value, block: number): Value {
+    const { config } = this.#weights;
+    const name = `model.layers.${block}`;
+    const normed = rmsnorm(this.#b, 'attention_in', x, this.weight(`${name}.input_layernorm`), config.normEps);
+    const afterAttention = this.#linear(this.#attend(normed, block), block, 'self_attn.o_proj', x);
+    const norm = this.weight(`${name}.post_attention_layernorm`);
+    const mlpIn = rmsnorm(this.#b, 'mlp_in', afterAttention, norm, config.normEps);
+    const gate = this.#linear(mlpIn, block, 'mlp.gate_proj');
+    const up = this.#linear(mlpIn, block, 'mlp.up_proj');
+    return this.#linear(swiglu(this.#b, gate, up), block, 'mlp.down_proj', afterAttention);
+  }
+
+  #attend(x: Value, block: number): Value {
+    const { heads, keyValueHeads, headDim } = this.#weights.config;
+    const { positions, sequence } = this.#inputs;
+    const table = this.#weights.ropeTable;
+    const q = rope(this.#b, this.#linear(x, block, 'self_attn.q_proj'), positions, table);
+    const k = rope(this.#b, this.#linear(x, block, 'self_attn.k_proj'), positions, table);
+    const v = this.#linear(x, block, 'self_attn.v_proj');
+    return attention(this.#b, { q, k, v }, positions, { sequence, heads, keyValueHeads, headDim });
+  }
+
+  /** residual + x W^T, plus s (dropout(x) A^T) B^T where the layer is adapted. */
+  #linear(x: Value, block: number, layer: LinearLayer, residual: Value | null = null): Value {
+    const name = layerName(block, layer);
+    const terms: LinearTerm[] = [{ x, weight: this.weight(name) }];
+    const a = this.#lora?.values.get(`${name}.lora_A.weight`);
+    const bFactor = this.#lora?.values.get(`${name}.lora_B.weight`);
+    if (this.#lora && a && bFactor) {
+      const site = block * LINEAR_LAYERS.length + LINEAR_LAYERS.indexOf(layer);
+      const low = linear(this.#b, 'lora', [{ x: this.#drop(x, site), weight: a }]);
+      terms.push({ x: low, weight: bFactor, scale: loraScale(this.#lora.options) });
+    }
+    return linear(this.#b, layer, terms, residual);
+  }
+
+  #drop(x: Value, site: number): Value {
+    const key = this.#inputs.dropoutKey;
+    const p = this.#lora?.options.dropout ?? 0;
+    return key && p > 0 ? dropout(this.#b, x, key, p, site) : x;
+  }
+}

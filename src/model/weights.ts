@@ -1,0 +1,148 @@
+import type { Session } from '../devices/device.js';
+import { InputError } from '../errors.js';
+import { readFloat32, readTensor, type TensorInfo } from '../formats/safetensors.js';
+import type { Builder } from '../program/builder.js';
+import type { DType, Value } from '../program/types.js';
+import { type ModelConfig, ropeFrequencies } from './config.js';
+
+/** The seven adapted linear layers of a block, by their place in it, in the order of the forward pass. */
+export const LINEAR_LAYERS = [
+  'self_attn.q_proj',
+  'self_attn.k_proj',
+  'self_attn.v_proj',
+  'self_attn.o_proj',
+  'mlp.gate_proj',
+  'mlp.up_proj',
+  'mlp.down_proj',
+] as const;
+
+export type LinearLayer = (typeof LINEAR_LAYERS)[number];
+
+/** The module name of a linear layer, as in the checkpoint: `model.layers.3.mlp.up_proj`. */
+export const layerName = (block: number, layer: LinearLayer): string => `model.layers.${block}.${layer}`;
+
+/** [out, in] of a linear layer. */
+export function linearShape(config: ModelConfig, layer: LinearLayer): [out: number, inputs: number] {
+  const { hiddenSize: d, intermediateSize: i, heads, keyValueHeads, headDim } = config;
+  const shapes: Record<LinearLayer, [number, number]> = {
+    'self_attn.q_proj': [heads * headDim, d],
+    'self_attn.k_proj': [keyValueHeads * headDim, d],
+    'self_attn.v_proj': [keyValueHeads * headDim, d],
+    'self_attn.o_proj': [d, heads * headDim],
+    'mlp.gate_proj': [i, d],
+    'mlp.up_proj': [i, d],
+    'mlp.down_proj': [d, i],
+  };
+  return shapes[layer];
+}
+
+const EMBEDDING = 'model.embed_tokens.weight';
+const HEAD = 'lm_head.weight';
+
+/** The name of the head's weight: that of the embedding when they are tied. */
+export const headName = (config: ModelConfig): string => (config.tiedEmbeddings ? EMBEDDING : HEAD);
+
+/** Shapes of all weights of a model by their names in the checkpoint. */
+export function weightShapes(config: ModelConfig): Map<string, readonly number[]> {
+  const { hiddenSize: d, vocabularySize: v } = config;
+  const shapes = new Map<string, readonly number[]>([[EMBEDDING, [v, d]]]);
+  for (let block = 0; block < config.layers; block++) {
+    const prefix = `model.layers.${block}`;
+    shapes.set(`${prefix}.input_layernorm.weight`, [d]);
+    shapes.set(`${prefix}.post_attention_layernorm.weight`, [d]);
+    for (const layer of LINEAR_LAYERS) {
+      shapes.set(`${layerName(block, layer)}.weight`, linearShape(config, layer));
+    }
+  }
+  shapes.set('model.norm.weight', [d]);
+  if (!config.tiedEmbeddings) shapes.set(HEAD, [v, d]);
+  return shapes;
+}
+
+/** Where a model's weights are on disk, checked against its config. */
+export interface Checkpoint {
+  readonly folder: string;
+  readonly config: ModelConfig;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+}
+
+const DTYPES: Partial<Record<TensorInfo['dtype'], DType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
+
+/** Compares names, shapes and types with what the config implies; all that is wrong is listed, once. */
+export function checkWeights({ folder, config, tensors }: Checkpoint): void {
+  const wrong: string[] = [];
+  for (const [name, shape] of weightShapes(config)) {
+    const info = tensors.get(name);
+    if (!info) wrong.push(`${name} is missing`);
+    else if (info.shape.join() !== shape.join()) {
+      wrong.push(`${name} is [${info.shape.join(', ')}], expected [${shape.join(', ')}]`);
+    } else if (!DTYPES[info.dtype]) wrong.push(`${name} is ${info.dtype}, expected F32, F16 or BF16`);
+  }
+  if (wrong.length === 0) return;
+  throw new InputError(`${folder}: expected the weights that config.json describes, found: ${wrong.join('; ')}`);
+}
+
+/** Weights of one model as values of a module. Matrices keep the type they have on disk; norms are f32. */
+export interface ModelWeights {
+  readonly config: ModelConfig;
+  readonly values: ReadonlyMap<string, Value>;
+  /** f32 [positions, headDim], see `rope`. */
+  readonly ropeTable: Value;
+}
+
+/** @param positions the longest sequence that will be read. @param prefix put before the names of the values. */
+export function declareWeights(
+  b: Builder,
+  checkpoint: Checkpoint,
+  positions: number,
+  prefix = '',
+): ModelWeights {
+  const { config, tensors } = checkpoint;
+  const values = new Map<string, Value>();
+  for (const [name, shape] of weightShapes(config)) {
+    const dtype = shape.length === 1 ? 'f32' : (DTYPES[tensors.get(name)!.dtype] ?? 'f32');
+    values.set(name, b.value('weight', prefix + name, shape, dtype));
+  }
+  const ropeTable = b.value('weight', `${prefix}rope_table`, [positions, config.headDim]);
+  return { config, values, ropeTable };
+}
+
+/** Cosines, then sines, of position * frequency, for every position: [positions, headDim]. */
+export function ropeTable(config: ModelConfig, positions: number): Float32Array {
+  const frequencies = ropeFrequencies(config);
+  const half = config.headDim / 2;
+  const table = new Float32Array(positions * config.headDim);
+  for (let position = 0; position < positions; position++) {
+    for (let j = 0; j < half; j++) {
+      // The angle is rounded to f32 first, as PyTorch implementations do.
+      const angle = Math.fround(position * Math.fround(frequencies[j]!));
+      table[position * config.headDim + j] = Math.cos(angle);
+      table[position * config.headDim + half + j] = Math.sin(angle);
+    }
+  }
+  return table;
+}
+
+/** Streams weights from disk into a session, a few MiB at a time. */
+export async function loadWeights(
+  session: Session,
+  { tensors }: Checkpoint,
+  { config, values, ropeTable: table }: ModelWeights,
+): Promise<void> {
+  for (const [name, value] of values) await loadTensor(session, tensors.get(name)!, value);
+  await session.write(table, ropeTable(config, table.shape[0]!));
+}
+
+export async function loadTensor(session: Session, info: TensorInfo, value: Value): Promise<void> {
+  if (value.shape.length === 1) {
+    await session.write(value, readFloat32(info));
+    return;
+  }
+  const View = value.dtype === 'f32' ? Float32Array : Uint16Array;
+  const writes: Promise<void>[] = [];
+  readTensor(info, (chunk, byteOffset) => {
+    const data = new View(chunk.buffer as ArrayBuffer, chunk.byteOffset, chunk.length / View.BYTES_PER_ELEMENT);
+    writes.push(session.write(value, data, byteOffset / View.BYTES_PER_ELEMENT));
+  });
+  await Promise.all(writes);
+}
