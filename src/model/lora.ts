@@ -3,7 +3,7 @@ import type { AdapterConfig } from '../formats/adapter.js';
 import type { Builder } from '../program/builder.js';
 import { elementCount, type Role, type Value } from '../program/types.js';
 import type { ModelConfig } from './config.js';
-import { type LinearLayer, LINEAR_LAYERS, layerName, linearShape } from './weights.js';
+import { LINEAR_LAYERS, type LinearLayer, layerName, linearShape } from './weights.js';
 
 /** Low-rank adaptation (Hu et al. 2021): y = x W^T + s (x A^T) B^T. */
 export interface LoraOptions {
@@ -86,6 +86,18 @@ export function adapterConfig(options: LoraOptions, baseModel: string): AdapterC
   return { rank, alpha, rsLora, dropout, targetModules: [...options.targetModules], baseModel };
 }
 
-export function loraOptions({ rank, alpha, rsLora, dropout, targetModules: names }: AdapterConfig): LoraOptions {
-  return { rank, alpha, rsLora, dropout, targetModules: TARGET_MODULES.filter((name) => names.includes(name)) };
+export function loraOptions({
+  rank,
+  alpha,
+  rsLora,
+  dropout,
+  targetModules: names,
+}: AdapterConfig): LoraOptions {
+  return {
+    rank,
+    alpha,
+    rsLora,
+    dropout,
+    targetModules: TARGET_MODULES.filter((name) => names.includes(name)),
+  };
 }

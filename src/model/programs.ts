@@ -196,12 +196,23 @@ function asNulls(heads: {
   return { ...heads, teacherHidden: heads.teacherHidden ?? null, teacherHead: heads.teacherHead ?? null };
 }
 
-function declareUpdate(b: Builder, lora: LoraValues, optimizer: OptimizerValues, adamwOptions: AdamWOptions): void {
+function declareUpdate(
+  b: Builder,
+  lora: LoraValues,
+  optimizer: OptimizerValues,
+  adamwOptions: AdamWOptions,
+): void {
   const { squares, first, second, gradients } = optimizer;
   b.program('update', { arena: 'train' }, () => {
-    [...gradients.values()].forEach((gradient, index) => sumOfSquares(b, gradient, squares, index));
+    [...gradients.values()].forEach((gradient, index) => {
+      sumOfSquares(b, gradient, squares, index);
+    });
     for (const [name, parameter] of lora.values) {
-      const [gradient, m, v] = [gradients, first, second].map((values) => values.get(name)!) as [Value, Value, Value];
+      const [gradient, m, v] = [gradients, first, second].map((values) => values.get(name)!) as [
+        Value,
+        Value,
+        Value,
+      ];
       adamw(b, { parameter, gradient, m, v }, squares, optimizer, adamwOptions);
     }
   });
@@ -232,7 +243,11 @@ export interface EvaluationModule {
   readonly evaluate: EvaluationValues;
 }
 
-export function evaluationModule(checkpoint: Checkpoint, shape: BatchShape, options?: LoraOptions): EvaluationModule {
+export function evaluationModule(
+  checkpoint: Checkpoint,
+  shape: BatchShape,
+  options?: LoraOptions,
+): EvaluationModule {
   const b = new Builder();
   const weights = declareWeights(b, checkpoint, shape.sequence);
   const lora = options && declareLora(b, checkpoint.config, options, 'state');

@@ -8,7 +8,7 @@ import { rope } from '../program/ops/rope.js';
 import { swiglu } from '../program/ops/swiglu.js';
 import type { Value } from '../program/types.js';
 import { type LoraValues, loraScale } from './lora.js';
-import { type LinearLayer, LINEAR_LAYERS, layerName, type ModelWeights } from './weights.js';
+import { LINEAR_LAYERS, type LinearLayer, layerName, type ModelWeights } from './weights.js';
 
 /** What a forward pass reads. T = rows * sequence tokens, row by row. */
 export interface ForwardInputs {
@@ -53,7 +53,13 @@ class Decoder {
   block(x: Value, block: number): Value {
     const { config } = this.#weights;
     const name = `model.layers.${block}`;
-    const normed = rmsnorm(this.#b, 'attention_in', x, this.weight(`${name}.input_layernorm`), config.normEps);
+    const normed = rmsnorm(
+      this.#b,
+      'attention_in',
+      x,
+      this.weight(`${name}.input_layernorm`),
+      config.normEps,
+    );
     const afterAttention = this.#linear(this.#attend(normed, block), block, 'self_attn.o_proj', x);
     const norm = this.weight(`${name}.post_attention_layernorm`);
     const mlpIn = rmsnorm(this.#b, 'mlp_in', afterAttention, norm, config.normEps);

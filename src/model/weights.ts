@@ -79,7 +79,9 @@ export function checkWeights({ folder, config, tensors }: Checkpoint): void {
     } else if (!DTYPES[info.dtype]) wrong.push(`${name} is ${info.dtype}, expected F32, F16 or BF16`);
   }
   if (wrong.length === 0) return;
-  throw new InputError(`${folder}: expected the weights that config.json describes, found: ${wrong.join('; ')}`);
+  throw new InputError(
+    `${folder}: expected the weights that config.json describes, found: ${wrong.join('; ')}`,
+  );
 }
 
 /** Weights of one model as values of a module. Matrices keep the type they have on disk; norms are f32. */
@@ -141,7 +143,11 @@ export async function loadTensor(session: Session, info: TensorInfo, value: Valu
   const View = value.dtype === 'f32' ? Float32Array : Uint16Array;
   const writes: Promise<void>[] = [];
   readTensor(info, (chunk, byteOffset) => {
-    const data = new View(chunk.buffer as ArrayBuffer, chunk.byteOffset, chunk.length / View.BYTES_PER_ELEMENT);
+    const data = new View(
+      chunk.buffer as ArrayBuffer,
+      chunk.byteOffset,
+      chunk.length / View.BYTES_PER_ELEMENT,
+    );
     writes.push(session.write(value, data, byteOffset / View.BYTES_PER_ELEMENT));
   });
   await Promise.all(writes);

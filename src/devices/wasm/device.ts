@@ -21,11 +21,15 @@ export class WasmDevice implements Device {
 
   /** @param port a port of a Pool with `threads` threads. @param ownPool closed together with the device. */
   constructor(port: MessagePort, threads: number, ownPool?: Pool) {
-    const description = `${threads} thread${threads > 1 ? 's' : ''}, WebAssembly SIMD`;
-    this.info = { name: 'wasm', description, maxSessionBytes: MAX_BYTES };
+    this.info = WasmDevice.describe(threads);
     this.#client = new PoolClient(port);
     this.#threads = threads;
     this.#ownPool = ownPool;
+  }
+
+  static describe(threads: number): DeviceInfo {
+    const description = `${threads} thread${threads > 1 ? 's' : ''}, WebAssembly SIMD`;
+    return { name: 'wasm', description, maxSessionBytes: MAX_BYTES };
   }
 
   /** A device with a pool of its own. */

@@ -1,5 +1,5 @@
-import { type MemoryPlan, planMemory } from '../../program/plan.js';
 import { ops } from '../../program/ops/index.js';
+import { type MemoryPlan, planMemory } from '../../program/plan.js';
 import type { Call, Module, Program, Value } from '../../program/types.js';
 import { valueBytes } from '../../program/types.js';
 import { lowerings } from './lowering/index.js';
@@ -44,7 +44,9 @@ export function layOut(module: Module, threads: number): Layout {
   const slots = plan.slots.map((slot) => take(slot.bytes));
   for (const [value, slot] of plan.slotOf) addresses.set(value, slots[slot]!);
   const calls = module.programs.flatMap((program) => program.calls);
-  const scratchStride = align(Math.max(0, ...calls.map((call) => loweringOf(call).scratchBytes?.(call) ?? 0)));
+  const scratchStride = align(
+    Math.max(0, ...calls.map((call) => loweringOf(call).scratchBytes?.(call) ?? 0)),
+  );
   const scratch = take(scratchStride * threads);
   const bytes = end + SLACK_BYTES;
   const addressOf = (value: Value): number => {

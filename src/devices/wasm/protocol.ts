@@ -30,7 +30,13 @@ export interface SessionCode {
 /** Client to leader. `id` pairs a request with its answer. */
 export type Request =
   | { readonly type: 'open'; readonly id: number; readonly code: SessionCode }
-  | { readonly type: 'run'; readonly id: number; readonly session: number; readonly program: number; readonly priority: number }
+  | {
+      readonly type: 'run';
+      readonly id: number;
+      readonly session: number;
+      readonly program: number;
+      readonly priority: number;
+    }
   | { readonly type: 'profile'; readonly id: number; readonly session: number }
   | { readonly type: 'close'; readonly id: number; readonly session: number };
 

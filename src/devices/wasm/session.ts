@@ -10,7 +10,10 @@ type Body<T> = T extends unknown ? Omit<T, 'id'> : never;
 /** Requests to the pool over one port, each answered once. */
 export class PoolClient {
   readonly #port: MessagePort;
-  readonly #pending = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
+  readonly #pending = new Map<
+    number,
+    { resolve: (answer: Answer) => void; reject: (error: Error) => void }
+  >();
   #next = 0;
   #closed: Error | undefined;
 
@@ -93,7 +96,9 @@ export class WasmSession implements Session {
     const view = this.#view(value);
     if (data.constructor !== view.constructor || offset + data.length > view.length) {
       const expected = `${view.length} elements of ${value.dtype}`;
-      throw new Error(`write ${value.name}: expected at most ${expected}, found ${data.length} from ${offset} on`);
+      throw new Error(
+        `write ${value.name}: expected at most ${expected}, found ${data.length} from ${offset} on`,
+      );
     }
     view.set(data, offset);
   }
@@ -129,7 +134,8 @@ export class WasmSession implements Session {
   #view(value: Value): HostArray {
     const { buffer } = this.#handle.memory;
     const address = this.#layout.addressOf(value);
-    if (address + valueBytes(value) > buffer.byteLength) throw new Error(`${value.name} lies outside of memory`);
+    if (address + valueBytes(value) > buffer.byteLength)
+      throw new Error(`${value.name} lies outside of memory`);
     return new VIEWS[value.dtype](buffer as ArrayBuffer, address, elementCount(value.shape));
   }
 }

@@ -134,4 +134,3 @@ function follow(): void {
 parentPort!.postMessage('ready');
 if (data.index === 0) lead();
 else follow();
-

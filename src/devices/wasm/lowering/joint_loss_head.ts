@@ -27,7 +27,17 @@ function shapeOf({ inputs: [hidden, head, , teacherHead], outputs }: Call) {
   const chunk = Math.ceil(Math.ceil(tokens / tileCount(tokens, most)) / 6) * 6;
   const range = tileCount(tiles, MAX_PARTIALS);
   const partials = outputs.length > 2 ? tileCount(tiles, range) : 0;
-  return { tokens, d, vocabulary, shared, tiles, teacherTiles, chunk: Math.min(chunk, tokens), range, partials };
+  return {
+    tokens,
+    d,
+    vocabulary,
+    shared,
+    tiles,
+    teacherTiles,
+    chunk: Math.min(chunk, tokens),
+    range,
+    partials,
+  };
 }
 
 /** Byte offsets in the workspace. */
@@ -66,7 +76,13 @@ export const jointLossHeadLowering: Lowering = {
     for (let t = 0; t < tokens; t += chunk) {
       const n = Math.min(chunk, tokens - t);
       const label = memory.of(labels) + 4 * t;
-      const student = [memory.of(hidden) + t * rowBytes(hidden!), d, memory.of(head), dtypeCode(head), vocabulary];
+      const student = [
+        memory.of(hidden) + t * rowBytes(hidden!),
+        d,
+        memory.of(head),
+        dtypeCode(head),
+        vocabulary,
+      ];
       const other = teacherHidden
         ? [memory.of(teacherHidden) + t * rowBytes(teacherHidden), columns(teacherHidden)]
         : [0, 0];
@@ -78,7 +94,17 @@ export const jointLossHeadLowering: Lowering = {
       calls.push({ kernel: 'joint_loss_rows', tiles: tileCount(n, ROWS_PER_TILE), args: rowsArgs });
       if (!dHidden) continue;
       const weights = [d, memory.of(head), dtypeCode(head), vocabulary, teacher, shared, 1 / tau];
-      const gradient = [range, n, label, ...weights, at('zs'), at('zt'), at('factors'), at('partials'), tiles];
+      const gradient = [
+        range,
+        n,
+        label,
+        ...weights,
+        at('zs'),
+        at('zt'),
+        at('factors'),
+        at('partials'),
+        tiles,
+      ];
       calls.push({ kernel: 'joint_loss_gradient', tiles: partials, args: gradient });
       const out = memory.of(dHidden) + t * rowBytes(dHidden);
       const reduce = [ROWS_PER_TILE, n, d, at('partials'), partials, out];

@@ -1,5 +1,5 @@
 import { columns, rows, type Value } from '../../../program/types.js';
-import { dtypeCode, type Addresses, type KernelCall, type Lowering, tileCount } from './lowering.js';
+import { type Addresses, dtypeCode, type KernelCall, type Lowering, tileCount } from './lowering.js';
 
 /** assembly/gemm.ts: BLOCK_BYTES. */
 export const BLOCK_SCRATCH_BYTES = 512 * 128 * 4 + 256;
@@ -11,7 +11,10 @@ const TILE_ROWS = 252;
 const roundUp = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
 
 /** Tiles of a product [m, n]: equal column ranges of whole panels, so that no tile is a sliver. */
-export function tileShape(m: number, n: number): { rowsPerTile: number; columnsPerTile: number; tiles: number } {
+export function tileShape(
+  m: number,
+  n: number,
+): { rowsPerTile: number; columnsPerTile: number; tiles: number } {
   const across = tileCount(n, MAX_TILE_COLUMNS);
   const columnsPerTile = roundUp(Math.ceil(n / across), 8);
   const down = tileCount(m, TILE_ROWS);
@@ -24,7 +27,12 @@ export function tileShape(m: number, n: number): { rowsPerTile: number; columnsP
 }
 
 /** Arguments of one term: x, w, k, dtype, scale. */
-function term(x: Value | null | undefined, w: Value | null | undefined, scale: number, at: Addresses): number[] {
+function term(
+  x: Value | null | undefined,
+  w: Value | null | undefined,
+  scale: number,
+  at: Addresses,
+): number[] {
   return x && w ? [at.of(x), at.of(w), columns(x), dtypeCode(w), scale] : [0, 0, 0, 0, 0];
 }
 

@@ -1,0 +1,132 @@
+import type { MessagePort } from 'node:worker_threads';
+import { holdOut, openDocuments } from '../data/documents.js';
+import { documentTokens, evaluationRows, type Row } from '../data/packing.js';
+import { loadTokenizer } from '../data/tokenizer.js';
+import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
+import { type DeviceConnection, joinDevice } from '../devices/host.js';
+import { InputError } from '../errors.js';
+import { meanLoss } from '../evaluation/perplexity.js';
+import type { EvalRecord, Tensors } from '../messages.js';
+import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
+import { named, offer, serve } from './actor.js';
+import type { TextOptions } from './loader.js';
+
+export interface EvaluationText {
+  readonly tokenizer: string;
+  readonly text: TextOptions;
+  /** Evaluate on this share of the text, held out of training; 0: on all of it. */
+  readonly evalFraction: number;
+  readonly eos: boolean;
+  readonly sequence: number;
+  /** The most tokens to read. */
+  readonly tokens: number;
+}
+
+export interface EvaluatorSetup {
+  readonly text: EvaluationText;
+  readonly student: StudentOptions;
+  readonly session: SessionHandle;
+  readonly device: DeviceConnection;
+  /** Where snapshots arrive. */
+  readonly port: MessagePort;
+}
+
+/** What the student calls. */
+export interface SnapshotSink {
+  /** Takes the adapter after `step` steps and evaluates it; resolves once the evaluation before it is done. */
+  load(step: number, adapter: Tensors): Promise<void>;
+}
+
+/** Windows of the evaluation text, as many as `tokens` allows. */
+export async function evaluationWindows(options: EvaluationText): Promise<Row[]> {
+  const { sequence, evalFraction } = options;
+  const tokenizer = await loadTokenizer(options.tokenizer);
+  const documents = openDocuments(options.text);
+  const source = evalFraction > 0 ? (await holdOut(documents, evalFraction)).evaluation : documents;
+  const rows: Row[] = [];
+  for await (const { text, id } of source.read()) {
+    for (const row of evaluationRows(documentTokens(tokenizer, text, options.eos), sequence, id)) {
+      if (rows.length * sequence >= options.tokens) return rows;
+      rows.push(row);
+    }
+  }
+  if (rows.length === 0) throw new InputError(`expected text to evaluate on, found less than two tokens`);
+  return rows;
+}
+
+interface Deferred {
+  readonly promise: Promise<EvalRecord>;
+  readonly resolve: (record: EvalRecord | Promise<EvalRecord>) => void;
+}
+
+/** Scores held-out text with snapshots of the adapter, on the student's weights and at the lowest priority. */
+class Evaluator implements SnapshotSink {
+  #rows!: Row[];
+  #session!: Session;
+  #model!: StudentModule;
+  #rowsPerRun = 1;
+  #running: Promise<unknown> = Promise.resolve();
+  readonly #results = new Map<number, Deferred>();
+
+  async start(setup: EvaluatorSetup): Promise<void> {
+    this.#rows = await evaluationWindows(setup.text);
+    this.#model = studentModule(setup.student);
+    this.#rowsPerRun = setup.student.evaluate.rows;
+    this.#session = await joinDevice(setup.device).attach(this.#model.module, setup.session);
+    offer(this, setup.port);
+  }
+
+  async load(step: number, adapter: Tensors): Promise<void> {
+    await this.#running;
+    for (const [name, value] of this.#model.snapshot.values) {
+      await this.#session.write(value, adapter.get(name)!);
+    }
+    const record = named(
+      'evaluator',
+      () => `step ${step}`,
+      () => this.#evaluate(step),
+    );
+    this.#running = record.catch(() => {});
+    this.#result(step).resolve(record);
+  }
+
+  /** The evaluation of the snapshot of `step`, once it has been loaded and scored. */
+  async result(step: number): Promise<EvalRecord> {
+    const record = await this.#result(step).promise;
+    this.#results.delete(step);
+    return record;
+  }
+
+  #result(step: number): Deferred {
+    const known = this.#results.get(step);
+    if (known) return known;
+    const deferred = deferredRecord();
+    this.#results.set(step, deferred);
+    return deferred;
+  }
+
+  async #evaluate(step: number): Promise<EvalRecord> {
+    const run = () => this.#session.run('evaluate', PRIORITY.evaluator);
+    const { nll, tokens } = await meanLoss(
+      this.#session,
+      this.#model.evaluate,
+      this.#rows,
+      this.#rowsPerRun,
+      run,
+    );
+    return { type: 'eval', step, nll, perplexity: Math.exp(nll), tokens };
+  }
+}
+
+function deferredRecord(): Deferred {
+  let settle: Deferred['resolve'] = () => {};
+  const promise = new Promise<EvalRecord>((resolve) => {
+    settle = resolve;
+  });
+  promise.catch(() => {});
+  return { promise, resolve: settle };
+}
+
+serve(new Evaluator());
+
+export type { Evaluator };

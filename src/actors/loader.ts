@@ -1,0 +1,122 @@
+import type { MessagePort } from 'node:worker_threads';
+import * as Comlink from 'comlink';
+import { type DocumentSource, holdOut, openDocuments } from '../data/documents.js';
+import { type Cursor, type Row, RowStream } from '../data/packing.js';
+import { loadTokenizer } from '../data/tokenizer.js';
+import type { BatchSource, MicroBatch } from '../messages.js';
+import { named, offer, serve } from './actor.js';
+
+export interface TextOptions {
+  readonly paths: readonly string[];
+  readonly textColumn: string;
+  readonly separator?: string;
+}
+
+export interface LoaderSetup {
+  readonly tokenizer: string;
+  readonly text: TextOptions;
+  /** Share of the text that is held out; 0 for none. */
+  readonly evalFraction: number;
+  readonly eos: boolean;
+  readonly sequence: number;
+  readonly batch: number;
+  readonly microBatch: number;
+  readonly shuffleRows: number;
+  readonly seed: number;
+  /** Steps already done, and the cursor after them. */
+  readonly step: number;
+  readonly cursor?: Cursor;
+  /** Where batches are offered. */
+  readonly port: MessagePort;
+}
+
+/** The text to train on, or what is held out of it. */
+export async function trainingText(text: TextOptions, evalFraction: number): Promise<DocumentSource> {
+  const documents = openDocuments(text);
+  return evalFraction > 0 ? (await holdOut(documents, evalFraction)).training : documents;
+}
+
+/** Reads, tokenizes, packs and shuffles text; gives micro-batches of whole rows, one per pull. */
+class Loader implements BatchSource {
+  #setup!: LoaderSetup;
+  #rows!: RowStream;
+  #step = 1;
+  #index = 0;
+  #first: Promise<MicroBatch> | undefined;
+  #ahead: Promise<unknown> = Promise.resolve();
+
+  /** Reads up to the first micro-batch, so that text that cannot be read fails the start. */
+  async start(setup: LoaderSetup): Promise<void> {
+    this.#setup = setup;
+    this.#step = setup.step + 1;
+    const { sequence, shuffleRows: blockRows, seed, eos } = setup;
+    const documents = await trainingText(setup.text, setup.evalFraction);
+    const options = { sequence, blockRows, seed, repeat: true, eos };
+    this.#rows = new RowStream(documents, await loadTokenizer(setup.tokenizer), options, setup.cursor);
+    this.#first = this.#next();
+    await this.#first;
+    offer(this, setup.port);
+  }
+
+  /** Pulls are answered in order, one at a time. */
+  pull(): Promise<MicroBatch | null> {
+    const next = this.#ahead.then(() =>
+      named(
+        'loader',
+        () => `step ${this.#step}`,
+        () => this.#take(),
+      ),
+    );
+    this.#ahead = next.catch(() => {});
+    return next;
+  }
+
+  async #take(): Promise<MicroBatch> {
+    const message = await (this.#first ?? this.#next());
+    this.#first = undefined;
+    const { tokens, labels, positions, place } = message;
+    return Comlink.transfer(message, [tokens.buffer, labels.buffer, positions.buffer, place.buffer]);
+  }
+
+  async #next(): Promise<MicroBatch> {
+    const start = performance.now();
+    const { microBatch } = this.#setup;
+    const rows: Row[] = [];
+    while (rows.length < microBatch) {
+      const row = await this.#rows.next();
+      if (!row) throw new Error('the stream of rows ended');
+      rows.push(row);
+    }
+    const message = this.#assemble(rows, start);
+    this.#index = message.last ? 0 : this.#index + 1;
+    if (message.last) this.#step++;
+    return message;
+  }
+
+  #assemble(rows: readonly Row[], start: number): MicroBatch {
+    const { sequence, microBatch, batch } = this.#setup;
+    const size = microBatch * sequence;
+    const [tokens, positions] = [new Uint32Array(size), new Uint32Array(size)];
+    const labels = new Int32Array(size);
+    rows.forEach((row, i) => {
+      tokens.set(row.tokens, i * sequence);
+      labels.set(row.labels, i * sequence);
+      positions.set(row.positions, i * sequence);
+    });
+    const firstPlace = this.#index * size;
+    return {
+      step: this.#step,
+      index: this.#index,
+      last: (this.#index + 1) * microBatch === batch,
+      tokens,
+      labels,
+      positions,
+      place: Uint32Array.from({ length: size }, (_, i) => firstPlace + i),
+      documents: [...new Set(rows.flatMap((row) => row.documents))],
+      cursor: this.#rows.cursor,
+      spent: { loaderMs: performance.now() - start, teacherMs: 0, teacherDataMs: 0 },
+    };
+  }
+}
+
+serve(new Loader());

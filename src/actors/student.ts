@@ -1,0 +1,213 @@
+import type { MessagePort } from 'node:worker_threads';
+import * as Comlink from 'comlink';
+import { lastValueFrom, takeWhile } from 'rxjs';
+import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
+import { type DeviceConnection, joinDevice } from '../devices/host.js';
+import { type AdapterTensor, checkAdapter, readAdapter, writeAdapter } from '../formats/adapter.js';
+import { readCheckpoint, writeCheckpoint } from '../formats/checkpoint.js';
+import { pruneCheckpoints } from '../formats/checkpointFiles.js';
+import type { BatchSource, MicroBatch, RunState, StepOrders, StepRecord, Tensors } from '../messages.js';
+import { randomLora } from '../model/initialise.js';
+import { adapterConfig, loraShapes } from '../model/lora.js';
+import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
+import { learningRate, type ScheduleOptions } from '../model/schedule.js';
+import { headName, loadTensor, loadWeights } from '../model/weights.js';
+import type { Value } from '../program/types.js';
+import { named, reach, serve } from './actor.js';
+import { pulled } from './credits.js';
+import type { SnapshotSink } from './evaluator.js';
+import { StepMeter } from './stepMeter.js';
+
+export interface StudentSetup {
+  readonly student: StudentOptions;
+  readonly schedule: ScheduleOptions;
+  /** Global gradient norm is clipped here; 0: not at all. */
+  readonly clip: number;
+  readonly seed: number;
+  /** Written into adapter_config.json. */
+  readonly baseModel: string;
+  /** A checkpoint to go on from, or an adapter to start from. */
+  readonly resume?: string;
+  readonly init?: string;
+  readonly checkpoints: string;
+  /** Checkpoints to keep. */
+  readonly keep: number;
+  readonly device: DeviceConnection;
+  readonly source: MessagePort;
+  /** Where snapshots go; absent without evaluation. */
+  readonly evaluator?: MessagePort;
+  /** Micro-batches asked for ahead. */
+  readonly credits: number;
+}
+
+/** What the pipeline does between steps. */
+export interface StepObserver {
+  step(record: StepRecord): Promise<StepOrders>;
+  /** Resolves with the bytes of metrics.jsonl once everything up to this step is in it. */
+  beforeCheckpoint(step: number): Promise<number>;
+}
+
+/** Trains the adapter: forward and backward of each micro-batch, one optimizer update per batch. */
+export class Student {
+  #setup!: StudentSetup;
+  #session!: Session;
+  #model!: StudentModule;
+  #source!: Comlink.Remote<BatchSource>;
+  #evaluator: Comlink.Remote<SnapshotSink> | undefined;
+  #observer!: Comlink.Remote<StepObserver>;
+  #meter!: StepMeter;
+  #state: Omit<RunState, 'metricsBytes'> = { step: 0, tokens: 0, elapsedSeconds: 0, cursor: null };
+
+  async start(setup: StudentSetup): Promise<void> {
+    this.#setup = setup;
+    const { student, teacher } = setup.student;
+    this.#model = studentModule(setup.student);
+    this.#session = await joinDevice(setup.device).compile(this.#model.module);
+    await loadWeights(this.#session, student, this.#model.weights);
+    if (teacher && this.#model.teacherHead) {
+      await loadTensor(
+        this.#session,
+        teacher.tensors.get(headName(teacher.config))!,
+        this.#model.teacherHead,
+      );
+    }
+    await this.#restore();
+    const { clip } = setup;
+    await this.#session.write(this.#model.optimizer.clip, Float32Array.of(clip > 0 ? clip : Infinity));
+    this.#source = reach<BatchSource>(setup.source);
+    if (setup.evaluator) this.#evaluator = reach<SnapshotSink>(setup.evaluator);
+    this.#meter = new StepMeter(this.#state.elapsedSeconds);
+  }
+
+  handle(): SessionHandle {
+    return this.#session.handle();
+  }
+
+  /** Gives the evaluator the adapter as it is now. */
+  async snapshot(): Promise<void> {
+    const tensors = await this.#read(this.#model.lora.values);
+    const buffers = [...tensors.values()].map((data) => data.buffer as ArrayBuffer);
+    await this.#evaluator?.load(this.#state.step, Comlink.transfer(tensors, buffers));
+  }
+
+  /** Runs until the last step, or until the observer says stop. @returns the last step done. */
+  async train(observer: Comlink.Remote<StepObserver>): Promise<number> {
+    this.#observer = observer;
+    const { steps } = this.#setup.schedule;
+    if (this.#state.step >= steps) return this.#state.step;
+    const work = (batch: MicroBatch) =>
+      named(
+        'student',
+        () => `step ${batch.step}`,
+        () => this.#learn(batch),
+      );
+    const batches = pulled(this.#source, this.#setup.credits, work);
+    await lastValueFrom(batches.pipe(takeWhile((more) => more)), { defaultValue: false });
+    return this.#state.step;
+  }
+
+  async saveAdapter(folder: string): Promise<void> {
+    const { baseModel, student } = this.#setup;
+    await writeAdapter(folder, adapterConfig(student.lora, baseModel), await this.#adapter());
+  }
+
+  /** One micro-batch; the last one of a batch also updates the adapter. @returns whether to go on. */
+  async #learn(batch: MicroBatch): Promise<boolean> {
+    const { step, optimizer } = this.#model;
+    this.#meter.received(batch);
+    await this.#session.write(step.tokens, batch.tokens);
+    await this.#session.write(step.labels, batch.labels);
+    await this.#session.write(step.positions, batch.positions);
+    await this.#session.write(step.place, batch.place);
+    await this.#session.write(step.seedStep, Uint32Array.of(this.#setup.seed, batch.step));
+    if (step.teacherHidden) await this.#session.write(step.teacherHidden, batch.signal!.hidden);
+    this.#meter.ran(await this.#session.run('step', PRIORITY.student));
+    const [ce, kl, squares] = await this.#readAll(step.ce, step.kl, optimizer.microSquares);
+    this.#meter.learned(batch, ce, kl, squares);
+    return batch.last ? this.#update(batch) : true;
+  }
+
+  async #update(batch: MicroBatch): Promise<boolean> {
+    const { optimizer } = this.#model;
+    const lr = learningRate(this.#setup.schedule, batch.step);
+    const scalars: [Value, number][] = [
+      [optimizer.step, batch.step],
+      [optimizer.learningRate, lr],
+      [optimizer.scale, 1 / Math.max(1, this.#meter.count)],
+    ];
+    for (const [value, number] of scalars) await this.#session.write(value, Float32Array.of(number));
+    this.#meter.ran(await this.#session.run('update', PRIORITY.student));
+    const [squares] = await this.#readAll(optimizer.squares);
+    const tokens = this.#state.tokens + this.#meter.tokens;
+    const { alpha } = this.#setup.student.objective;
+    const record = this.#meter.finish({ step: batch.step, tokens, alpha, lr, squares });
+    this.#state = { step: batch.step, tokens, elapsedSeconds: record.elapsed_s, cursor: batch.cursor };
+    return this.#obey(await this.#observer.step(record));
+  }
+
+  async #obey({ evaluate, checkpoint, stop }: StepOrders): Promise<boolean> {
+    if (evaluate) await this.snapshot();
+    if (checkpoint) await this.#checkpoint();
+    this.#meter.resume();
+    return !stop && this.#state.step < this.#setup.schedule.steps;
+  }
+
+  async #checkpoint(): Promise<void> {
+    const metricsBytes = await this.#observer.beforeCheckpoint(this.#state.step);
+    const { student, baseModel, checkpoints, keep } = this.#setup;
+    await writeCheckpoint(checkpoints, adapterConfig(student.lora, baseModel), {
+      adapter: await this.#adapter(),
+      first: await this.#read(this.#model.optimizer.first),
+      second: await this.#read(this.#model.optimizer.second),
+      state: { ...this.#state, metricsBytes },
+    });
+    pruneCheckpoints(checkpoints, keep);
+  }
+
+  async #restore(): Promise<void> {
+    const { resume, init, student, seed } = this.#setup;
+    const shapes = loraShapes(student.student.config, student.lora);
+    if (resume !== undefined) {
+      const { adapter, first, second, state } = readCheckpoint(resume);
+      await this.#write(this.#model.lora.values, dataOf(adapter));
+      await this.#write(this.#model.optimizer.first, first);
+      await this.#write(this.#model.optimizer.second, second);
+      this.#state = state;
+    } else if (init !== undefined) {
+      const adapter = readAdapter(init);
+      checkAdapter(adapter, shapes);
+      await this.#write(this.#model.lora.values, dataOf(adapter.tensors));
+    } else {
+      await this.#write(this.#model.lora.values, dataOf(randomLora(shapes, seed)));
+    }
+  }
+
+  async #adapter(): Promise<Map<string, AdapterTensor>> {
+    const tensors = await this.#read(this.#model.lora.values);
+    const { values } = this.#model.lora;
+    return new Map([...tensors].map(([name, data]) => [name, { shape: values.get(name)!.shape, data }]));
+  }
+
+  async #read(values: ReadonlyMap<string, Value>): Promise<Tensors> {
+    const names = [...values.keys()];
+    const arrays = await this.#readAll(...values.values());
+    return new Map(names.map((name, i) => [name, arrays[i]!]));
+  }
+
+  async #readAll<V extends Value[]>(...values: V): Promise<{ [I in keyof V]: Float32Array }> {
+    const arrays = await Promise.all(values.map((value) => this.#session.read(value)));
+    return arrays as { [I in keyof V]: Float32Array };
+  }
+
+  async #write(
+    values: ReadonlyMap<string, Value>,
+    tensors: ReadonlyMap<string, Float32Array>,
+  ): Promise<void> {
+    for (const [name, value] of values) await this.#session.write(value, tensors.get(name)!);
+  }
+}
+
+const dataOf = (tensors: ReadonlyMap<string, { data: Float32Array }>): Tensors =>
+  new Map([...tensors].map(([name, { data }]) => [name, data]));
+
+serve(new Student());

@@ -1,0 +1,68 @@
+import type { MessagePort } from 'node:worker_threads';
+import * as Comlink from 'comlink';
+import { PRIORITY, type Session } from '../devices/device.js';
+import { type DeviceConnection, joinDevice } from '../devices/host.js';
+import type { BatchSource, MicroBatch } from '../messages.js';
+import { openCheckpoint } from '../model/checkpoint.js';
+import { type BatchShape, type TeacherModule, teacherModule } from '../model/programs.js';
+import { loadWeights } from '../model/weights.js';
+import { named, offer, reach, serve } from './actor.js';
+
+export interface TeacherSetup {
+  readonly folder: string;
+  readonly shape: BatchShape;
+  readonly device: DeviceConnection;
+  /** Where batches come from, and where they go on with the teacher's signal. */
+  readonly source: MessagePort;
+  readonly port: MessagePort;
+}
+
+/** Reads each micro-batch on its way to the student and adds its hidden states. */
+class Teacher implements BatchSource {
+  #session!: Session;
+  #model!: TeacherModule;
+  #source!: Comlink.Remote<BatchSource>;
+  #ahead: Promise<unknown> = Promise.resolve();
+
+  async start(setup: TeacherSetup): Promise<void> {
+    const checkpoint = openCheckpoint(setup.folder);
+    this.#model = teacherModule(checkpoint, setup.shape);
+    this.#session = await joinDevice(setup.device).compile(this.#model.module);
+    await loadWeights(this.#session, checkpoint, this.#model.weights);
+    this.#source = reach<BatchSource>(setup.source);
+    offer(this, setup.port);
+  }
+
+  pull(): Promise<MicroBatch | null> {
+    const next = this.#ahead.then(() => this.#next());
+    this.#ahead = next.catch(() => {});
+    return next;
+  }
+
+  async #next(): Promise<MicroBatch | null> {
+    const asked = performance.now();
+    const batch = await this.#source.pull();
+    const dataMs = performance.now() - asked;
+    return (
+      batch &&
+      named(
+        'teacher',
+        () => `step ${batch.step}`,
+        () => this.#read(batch, dataMs),
+      )
+    );
+  }
+
+  async #read(batch: MicroBatch, teacherDataMs: number): Promise<MicroBatch> {
+    await this.#session.write(this.#model.tokens, batch.tokens);
+    await this.#session.write(this.#model.positions, batch.positions);
+    const { totalMs, waitMs } = await this.#session.run('forward', PRIORITY.teacher);
+    const hidden = (await this.#session.read(this.#model.hidden)) as Float32Array<ArrayBuffer>;
+    const spent = { ...batch.spent, teacherMs: totalMs - waitMs, teacherDataMs };
+    const { tokens, labels, positions, place } = batch;
+    const arrays = [tokens, labels, positions, place, hidden].map((array) => array.buffer);
+    return Comlink.transfer({ ...batch, spent, signal: { kind: 'hidden', hidden } }, arrays);
+  }
+}
+
+serve(new Teacher());

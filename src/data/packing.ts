@@ -1,0 +1,256 @@
+import { isDeepStrictEqual } from 'node:util';
+import { InputError } from '../errors.js';
+import type { Document, DocumentSource, Place } from './documents.js';
+import { permutation } from './random.js';
+import type { Tokenizer } from './tokenizer.js';
+
+/** The label of a slot that predicts nothing. */
+export const NO_LABEL = -100;
+
+/** A sequence of N slots, each of which reads one token and predicts the next one of the same document. */
+export interface Row {
+  /** [N] token ids; 0 where padded. */
+  tokens: Uint32Array;
+  /** [N] the id after each token, or NO_LABEL. */
+  labels: Int32Array;
+  /**
+   * [N] place inside the document's piece in this row. Attention reaches back exactly this many slots, so positions
+   * are the segmentation too. 0 where padded.
+   */
+  positions: Uint32Array;
+  /** Ids of the documents in this row, in order. */
+  documents: string[];
+}
+
+/** Where a stream of rows stands; plain JSON of constant size. */
+export interface Cursor {
+  /** Passes over the documents completed where the current block of rows starts. */
+  epoch: number;
+  /** The document in which the block starts; null for the first one. */
+  place: Place | null;
+  /** Pairs (input, label) of that document which earlier blocks hold. */
+  pair: number;
+  /** Rows in all earlier blocks; numbers the block's permutation. */
+  row: number;
+  /** Rows of the block already handed out. */
+  emitted: number;
+}
+
+export type DocumentTokenizer = Pick<Tokenizer, 'encode' | 'bosId' | 'eosId'>;
+
+export interface RowStreamOptions {
+  /** N: slots of a row. */
+  sequence: number;
+  /** Rows that are shuffled among themselves; 1 keeps the documents' order. A resume reads up to one block again. */
+  blockRows: number;
+  seed: number;
+  /** Start over after the last document, for ever; otherwise the stream ends, its last row padded. */
+  repeat: boolean;
+  /** End each document with the tokenizer's EOS. */
+  eos: boolean;
+}
+
+/** What `RowStream` starts from when no cursor is given. */
+const START: Cursor = { epoch: 0, place: null, pair: 0, row: 0, emitted: 0 };
+
+/**
+ * A document's ids: the tokenizer's BOS where it has one, the text, and EOS on request.
+ * @throws InputError when EOS is requested from a tokenizer without one
+ */
+export function documentTokens(tokenizer: DocumentTokenizer, text: string, eos: boolean): Uint32Array {
+  if (eos && tokenizer.eosId === undefined) {
+    throw new InputError(
+      'expected a tokenizer with an EOS token for --eos, found one without; leave --eos out',
+    );
+  }
+  const before = tokenizer.bosId === undefined ? [] : [tokenizer.bosId];
+  const after = eos ? [tokenizer.eosId!] : [];
+  const body = tokenizer.encode(text, { addSpecialTokens: false });
+  const tokens = new Uint32Array(before.length + body.length + after.length);
+  tokens.set(before);
+  tokens.set(body, before.length);
+  tokens.set(after, before.length + body.length);
+  return tokens;
+}
+
+/**
+ * Documents packed into rows, shuffled block by block. Every document of n tokens gives its n - 1 pairs (input, label)
+ * to consecutive slots; what does not fit continues in the next row, as a piece of its own. A stream that repeats has
+ * no padding: its rows run on across the epochs, and each block has its own permutation.
+ */
+export class RowStream {
+  readonly #options: RowStreamOptions;
+  readonly #reader: RowReader;
+  #cursor: Cursor;
+  #block: Row[] = [];
+  #order: Uint32Array = new Uint32Array(0);
+
+  /** @param cursor of a stream over the same documents with the same options: continues with the row after it */
+  constructor(
+    documents: DocumentSource,
+    tokenizer: DocumentTokenizer,
+    options: RowStreamOptions,
+    cursor: Cursor = START,
+  ) {
+    this.#options = options;
+    this.#cursor = { ...cursor };
+    this.#reader = new RowReader(documents, tokenizer, options, cursor);
+  }
+
+  /** The place after the last row handed out. */
+  get cursor(): Cursor {
+    return { ...this.#cursor };
+  }
+
+  /**
+   * The next row, or undefined at the end of a stream that does not repeat. Await one call before the next.
+   * @throws InputError when a document can't be read, when none gives a pair, or when one shrank since the cursor
+   */
+  async next(): Promise<Row | undefined> {
+    if (this.#block.length === 0) await this.#fillBlock();
+    const { row, emitted } = this.#cursor;
+    const length = this.#block.length;
+    if (length === 0) return undefined;
+    const next = this.#block[this.#order[emitted]!]!;
+    if (emitted + 1 < length) {
+      this.#cursor.emitted += 1;
+    } else {
+      this.#block = [];
+      this.#cursor = { ...this.#reader.position, row: row + length, emitted: 0 };
+    }
+    return next;
+  }
+
+  async #fillBlock(): Promise<void> {
+    const { blockRows, seed } = this.#options;
+    const block: Row[] = [];
+    while (block.length < blockRows) {
+      const row = await this.#reader.next();
+      if (!row) break;
+      block.push(row);
+    }
+    this.#order = permutation(block.length, seed, this.#cursor.row);
+    this.#block = block;
+  }
+}
+
+type Position = Pick<Cursor, 'epoch' | 'place' | 'pair'>;
+
+/** The rows in the documents' order. */
+class RowReader {
+  /** After the last row read. */
+  position: Position;
+  readonly #source: DocumentSource;
+  readonly #tokenizer: DocumentTokenizer;
+  readonly #options: RowStreamOptions;
+  #documents: AsyncGenerator<Document>;
+  #tokens: Uint32Array = new Uint32Array(0);
+  #id = '';
+  /** What the first document has to match when the reader starts inside one. */
+  #resumed: { place: Place; pair: number } | undefined;
+  /** Whether the epoch gave a pair, or began before this reader did. */
+  #isFruitful: boolean;
+
+  constructor(
+    source: DocumentSource,
+    tokenizer: DocumentTokenizer,
+    options: RowStreamOptions,
+    { epoch, place, pair }: Position,
+  ) {
+    this.#source = source;
+    this.#tokenizer = tokenizer;
+    this.#options = options;
+    this.position = { epoch, place, pair };
+    this.#documents = source.read(place ?? undefined);
+    this.#resumed = place ? { place, pair } : undefined;
+    this.#isFruitful = place !== null;
+  }
+
+  async next(): Promise<Row | undefined> {
+    const row = emptyRow(this.#options.sequence);
+    let filled = 0;
+    while (filled < row.tokens.length) {
+      const count = this.#fill(row, filled);
+      filled += count;
+      if (count === 0 && !(await this.#openNext())) break;
+    }
+    return filled === 0 ? undefined : row;
+  }
+
+  /** Puts what is left of the current document into the row from slot `first` on, as far as it fits. */
+  #fill(row: Row, first: number): number {
+    const { pair } = this.position;
+    const left = Math.max(0, this.#tokens.length - 1 - pair);
+    const count = Math.min(row.tokens.length - first, left);
+    if (count === 0) return 0;
+    row.tokens.set(this.#tokens.subarray(pair, pair + count), first);
+    row.labels.set(this.#tokens.subarray(pair + 1, pair + 1 + count), first);
+    for (let i = 0; i < count; i++) row.positions[first + i] = i;
+    row.documents.push(this.#id);
+    this.position = { ...this.position, pair: pair + count };
+    this.#isFruitful = true;
+    return count;
+  }
+
+  /** Goes on to the next document, or to the next epoch; false at the end. */
+  async #openNext(): Promise<boolean> {
+    const { value: document } = await this.#documents.next();
+    if (document) {
+      this.#id = document.id;
+      this.#tokens = documentTokens(this.#tokenizer, document.text, this.#options.eos);
+    }
+    const resumed = this.#resumed;
+    if (resumed) this.#checkResumed(resumed, document);
+    this.#resumed = undefined;
+    if (!document) return this.#options.repeat && this.#startEpoch();
+    this.position = { ...this.position, place: document.place, pair: resumed?.pair ?? 0 };
+    return true;
+  }
+
+  #checkResumed({ place, pair }: { place: Place; pair: number }, document: Document | undefined): void {
+    const isSame =
+      document && isDeepStrictEqual(document.place, place) && pair < Math.max(1, this.#tokens.length);
+    if (isSame) return;
+    const expected = `the document of the checkpoint, with ${pair + 1} tokens or more, at ${JSON.stringify(place)}`;
+    const found = document ? `${document.id} with ${this.#tokens.length}` : 'no document';
+    throw new InputError(`expected ${expected}, found ${found}; restore the data as it was`);
+  }
+
+  #startEpoch(): true {
+    if (!this.#isFruitful) {
+      throw new InputError('expected a document of two tokens or more, found none; give longer text');
+    }
+    this.position = { epoch: this.position.epoch + 1, place: null, pair: 0 };
+    this.#tokens = new Uint32Array(0);
+    this.#documents = this.#source.read();
+    this.#isFruitful = false;
+    return true;
+  }
+}
+
+function emptyRow(sequence: number): Row {
+  return {
+    tokens: new Uint32Array(sequence),
+    labels: new Int32Array(sequence).fill(NO_LABEL),
+    positions: new Uint32Array(sequence),
+    documents: [],
+  };
+}
+
+/**
+ * One document cut into consecutive windows of `sequence` tokens, for perplexity: each window predicts its own tokens
+ * 2 .. N from its own tokens 1 .. N - 1, so its last slot has no label. The last window may be shorter (padded); one
+ * of a single token predicts nothing and is left out.
+ * @param tokens the document's ids, BOS included
+ */
+export function* evaluationRows(tokens: Uint32Array, sequence: number, id: string): Generator<Row> {
+  for (let first = 0; first + 1 < tokens.length; first += sequence) {
+    const window = tokens.subarray(first, first + sequence);
+    const row = emptyRow(sequence);
+    row.tokens.set(window);
+    row.labels.set(window.subarray(1));
+    for (let i = 0; i < window.length; i++) row.positions[i] = i;
+    row.documents.push(id);
+    yield row;
+  }
+}

@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { documentTokens, evaluationRows, type Row } from '../data/packing.js';
+import { loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
+import type { Device, Session } from '../devices/device.js';
+import { openDevice } from '../devices/index.js';
+import { InputError } from '../errors.js';
+import { type Adapter, checkAdapter, readAdapter } from '../formats/adapter.js';
+import { openCheckpoint } from '../model/checkpoint.js';
+import { loraOptions, loraShapes } from '../model/lora.js';
+import { type EvaluationModule, evaluationModule } from '../model/programs.js';
+import { loadWeights } from '../model/weights.js';
+import { EVALUATE_OPTIONS, type EvaluateInput, problemsOf, withDefaults } from '../options.js';
+import { type MeanLoss, meanLoss } from './perplexity.js';
+
+export interface ModelOptions {
+  /** Tokens of a window. */
+  readonly sequence: number;
+  /** A PEFT adapter's folder. */
+  readonly adapter?: string | undefined;
+  readonly device?: 'auto' | 'wasm' | 'webgpu';
+  readonly threads?: number | undefined;
+}
+
+/** Windows are scored together up to about this many tokens. */
+const RUN_TOKENS = 2048;
+
+/** A model, with an adapter or without, ready to score text. Close it when done. */
+export class Model {
+  readonly tokenizer: Tokenizer;
+  readonly #device: Device;
+  readonly #session: Session;
+  readonly #module: EvaluationModule;
+  readonly #sequence: number;
+  readonly #rows: number;
+
+  constructor(
+    tokenizer: Tokenizer,
+    device: Device,
+    session: Session,
+    module: EvaluationModule,
+    shape: { rows: number; sequence: number },
+  ) {
+    this.tokenizer = tokenizer;
+    this.#device = device;
+    this.#session = session;
+    this.#module = module;
+    this.#rows = shape.rows;
+    this.#sequence = shape.sequence;
+  }
+
+  /**
+   * Mean negative log-likelihood of a text, read as one document: BOS, then its tokens, cut into consecutive windows;
+   * each window of N tokens predicts its own tokens 2..N from its own 1..N-1.
+   */
+  perplexity(text: string, name = 'text'): Promise<MeanLoss> {
+    const tokens = documentTokens(this.tokenizer, text, false);
+    const rows: Row[] = [...evaluationRows(tokens, this.#sequence, name)];
+    if (rows.length === 0)
+      throw new InputError(`${name}: expected at least two tokens, found ${tokens.length}`);
+    const run = () => this.#session.run('evaluate');
+    return meanLoss(this.#session, this.#module.evaluate, rows, this.#rows, run);
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close();
+    await this.#device.close();
+  }
+}
+
+/** Loads a Hugging Face folder. @throws InputError when model, adapter and device do not fit together */
+export async function loadModel(folder: string, options: ModelOptions): Promise<Model> {
+  const { sequence, threads = availableParallelism() } = options;
+  const checkpoint = openCheckpoint(folder);
+  const { maxPositions } = checkpoint.config;
+  if (sequence > maxPositions) {
+    throw new InputError(
+      `--sequence: expected at most ${maxPositions}, the positions of ${folder}, found ${sequence}`,
+    );
+  }
+  const adapter = options.adapter === undefined ? undefined : readAdapter(options.adapter);
+  const lora = adapter && loraOptions(adapter.config);
+  if (adapter && lora) checkAdapter(adapter, loraShapes(checkpoint.config, lora));
+  const tokenizer = await loadTokenizer(folder);
+  const shape = { rows: Math.max(1, Math.floor(RUN_TOKENS / sequence)), sequence };
+  const module = evaluationModule(checkpoint, shape, lora);
+  const device = await openDevice(options.device === 'webgpu' ? 'webgpu' : 'wasm', { threads });
+  try {
+    const session = await device.compile(module.module);
+    await loadWeights(session, checkpoint, module.weights);
+    if (adapter) await writeFactors(session, module, adapter);
+    return new Model(tokenizer, device, session, module, shape);
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+}
+
+async function writeFactors(
+  session: Session,
+  { lora }: EvaluationModule,
+  { tensors }: Adapter,
+): Promise<void> {
+  for (const [name, value] of lora!.values) await session.write(value, tensors.get(name)!.data);
+}
+
+export interface Evaluation extends MeanLoss {
+  readonly perplexity: number;
+  /** Wall time of scoring, without loading. */
+  readonly seconds: number;
+}
+
+/** Perplexity of a model on a text file: the library form of `node dist/evaluate.js`. */
+export async function evaluate(input: EvaluateInput): Promise<Evaluation> {
+  const problems = problemsOf(EVALUATE_OPTIONS, { ...input });
+  if (problems.length > 0) throw new InputError(problems.join('; '));
+  const options = withDefaults(EVALUATE_OPTIONS, { ...input });
+  const text = readText(options.perplexity);
+  const model = await loadModel(options.model, options);
+  try {
+    const start = performance.now();
+    const { nll, tokens } = await model.perplexity(text, options.perplexity);
+    const seconds = (performance.now() - start) / 1000;
+    return { tokens, nll, perplexity: Math.exp(nll), seconds };
+  } finally {
+    await model.close();
+  }
+}
+
+/** The whole file as one document, whatever its name ends in. */
+function readText(path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  } catch (error) {
+    throw new InputError(
+      `${path}: expected a readable UTF-8 text file, found none (${(error as Error).message})`,
+    );
+  }
+}

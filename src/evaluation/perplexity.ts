@@ -1,0 +1,60 @@
+import { NO_LABEL, type Row } from '../data/packing.js';
+import type { Session } from '../devices/device.js';
+import { RunError } from '../errors.js';
+import type { EvaluationValues } from '../model/programs.js';
+import { summarizeLosses } from '../wasm/losses.js';
+
+export interface MeanLoss {
+  /** Mean cross-entropy in nats per predicted token. */
+  readonly nll: number;
+  /** Predicted tokens. */
+  readonly tokens: number;
+}
+
+/**
+ * Scores rows, `rowsPerRun` at a time; the last replay is filled up with rows without labels.
+ * @param run replays the program that computes `values.ce`
+ */
+export async function meanLoss(
+  session: Session,
+  values: EvaluationValues,
+  rows: readonly Row[],
+  rowsPerRun: number,
+  run: () => Promise<unknown>,
+): Promise<MeanLoss> {
+  let sum = 0;
+  let tokens = 0;
+  for (let first = 0; first < rows.length; first += rowsPerRun) {
+    const labels = await writeRows(session, values, rows.slice(first, first + rowsPerRun));
+    await run();
+    const ce = (await session.read(values.ce)) as Float32Array;
+    const summary = summarizeLosses(ce, new Float32Array(ce.length), labels);
+    sum += summary.ceSum;
+    tokens += summary.count;
+  }
+  const nll = sum / tokens;
+  if (!Number.isFinite(nll)) throw new RunError(`expected a finite held-out loss, found ${nll}`);
+  return { nll, tokens };
+}
+
+async function writeRows(
+  session: Session,
+  values: EvaluationValues,
+  rows: readonly Row[],
+): Promise<Int32Array> {
+  const size = values.tokens.shape[0]!;
+  const tokens = new Uint32Array(size);
+  const positions = new Uint32Array(size);
+  const labels = new Int32Array(size).fill(NO_LABEL);
+  let at = 0;
+  for (const row of rows) {
+    tokens.set(row.tokens, at);
+    positions.set(row.positions, at);
+    labels.set(row.labels, at);
+    at += row.tokens.length;
+  }
+  await session.write(values.tokens, tokens);
+  await session.write(values.positions, positions);
+  await session.write(values.labels, labels);
+  return labels;
+}

@@ -1,0 +1,211 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { InputError } from '../errors.js';
+import { publishFile, publishFolder } from './checkpointFiles.js';
+import { oneLine, readJsonFile } from './json.js';
+import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
+
+/**
+ * LoRA adapters in PEFT's format: `adapter_config.json` beside `adapter_model.safetensors`.
+ * Source: `LoraConfig` and `get_peft_model_state_dict` of huggingface/peft (read at 0.21).
+ */
+
+export interface AdapterConfig {
+  rank: number;
+  /** The adapter is scaled by alpha / rank, or by alpha / sqrt(rank) with rsLoRA. */
+  alpha: number;
+  rsLora: boolean;
+  dropout: number;
+  /** Names of the adapted linear layers, such as `q_proj`. */
+  targetModules: string[];
+  /** Name or path of the model that the adapter belongs to. */
+  baseModel: string;
+}
+
+export interface AdapterTensor {
+  /** A: [rank, in]; B: [out, rank]. */
+  shape: readonly number[];
+  data: Float32Array;
+}
+
+export interface Adapter {
+  folder: string;
+  config: AdapterConfig;
+  /** By name, such as `model.layers.0.self_attn.q_proj.lora_A.weight`. */
+  tensors: Map<string, AdapterTensor>;
+}
+
+const CONFIG_FILE = 'adapter_config.json';
+const WEIGHTS_FILE = 'adapter_model.safetensors';
+/** PEFT's wrapper adds it to the base model's parameter names. */
+const PREFIX = 'base_model.model.';
+
+/**
+ * Publishes an adapter; a kill at any instant leaves the adapter that was there, if any, or the whole new one. In a folder that
+ * exists, other files stay.
+ * @throws InputError when the folder holds an adapter of another configuration: two files can't change in one instant
+ */
+export async function writeAdapter(
+  folder: string,
+  config: AdapterConfig,
+  tensors: ReadonlyMap<string, AdapterTensor>,
+): Promise<void> {
+  const configBytes = new TextEncoder().encode(`${JSON.stringify(peftConfig(config), null, 2)}\n`);
+  if (!existsSync(folder)) {
+    return publishFolder(folder, (unfinished) => {
+      publishFile(join(unfinished, CONFIG_FILE), [configBytes]);
+      writeWeights(join(unfinished, WEIGHTS_FILE), tensors);
+    });
+  }
+  const configPath = join(folder, CONFIG_FILE);
+  const weightsPath = join(folder, WEIGHTS_FILE);
+  if (existsSync(weightsPath) && !(existsSync(configPath) && readFileSync(configPath).equals(configBytes))) {
+    throw new InputError(
+      `${folder}: expected no adapter of another configuration, found one; choose a fresh folder`,
+    );
+  }
+  publishFile(configPath, [configBytes]);
+  writeWeights(weightsPath, tensors);
+}
+
+function writeWeights(path: string, tensors: ReadonlyMap<string, AdapterTensor>): void {
+  const entries = [...tensors].map(
+    ([name, { shape, data }]) => [PREFIX + name, { dtype: 'F32', shape, data }] as const,
+  );
+  writeSafetensors(path, new Map(entries), { format: 'pt' });
+}
+
+/** The keys every PEFT version since 0.7 knows, sorted as PEFT does; it fills in the others with their defaults. */
+function peftConfig(config: AdapterConfig): Record<string, unknown> {
+  return {
+    base_model_name_or_path: config.baseModel,
+    bias: 'none',
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    lora_alpha: config.alpha,
+    lora_dropout: config.dropout,
+    modules_to_save: null,
+    peft_type: 'LORA',
+    r: config.rank,
+    target_modules: config.targetModules,
+    task_type: 'CAUSAL_LM',
+    use_rslora: config.rsLora,
+  };
+}
+
+const configSchema = z.looseObject({
+  peft_type: z.string(),
+  r: z.int().min(1),
+  lora_alpha: z.number().default(8),
+  lora_dropout: z.number().min(0).lt(1).default(0),
+  use_rslora: z.boolean().default(false),
+  target_modules: z.unknown().optional(),
+  base_model_name_or_path: z.string().nullish(),
+});
+
+/** Keys that change nothing in the model's output or gradients, whatever their value. */
+const INERT_KEYS = new Set([
+  'auto_mapping',
+  'ensure_weight_tying',
+  'eva_config',
+  'inference_mode',
+  'layers_pattern',
+  'megatron_core',
+  'peft_version',
+  'qalora_group_size',
+  'revision',
+  'runtime_config',
+  'task_type',
+]);
+
+/** Initialisations that leave the base model as it is; pissa, olora, corda, loftq, lora_ga rewrite it on loading. */
+const PLAIN_INITIALISATIONS = new Set<unknown>([true, false, 'gaussian', 'eva', 'orthogonal']);
+
+/**
+ * Reads an adapter whole; the adapted layers are those that it has tensors for. F32, F16 and BF16 tensors are accepted.
+ * @throws InputError when a file is missing or damaged, and for every feature that is not plain LoRA, by name
+ */
+export function readAdapter(folder: string): Adapter {
+  const configPath = join(folder, CONFIG_FILE);
+  const config = readJsonFile(configPath, configSchema);
+  const unsupported = unsupportedFeatures(config);
+  if (unsupported.length > 0) {
+    throw new InputError(
+      oneLine(
+        `${configPath}: expected a plain LoRA adapter, found ${unsupported.join(', ')}; convert it to plain LoRA`,
+      ),
+    );
+  }
+  const { tensors: infos } = openSafetensors(join(folder, WEIGHTS_FILE));
+  const tensors = new Map<string, AdapterTensor>();
+  for (const [key, info] of infos) {
+    const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key;
+    tensors.set(name, { shape: info.shape, data: readFloat32(info) });
+  }
+  return {
+    folder,
+    config: {
+      rank: config.r,
+      alpha: config.lora_alpha,
+      rsLora: config.use_rslora,
+      dropout: config.lora_dropout,
+      targetModules: modulesOf(tensors.keys()),
+      baseModel: config.base_model_name_or_path ?? '',
+    },
+    tensors,
+  };
+}
+
+/** The adapted layers, sorted. PEFT's own `target_modules` may be full names, a pattern, or left to its defaults. */
+function modulesOf(names: Iterable<string>): string[] {
+  const modules = [...names].flatMap((name) => /([^.]+)\.lora_[AB]\.weight$/.exec(name)?.[1] ?? []);
+  return [...new Set(modules)].sort();
+}
+
+function unsupportedFeatures(config: z.infer<typeof configSchema>): string[] {
+  if (config.peft_type !== 'LORA') return [`peft_type ${config.peft_type}`];
+  return Object.entries(config)
+    .filter(([key, value]) => !isPlain(key, value))
+    .map(([key, value]) => `${key} ${JSON.stringify(value)}`);
+}
+
+/** Unknown keys are features of PEFT versions to come: plain only when they are switched off. */
+function isPlain(key: string, value: unknown): boolean {
+  if (key in configSchema.shape || INERT_KEYS.has(key)) return true;
+  if (key === 'init_lora_weights') return PLAIN_INITIALISATIONS.has(value);
+  if (key === 'bias') return value === 'none';
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0;
+  return value === null || value === false;
+}
+
+/**
+ * Checks an adapter against the tensors that a model expects.
+ * @param expected shape by name, as in `Adapter.tensors`
+ * @throws InputError once, with every tensor that is missing, unexpected or of the wrong shape
+ */
+export function checkAdapter(adapter: Adapter, expected: ReadonlyMap<string, readonly number[]>): void {
+  const missing = [...expected.keys()].filter((name) => !adapter.tensors.has(name));
+  const unexpected = [...adapter.tensors.keys()].filter((name) => !expected.has(name));
+  const misshapen = [...adapter.tensors].flatMap(([name, { shape }]) => {
+    const wanted = expected.get(name);
+    return wanted && String(shape) !== String(wanted) ? `${name} [${shape}] (expected [${wanted}])` : [];
+  });
+  const problems = [
+    describe('missing', missing),
+    describe('unexpected', unexpected),
+    describe('of the wrong shape', misshapen),
+  ].filter((problem) => problem !== '');
+  if (problems.length === 0) return;
+  const path = join(adapter.folder, WEIGHTS_FILE);
+  throw new InputError(
+    oneLine(
+      `${path}: expected this model's adapter, found tensors ${problems.join('; ')}; check model, rank and layers`,
+    ),
+  );
+}
+
+function describe(problem: string, names: string[]): string {
+  return names.length === 0 ? '' : `${problem} (${names.length}): ${names.join(', ')}`;
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { RunError } from '../errors.js';
+import type { RunState, Tensors } from '../messages.js';
+import { type AdapterConfig, type AdapterTensor, readAdapter, writeAdapter } from './adapter.js';
+import { checkpointPath, publishFile, publishFolder } from './checkpointFiles.js';
+import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
+
+/*
+ * A checkpoint is a folder: `adapter/` in PEFT's format, `optimizer.safetensors` with the moments of every factor, and
+ * `state.json` with everything else.
+ */
+
+const OPTIMIZER_FILE = 'optimizer.safetensors';
+const STATE_FILE = 'state.json';
+const ADAPTER_FOLDER = 'adapter';
+
+export interface CheckpointContents {
+  readonly adapter: ReadonlyMap<string, AdapterTensor>;
+  /** AdamW's moments, with the shapes of the factors of the same name. */
+  readonly first: Tensors;
+  readonly second: Tensors;
+  readonly state: RunState;
+}
+
+/** Publishes `checkpoints/step-NNNNNNNN`. A kill at any instant leaves no folder or the whole one. */
+export async function writeCheckpoint(
+  folder: string,
+  config: AdapterConfig,
+  { adapter, first, second, state }: CheckpointContents,
+): Promise<string> {
+  const path = checkpointPath(folder, state.step);
+  await publishFolder(path, async (unfinished) => {
+    await writeAdapter(join(unfinished, ADAPTER_FOLDER), config, adapter);
+    const moments = [...adapter].flatMap(([name, { shape }]) => [
+      [`first_moment.${name}`, { dtype: 'F32', shape, data: first.get(name)! }] as const,
+      [`second_moment.${name}`, { dtype: 'F32', shape, data: second.get(name)! }] as const,
+    ]);
+    writeSafetensors(join(unfinished, OPTIMIZER_FILE), new Map(moments));
+    publishFile(join(unfinished, STATE_FILE), [new TextEncoder().encode(`${JSON.stringify(state)}\n`)]);
+  });
+  return path;
+}
+
+const stateSchema = z.strictObject({
+  step: z.int().min(0),
+  tokens: z.number(),
+  elapsedSeconds: z.number(),
+  cursor: z.unknown(),
+  metricsBytes: z.int().min(0),
+});
+
+export function readCheckpointState(path: string): RunState {
+  const file = join(path, STATE_FILE);
+  try {
+    return stateSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    const problem = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
+    const oneLine = problem.replace(/\s+/g, ' ');
+    throw new RunError(`${file}: expected the state of a run, found ${oneLine}; delete this checkpoint`);
+  }
+}
+
+export function readCheckpoint(path: string): CheckpointContents {
+  const adapter = readAdapter(join(path, ADAPTER_FOLDER)).tensors;
+  const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));
+  const moments = (prefix: string): Tensors =>
+    new Map(
+      [...adapter.keys()].map((name) => {
+        const info = tensors.get(`${prefix}.${name}`);
+        if (!info)
+          throw new RunError(`${path}: expected ${prefix}.${name}, found none; delete this checkpoint`);
+        return [name, readFloat32(info)];
+      }),
+    );
+  return {
+    adapter,
+    first: moments('first_moment'),
+    second: moments('second_moment'),
+    state: readCheckpointState(path),
+  };
+}

@@ -1,0 +1,143 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { RunError } from '../errors.js';
+
+/**
+ * Publishing files and folders so that a process killed at any instant leaves either nothing or all of it: written
+ * under a hidden name beside the final one, flushed to the disk, renamed, and the rename itself flushed.
+ */
+
+/** Hidden names of what is being written or deleted: `.NAME.PID-COUNT.unfinished`. */
+const UNFINISHED = /^\..+\.unfinished$/;
+const CHECKPOINT = /^step-(\d{8,})$/;
+
+let unfinishedCount = 0;
+
+function unfinishedPath(path: string): string {
+  unfinishedCount += 1;
+  return join(dirname(path), `.${basename(path)}.${process.pid}-${unfinishedCount}.unfinished`);
+}
+
+/**
+ * Publishes a file made of `parts`, in order, replacing the one that was there.
+ * A kill at any instant leaves the old file or the new one, whole.
+ */
+export function publishFile(path: string, parts: Iterable<Uint8Array>): void {
+  const unfinished = unfinishedPath(path);
+  try {
+    const file = openSync(unfinished, 'wx');
+    try {
+      for (const part of parts) writeWhole(file, part);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(unfinished, path);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw error;
+  }
+  flush(dirname(path));
+}
+
+function writeWhole(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+}
+
+/**
+ * Publishes a folder filled by `write`. A kill at any instant leaves no folder or the whole one.
+ * The parent folder is made when absent.
+ * @param write puts files (and folders) into the folder it is given; nothing is published when it throws
+ * @throws RunError when `folder` exists: a published folder never changes
+ */
+export async function publishFolder(
+  folder: string,
+  write: (unfinishedFolder: string) => Promise<void> | void,
+): Promise<void> {
+  if (existsSync(folder)) {
+    throw new RunError(`${folder}: expected a folder that is not there yet, found one; delete or rename it`);
+  }
+  const unfinished = unfinishedPath(folder);
+  mkdirSync(unfinished, { recursive: true });
+  try {
+    await write(unfinished);
+    flushTree(unfinished);
+    renameSync(unfinished, folder);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    throw error;
+  }
+  flush(dirname(folder));
+}
+
+/**
+ * Deletes what killed writers left in `parent`. Call it before writing there, while no other process does.
+ * A folder that is absent has no leftovers.
+ */
+export function removeLeftovers(parent: string): void {
+  if (!existsSync(parent)) return;
+  for (const name of readdirSync(parent)) {
+    if (UNFINISHED.test(name)) rmSync(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+export interface Checkpoint {
+  step: number;
+  path: string;
+}
+
+/** The folder of the checkpoint after `step` steps, such as `step-00000100`. */
+export function checkpointPath(folder: string, step: number): string {
+  return join(folder, `step-${String(step).padStart(8, '0')}`);
+}
+
+/** The published checkpoints in `folder`, by step; none when it is absent. */
+export function listCheckpoints(folder: string): Checkpoint[] {
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((name) => CHECKPOINT.test(name));
+  return names
+    .map((name) => ({ step: Number(CHECKPOINT.exec(name)![1]), path: join(folder, name) }))
+    .sort((a, b) => a.step - b.step);
+}
+
+/** Deletes all but the last `keep` checkpoints. */
+export function pruneCheckpoints(folder: string, keep: number): void {
+  const checkpoints = listCheckpoints(folder);
+  for (const { path } of checkpoints.slice(0, Math.max(0, checkpoints.length - keep))) {
+    // Renamed first: a kill amid the deletion must not leave half a folder that looks like a checkpoint.
+    const unfinished = unfinishedPath(path);
+    renameSync(path, unfinished);
+    rmSync(unfinished, { recursive: true });
+  }
+}
+
+/** Flushes every file and folder under `folder`, children first. */
+function flushTree(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) flushTree(path);
+    else flush(path);
+  }
+  flush(folder);
+}
+
+function flush(path: string): void {
+  // Windows can't flush what is open for reading; its file system journals renames.
+  if (process.platform === 'win32') return;
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}

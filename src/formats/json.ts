@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import type { z } from 'zod';
+import { InputError } from '../errors.js';
+
+/** What zod puts around `expected a number`; the value found says more than its type. */
+const ZOD_FRAME = /^Invalid input: |, received .*$/g;
+
+/**
+ * Reads a JSON file and checks it against a schema.
+ * @throws InputError naming the path and, for a file of the wrong form, every field that is wrong
+ */
+export function readJsonFile<T>(path: string, schema: z.ZodType<T>): T {
+  const checked = schema.safeParse(parseJson(path, readText(path)), { reportInput: true });
+  if (checked.success) return checked.data;
+  const problems = checked.error.issues.map(
+    ({ path: field, message, input }) =>
+      `${field.join('.') || 'file'}: ${message.replace(ZOD_FRAME, '')}, found ${excerpt(input)}`,
+  );
+  throw new InputError(oneLine(`${path}: ${problems.join('; ')}`));
+}
+
+function excerpt(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new InputError(
+      `${path}: expected a JSON file, could not read one (${systemCode(error)}); check the path`,
+    );
+  }
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InputError(
+      `${path}: expected JSON, found ${oneLine((error as Error).message)}; fetch the file again`,
+    );
+  }
+}
+
+/** The code of a failed system call, such as ENOENT. */
+export function systemCode(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
+
+/** The text with every run of line breaks and other control characters as one space. */
+export function oneLine(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ');
+}

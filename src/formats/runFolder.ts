@@ -1,0 +1,60 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
+import type { RunState } from '../messages.js';
+import { readCheckpointState } from './checkpoint.js';
+import { listCheckpoints, publishFile, removeLeftovers } from './checkpointFiles.js';
+
+/** The files of a run. */
+export const runPaths = (folder: string) => ({
+  options: join(folder, 'run.json'),
+  metrics: join(folder, 'metrics.jsonl'),
+  adapter: join(folder, 'adapter'),
+  checkpoints: join(folder, 'checkpoints'),
+});
+
+/** What a run was started with, and what it chose by itself: a resumed run takes both from here. */
+export interface RunFile {
+  readonly version: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly microBatch: number;
+}
+
+/** Whether a folder holds a run, finished or not. */
+export const holdsRun = (folder: string): boolean => {
+  const { options, metrics, adapter } = runPaths(folder);
+  return [options, metrics, adapter].some((path) => existsSync(path));
+};
+
+export function readRunFile(folder: string): RunFile | undefined {
+  const { options: path } = runPaths(folder);
+  if (!existsSync(path)) return undefined;
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as RunFile;
+  } catch (error) {
+    throw new InputError(
+      `${path}: expected the options of a run, found no JSON (${(error as Error).message})`,
+    );
+  }
+}
+
+/** Makes the folder of a run, or makes the one there ready to go on: nothing else may be writing to it. */
+export function prepareRunFolder(folder: string, file: RunFile): void {
+  const { options, checkpoints } = runPaths(folder);
+  mkdirSync(checkpoints, { recursive: true });
+  removeLeftovers(folder);
+  removeLeftovers(checkpoints);
+  publishFile(options, [new TextEncoder().encode(`${JSON.stringify(file, null, 2)}\n`)]);
+}
+
+/** The last checkpoint of a run and the state in it. */
+export function lastCheckpoint(folder: string): { path: string; state: RunState } | undefined {
+  const last = listCheckpoints(runPaths(folder).checkpoints).at(-1);
+  return last && { path: last.path, state: readCheckpointState(last.path) };
+}
+
+/** The first of runs/0001, runs/0002, ... after those that are there. */
+export function freshRunFolder(parent = 'runs'): string {
+  const taken = existsSync(parent) ? readdirSync(parent).map(Number).filter(Number.isInteger) : [];
+  return join(parent, String(Math.max(0, ...taken) + 1).padStart(4, '0'));
+}

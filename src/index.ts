@@ -1,0 +1,74 @@
+import { type Observable, Subject } from 'rxjs';
+import { type DeviceHost, hostDevice } from './devices/host.js';
+import type { MetricsRecord } from './messages.js';
+import type { TrainInput } from './options.js';
+import { type RunResult, runPipeline } from './pipeline.js';
+import { type Preparation, prepare, resolveOptions } from './prepare.js';
+
+export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
+export { InputError, RunError } from './errors.js';
+export { type Evaluation, evaluate, loadModel, type Model } from './evaluation/model.js';
+export type * from './messages.js';
+export type { EvaluateInput, TrainInput, TrainOptions } from './options.js';
+export type { RunResult } from './pipeline.js';
+
+/** A training run in progress. */
+export interface Run {
+  /**
+   * Every record of the run, as it happens: hot, so subscribe in the same turn as `train` to see the first one.
+   * Completes when the run is over, errors when it fails. Unsubscribing does not stop the run.
+   */
+  readonly metrics$: Observable<MetricsRecord>;
+  /** Resolves once everything is on disk; rejects with an InputError or a RunError. */
+  readonly finished: Promise<RunResult>;
+  /** What the run will do, known once the input has been checked and before anything is written. */
+  readonly prepared: Promise<Preparation & { readonly device: string }>;
+  /** Finishes the current step, saves a checkpoint and ends the run; `finished` then resolves. */
+  stop(): void;
+}
+
+/**
+ * Trains a LoRA adapter: the library form of `node dist/train.js`, with the same options in camelCase.
+ * Errors reach `metrics$` and `finished` alike; handling one of them is enough.
+ */
+export function train(options: TrainInput): Run {
+  const metrics$ = new Subject<MetricsRecord>();
+  let stopping = false;
+  const hooks = { emit: (record: MetricsRecord) => metrics$.next(record), shouldStop: () => stopping };
+  const device = later(() => {
+    const { device: name, threads } = resolveOptions({ ...options });
+    return hostDevice(name, threads);
+  });
+  const prepared = device.then(async (host) => ({
+    ...(await prepare({ ...options }, host)),
+    device: host.description,
+  }));
+  const finished = prepared.then(async (preparation) => runPipeline(preparation, await device, hooks));
+  const closed = finished.finally(() => closeQuietly(device));
+  closed.then(
+    () => metrics$.complete(),
+    (error) => {
+      if (metrics$.observed) metrics$.error(error);
+    },
+  );
+  for (const promise of [prepared, closed]) promise.catch(() => {});
+  return {
+    metrics$: metrics$.asObservable(),
+    finished: closed,
+    prepared,
+    stop() {
+      stopping = true;
+    },
+  };
+}
+
+/** Runs `work` in a later turn, so that subscribers are there first and errors reject instead of throwing. */
+const later = async <T>(work: () => Promise<T>): Promise<T> => {
+  await Promise.resolve();
+  return work();
+};
+
+async function closeQuietly(device: Promise<DeviceHost>): Promise<void> {
+  const host = await device.catch(() => undefined);
+  await host?.close();
+}

@@ -1,0 +1,135 @@
+/** Every value that crosses a thread: its shape, who fills it, whether it is transferred (T), shared (S) or copied. */
+
+/** Rows of one micro-batch. Loader -> teacher -> student; all arrays transferred. T = rows * sequence tokens. */
+export interface MicroBatch {
+  /** Optimizer step it belongs to, from 1. */
+  readonly step: number;
+  /** Number within the step, from 0. */
+  readonly index: number;
+  /** Whether the step's batch is complete with it. */
+  readonly last: boolean;
+  /** T: u32 [T] */
+  readonly tokens: Uint32Array;
+  /** T: i32 [T], -100 = no label */
+  readonly labels: Int32Array;
+  /** T: u32 [T], place inside the document's piece */
+  readonly positions: Uint32Array;
+  /** T: u32 [T], row in the global batch * sequence + place in the row */
+  readonly place: Uint32Array;
+  readonly documents: readonly string[];
+  /** Where the stream of rows stands after this micro-batch: plain JSON (data/packing.ts: Cursor). */
+  readonly cursor: unknown;
+  /** Time spent on this micro-batch by the actors before the student. */
+  readonly spent: {
+    readonly loaderMs: number;
+    /** Reading, and waiting for the loader to have something to read. */
+    readonly teacherMs: number;
+    readonly teacherDataMs: number;
+  };
+  /** What the teacher says of these tokens; absent without a teacher. */
+  readonly signal?: TeacherSignal;
+}
+
+/** The teacher's answer. T: hidden states after the final norm, f32 [T, D_teacher]. */
+export interface TeacherSignal {
+  readonly kind: 'hidden';
+  readonly hidden: Float32Array;
+}
+
+/** Anything that batches are pulled from, one per credit. null: no more. */
+export interface BatchSource {
+  pull(): Promise<MicroBatch | null>;
+}
+
+/** f32 tensors by name; filled by the student from its session, transferred. */
+export type Tensors = Map<string, Float32Array>;
+
+export interface LossPercentiles {
+  readonly min: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** One optimizer step. Losses are in nats per token with a label; fractions are of the step's wall time. */
+export interface StepRecord {
+  readonly type: 'step';
+  readonly step: number;
+  /** Tokens read so far. */
+  readonly tokens: number;
+  readonly loss: number;
+  readonly ce: number;
+  readonly kl: number;
+  readonly ce_percentiles: LossPercentiles;
+  /** Before clipping. */
+  readonly grad_norm: number;
+  readonly lr: number;
+  /**
+   * Trace of the gradients' covariance over its squared norm (McCandlish et al. 2018), in labels, estimated from this
+   * step's micro-batches; null when there is only one or the estimate of the norm is not positive.
+   */
+  readonly noise_scale: number | null;
+  readonly tokens_per_s: number;
+  readonly elapsed_s: number;
+  readonly busy: { readonly loader: number; readonly teacher: number; readonly student: number };
+  /** The student's waiting: for the loader, for the teacher to read its batch, and for the device to be free. */
+  readonly wait: { readonly data: number; readonly teacher: number; readonly device: number };
+  readonly memory_bytes: number;
+}
+
+/** Held-out loss of the adapter after `step` steps. */
+export interface EvalRecord {
+  readonly type: 'eval';
+  readonly step: number;
+  /** Nats per predicted token. */
+  readonly nll: number;
+  readonly perplexity: number;
+  /** Predicted tokens. */
+  readonly tokens: number;
+}
+
+export interface StartRecord {
+  readonly type: 'start';
+  readonly version: string;
+  readonly device: string;
+  readonly parameters: number;
+  readonly steps: number;
+  readonly micro_batch: number;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface CheckpointRecord {
+  readonly type: 'checkpoint';
+  readonly step: number;
+  readonly path: string;
+}
+
+export interface EndRecord {
+  readonly type: 'end';
+  readonly step: number;
+  readonly adapter: string;
+}
+
+/** What `metrics$` emits and `metrics.jsonl` holds. */
+export type MetricsRecord = StartRecord | StepRecord | EvalRecord | CheckpointRecord | EndRecord;
+
+/** The pipeline's answer to a finished step. */
+export interface StepOrders {
+  /** Give the evaluator a snapshot of the adapter. */
+  readonly evaluate: boolean;
+  /** Publish a checkpoint; resolves once everything before it is on disk. */
+  readonly checkpoint: boolean;
+  readonly stop: boolean;
+}
+
+/** State of a run after a step, beside the tensors. Plain JSON. */
+export interface RunState {
+  readonly step: number;
+  readonly tokens: number;
+  readonly elapsedSeconds: number;
+  /** Of the last consumed micro-batch. */
+  readonly cursor: unknown;
+  /** Bytes of metrics.jsonl that belong to the run so far. */
+  readonly metricsBytes: number;
+}

@@ -1,0 +1,325 @@
+import { z } from 'zod';
+
+/** One row of the table that flags, defaults, checks, help texts and the README all come from. */
+interface Option {
+  /** What the value stands for in help; absent for a switch. */
+  readonly value?: string;
+  readonly help: string;
+  readonly group: 'model' | 'data' | 'objective' | 'adapter' | 'optimizer' | 'run';
+  readonly schema: z.ZodType;
+  /** Absent: required, or derived where `help` says so. */
+  readonly default?: unknown;
+  /** May be given several times. */
+  readonly many?: true;
+  /** May change on --resume: it has no influence on the result. */
+  readonly operational?: true;
+}
+
+const text = z.string().min(1, 'expected some text');
+const count = z.coerce.number().int('expected a whole number').min(1, 'expected at least 1');
+const whole = z.coerce.number().int('expected a whole number').min(0, 'expected 0 or more');
+const positive = z.coerce.number().positive('expected a number above 0');
+const notNegative = z.coerce.number().min(0, 'expected 0 or more');
+const share = z.coerce.number().min(0, 'expected 0 to 1').max(1, 'expected 0 to 1');
+const belowOne = z.coerce.number().min(0, 'expected at least 0').lt(1, 'expected below 1');
+const toggle = z.boolean();
+const oneOf = <T extends string>(...values: [T, ...T[]]) => z.enum(values, `expected ${values.join(' | ')}`);
+
+/** The options of `train`, in the order help shows them. */
+export const TRAIN_OPTIONS = {
+  student: { group: 'model', value: 'DIR', schema: text, help: 'the model to adapt: a Hugging Face folder' },
+  teacher: {
+    group: 'model',
+    value: 'DIR|none',
+    schema: text,
+    default: 'none',
+    help: 'the model to learn from, with the same tokenizer; none implies --alpha 0',
+  },
+  data: {
+    group: 'data',
+    value: 'PATH',
+    schema: z.array(text).min(1, 'expected at least one path'),
+    many: true,
+    help: 'text to train on: .txt or .jsonl; may be repeated',
+  },
+  textColumn: {
+    group: 'data',
+    value: 'NAME',
+    schema: text,
+    default: 'text',
+    help: 'the field of a .jsonl line that holds the text',
+  },
+  separator: {
+    group: 'data',
+    value: 'TEXT',
+    schema: text.optional(),
+    help: 'splits a .txt file into documents; \\n is a line break (default: a file is one document)',
+  },
+  eos: { group: 'data', schema: toggle, default: false, help: 'end each document with the EOS token' },
+  sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a row' },
+  batch: { group: 'data', value: 'N', schema: count, default: 64, help: 'rows per optimizer step' },
+  microBatch: {
+    group: 'data',
+    value: 'N',
+    schema: count.optional(),
+    help: 'rows at once; divides --batch (default: chosen from the memory plan)',
+  },
+  shuffleRows: {
+    group: 'data',
+    value: 'N',
+    schema: count,
+    default: 1024,
+    help: 'rows that are shuffled among themselves; 1 keeps the order of the text',
+  },
+  evalFraction: {
+    group: 'data',
+    value: 'F',
+    schema: belowOne,
+    default: 0.05,
+    help: 'share of the text to hold out and evaluate on; 0 for none',
+  },
+  evalData: {
+    group: 'data',
+    value: 'PATH',
+    schema: text.optional(),
+    help: 'text to evaluate on, instead of a share of --data',
+  },
+  evalTokens: {
+    group: 'data',
+    value: 'N',
+    schema: count,
+    default: 32_768,
+    help: 'the most tokens an evaluation reads',
+  },
+  steps: {
+    group: 'objective',
+    value: 'N',
+    schema: count.optional(),
+    help: 'optimizer steps (default: 1000, or as --tokens says)',
+  },
+  tokens: {
+    group: 'objective',
+    value: 'N',
+    schema: count.optional(),
+    help: 'tokens to train on, instead of --steps: ceil(N / (batch x sequence)) steps',
+  },
+  alpha: {
+    group: 'objective',
+    value: 'X',
+    schema: share,
+    default: 0.5,
+    help: 'L = alpha KL(teacher || student) + (1 - alpha) cross-entropy',
+  },
+  temperature: {
+    group: 'objective',
+    value: 'X',
+    schema: positive,
+    default: 1,
+    help: 'the KL is between softmax(z / T), weighted by T^2',
+  },
+  rank: { group: 'adapter', value: 'N', schema: count, default: 8, help: 'rank of the LoRA factors' },
+  loraAlpha: {
+    group: 'adapter',
+    value: 'X',
+    schema: positive.optional(),
+    help: 'the adapter is scaled by alpha / rank (default: 2 x rank)',
+  },
+  rslora: { group: 'adapter', schema: toggle, default: false, help: 'scale by alpha / sqrt(rank) instead' },
+  loraDropout: {
+    group: 'adapter',
+    value: 'P',
+    schema: belowOne,
+    default: 0,
+    help: "probability of dropping an element of a LoRA layer's input",
+  },
+  targetModules: {
+    group: 'adapter',
+    value: 'NAMES',
+    schema: text,
+    default: 'all-linear',
+    help: 'adapted layers: all-linear, or names such as q_proj,v_proj',
+  },
+  init: {
+    group: 'adapter',
+    value: 'DIR',
+    schema: text.optional(),
+    help: 'start from this PEFT adapter; its rank, alpha and layers are used (default: random A, B = 0)',
+  },
+  lr: {
+    group: 'optimizer',
+    value: 'X',
+    schema: positive,
+    default: 1e-3,
+    help: 'peak learning rate of AdamW',
+  },
+  warmup: {
+    group: 'optimizer',
+    value: 'N',
+    schema: whole,
+    default: 10,
+    help: 'steps of linear warm-up, which multiplies the schedule',
+  },
+  schedule: {
+    group: 'optimizer',
+    value: 'NAME',
+    schema: oneOf('cosine', 'linear', 'constant'),
+    default: 'cosine',
+    help: 'cosine | linear (both to 0) | constant',
+  },
+  weightDecay: {
+    group: 'optimizer',
+    value: 'X',
+    schema: notNegative,
+    default: 0,
+    help: 'decoupled weight decay',
+  },
+  beta1: {
+    group: 'optimizer',
+    value: 'X',
+    schema: belowOne,
+    default: 0.9,
+    help: 'decay of the first moment',
+  },
+  beta2: {
+    group: 'optimizer',
+    value: 'X',
+    schema: belowOne,
+    default: 0.999,
+    help: 'decay of the second moment',
+  },
+  epsilon: { group: 'optimizer', value: 'X', schema: positive, default: 1e-8, help: "AdamW's epsilon" },
+  clip: {
+    group: 'optimizer',
+    value: 'X',
+    schema: notNegative,
+    default: 1,
+    help: 'largest global gradient norm; 0 for no clipping',
+  },
+  device: {
+    group: 'run',
+    value: 'NAME',
+    schema: oneOf('auto', 'wasm', 'webgpu'),
+    default: 'auto',
+    help: 'auto | wasm | webgpu',
+  },
+  threads: {
+    group: 'run',
+    value: 'N',
+    schema: count.optional(),
+    operational: true,
+    help: 'compute threads of the wasm device (default: one per core)',
+  },
+  seed: { group: 'run', value: 'N', schema: whole, default: 0, help: 'seed of everything random' },
+  out: {
+    group: 'run',
+    value: 'DIR',
+    schema: text.optional(),
+    help: 'folder of the run (default: a fresh one under runs/)',
+  },
+  resume: {
+    group: 'run',
+    schema: toggle,
+    default: false,
+    operational: true,
+    help: 'continue the run in --out from its last checkpoint; other options default to those of the run',
+  },
+  evalEvery: {
+    group: 'run',
+    value: 'N',
+    schema: count,
+    default: 50,
+    operational: true,
+    help: 'steps between evaluations; there is one before the first step and one at the end',
+  },
+  checkpointEvery: {
+    group: 'run',
+    value: 'N',
+    schema: count,
+    default: 100,
+    operational: true,
+    help: 'steps between checkpoints; there is one at the end',
+  },
+  keep: {
+    group: 'run',
+    value: 'N',
+    schema: count,
+    default: 2,
+    operational: true,
+    help: 'checkpoints to keep',
+  },
+} as const satisfies Record<string, Option>;
+
+/** The options of `evaluate`. */
+export const EVALUATE_OPTIONS = {
+  model: { group: 'model', value: 'DIR', schema: text, help: 'the model: a Hugging Face folder' },
+  adapter: {
+    group: 'model',
+    value: 'DIR',
+    schema: text.optional(),
+    help: 'a PEFT adapter for it (default: none)',
+  },
+  perplexity: { group: 'data', value: 'FILE', schema: text, help: 'a text file, read as one document' },
+  sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a window' },
+  device: TRAIN_OPTIONS.device,
+  threads: TRAIN_OPTIONS.threads,
+  json: { group: 'run', schema: toggle, default: false, help: 'print one JSON object on one line' },
+} as const satisfies Record<string, Option>;
+
+type OptionTable = Readonly<Record<string, Option>>;
+type Output<O> = O extends { schema: z.ZodType<infer T> } ? T : never;
+type Resolved<T extends OptionTable> = { -readonly [K in keyof T]: Output<T[K]> };
+type Optional<T extends OptionTable> = {
+  [K in keyof T]: T[K] extends { default: unknown } ? K : undefined extends Output<T[K]> ? K : never;
+}[keyof T];
+
+/** Every option, checked, with defaults filled in. */
+export type TrainOptions = Resolved<typeof TRAIN_OPTIONS>;
+export type EvaluateOptions = Resolved<typeof EVALUATE_OPTIONS>;
+
+/** What a caller gives: options with a default may be left out. */
+export type Given<T extends OptionTable> = Partial<Pick<Resolved<T>, Optional<T>>> &
+  Omit<Resolved<T>, Optional<T>>;
+export type TrainInput = Given<typeof TRAIN_OPTIONS>;
+export type EvaluateInput = Given<typeof EVALUATE_OPTIONS>;
+
+/** `loraAlpha` -> `--lora-alpha`. */
+export const flagOf = (name: string): string =>
+  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** Options of a table that are wrong, in words: `--batch: expected at least 1, found 0`. */
+export function problemsOf(table: OptionTable, given: Readonly<Record<string, unknown>>): string[] {
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(given)) {
+    const option = table[name];
+    if (!option) problems.push(`${flagOf(name)}: expected a known option, found an unknown one`);
+    else if (value !== undefined) {
+      const result = option.schema.safeParse(value);
+      if (!result.success) {
+        problems.push(`${flagOf(name)}: ${result.error.issues[0]!.message}, found ${JSON.stringify(value)}`);
+      }
+    }
+  }
+  for (const [name, option] of Object.entries(table)) {
+    const missing = given[name] === undefined && option.default === undefined;
+    if (missing && !option.schema.safeParse(undefined).success) {
+      problems.push(`${flagOf(name)}: expected ${option.value}, found nothing: give ${option.help}`);
+    }
+  }
+  return problems;
+}
+
+/** Fills in defaults; call it on options without problems. */
+export function withDefaults<T extends OptionTable>(
+  table: T,
+  given: Readonly<Record<string, unknown>>,
+): Resolved<T> {
+  const entries = Object.entries(table).map(([name, option]) => {
+    const value = given[name] ?? option.default;
+    return [name, value === undefined ? undefined : option.schema.parse(value)];
+  });
+  return Object.fromEntries(entries) as Resolved<T>;
+}
+
+/** Operational options may differ between the parts of a resumed run. */
+export const isOperational = (name: string): boolean =>
+  (TRAIN_OPTIONS as OptionTable)[name]?.operational === true;

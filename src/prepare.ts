@@ -1,0 +1,187 @@
+import { isDeepStrictEqual } from 'node:util';
+import { firstDifference, loadTokenizer } from './data/tokenizer.js';
+import type { DeviceHost } from './devices/host.js';
+import { InputError } from './errors.js';
+import { readAdapter } from './formats/adapter.js';
+import { freshRunFolder, holdsRun, lastCheckpoint, readRunFile } from './formats/runFolder.js';
+import type { RunState } from './messages.js';
+import { openCheckpoint } from './model/checkpoint.js';
+import { type LoraOptions, loraOptions, loraShapes, parameterCount, targetModules } from './model/lora.js';
+import { type StudentOptions, studentModule, teacherModule } from './model/programs.js';
+import type { ScheduleOptions } from './model/schedule.js';
+import type { Checkpoint } from './model/weights.js';
+import {
+  flagOf,
+  isOperational,
+  problemsOf,
+  TRAIN_OPTIONS,
+  type TrainOptions,
+  withDefaults,
+} from './options.js';
+import type { MemoryPlan } from './program/plan.js';
+
+/** Everything a run needs to know before anything is allocated or written. */
+export interface Preparation {
+  readonly options: TrainOptions;
+  readonly out: string;
+  readonly resume: { readonly path: string; readonly state: RunState } | undefined;
+  readonly student: StudentOptions;
+  readonly teacher: Checkpoint | undefined;
+  readonly schedule: ScheduleOptions;
+  readonly microBatch: number;
+  readonly parameters: number;
+  readonly plans: { readonly student: MemoryPlan; readonly teacher: MemoryPlan | undefined };
+}
+
+/** Rows of a micro-batch hold about this many tokens: beyond it nothing gets faster, only larger. */
+const MICRO_BATCH_TOKENS = 2048;
+
+/** Options as a run starts with them: those stored with the run it resumes, else the defaults, fill the gaps. */
+export function resolveOptions(given: Readonly<Record<string, unknown>>): TrainOptions {
+  const stored = given.resume && typeof given.out === 'string' ? readRunFile(given.out) : undefined;
+  const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const problems = problemsOf(TRAIN_OPTIONS, { ...stored?.options, ...defined });
+  if (given.resume && given.out === undefined)
+    problems.push('--resume: expected --out with the run, found none');
+  if (defined.steps !== undefined && defined.tokens !== undefined) {
+    problems.push('--tokens: expected it without --steps, found both; leave one out');
+  }
+  if (problems.length > 0) throw new InputError(problems.join('; '));
+  const options = withDefaults(TRAIN_OPTIONS, { ...stored?.options, ...defined });
+  if (!stored) return options;
+  refuseChanges(defined, withDefaults(TRAIN_OPTIONS, stored.options));
+  return { ...options, microBatch: stored.microBatch };
+}
+
+function refuseChanges(given: Readonly<Record<string, unknown>>, stored: TrainOptions): void {
+  const before = stored as Readonly<Record<string, unknown>>;
+  const changed = Object.keys(given).filter((name) => {
+    if (isOperational(name) || name === 'out') return false;
+    const option = TRAIN_OPTIONS[name as keyof typeof TRAIN_OPTIONS];
+    return !isDeepStrictEqual(option.schema.parse(given[name]), before[name]);
+  });
+  if (changed.length === 0) return;
+  const list = changed.map((name) => `${flagOf(name)} ${before[name]} (found ${given[name]})`).join(', ');
+  throw new InputError(
+    `--resume: expected the options of the run: ${list}; leave them out, or start a new run`,
+  );
+}
+
+/** Checks models, tokenizers, adapter and memory against each other and the device. Writes nothing. */
+export async function prepare(
+  given: Readonly<Record<string, unknown>>,
+  device: DeviceHost,
+): Promise<Preparation> {
+  const options = resolveOptions(given);
+  const out = options.out ?? freshRunFolder();
+  if (!options.resume && holdsRun(out)) {
+    throw new InputError(
+      `--out: expected a folder without a run, found one in ${out}; add --resume to continue it`,
+    );
+  }
+  const student = openCheckpoint(options.student);
+  const teacher = options.teacher === 'none' ? undefined : openCheckpoint(options.teacher);
+  await checkModels(options, student, teacher);
+  const lora = adapterOptions(options);
+  const objective = { alpha: teacher ? options.alpha : 0, temperature: options.temperature };
+  const { beta1, beta2, epsilon: eps, weightDecay } = options;
+  const studentWith = (rows: number): StudentOptions => {
+    const shape = { rows, sequence: options.sequence };
+    const optimizer = { beta1, beta2, eps, weightDecay };
+    return { student, teacher, lora, objective, optimizer, train: shape, evaluate: shape };
+  };
+  const { microBatch, plans } = chooseMicroBatch(options, device, studentWith, teacher);
+  const steps = options.steps ?? stepsFor(options);
+  const { lr, warmup, schedule } = options;
+  return {
+    options,
+    out,
+    resume: options.resume ? lastCheckpoint(out) : undefined,
+    student: studentWith(microBatch),
+    teacher,
+    schedule: { lr, warmup, schedule, steps },
+    microBatch,
+    parameters: parameterCount(loraShapes(student.config, lora)),
+    plans,
+  };
+}
+
+const DEFAULT_STEPS = 1000;
+
+const stepsFor = ({ tokens, batch, sequence }: TrainOptions): number =>
+  tokens === undefined ? DEFAULT_STEPS : Math.ceil(tokens / (batch * sequence));
+
+function adapterOptions(options: TrainOptions): LoraOptions {
+  if (options.init !== undefined) {
+    const adapter = loraOptions(readAdapter(options.init).config);
+    return { ...adapter, dropout: options.loraDropout };
+  }
+  return {
+    rank: options.rank,
+    alpha: options.loraAlpha ?? 2 * options.rank,
+    rsLora: options.rslora,
+    dropout: options.loraDropout,
+    targetModules: targetModules(options.targetModules.split(',')),
+  };
+}
+
+async function checkModels(options: TrainOptions, student: Checkpoint, teacher?: Checkpoint): Promise<void> {
+  for (const { folder, config } of teacher ? [student, teacher] : [student]) {
+    if (options.sequence > config.maxPositions) {
+      throw new InputError(
+        `--sequence: expected at most ${config.maxPositions}, the positions of ${folder}, found ${options.sequence}`,
+      );
+    }
+  }
+  const tokenizer = await loadTokenizer(options.student);
+  for (const { folder, config } of teacher ? [student, teacher] : [student]) {
+    if (tokenizer.vocabularySize > config.vocabularySize) {
+      throw new InputError(
+        `${folder}: expected an embedding for each of the tokenizer's ${tokenizer.vocabularySize} tokens, ` +
+          `found ${config.vocabularySize}; use the tokenizer that belongs to the model`,
+      );
+    }
+  }
+  if (!teacher) return;
+  const difference = firstDifference(tokenizer, await loadTokenizer(options.teacher));
+  if (difference !== undefined) {
+    throw new InputError(
+      `--teacher: expected the tokenizer of ${options.student}, found another in ${options.teacher}: ${difference}`,
+    );
+  }
+}
+
+/** The largest divisor of the batch that fits, up to MICRO_BATCH_TOKENS; `--micro-batch` overrides. */
+function chooseMicroBatch(
+  { batch, sequence, microBatch }: TrainOptions,
+  device: DeviceHost,
+  studentWith: (rows: number) => StudentOptions,
+  teacher: Checkpoint | undefined,
+): Pick<Preparation, 'microBatch' | 'plans'> {
+  if (microBatch !== undefined && batch % microBatch !== 0) {
+    throw new InputError(`--micro-batch: expected a divisor of --batch ${batch}, found ${microBatch}`);
+  }
+  const divisors = Array.from({ length: batch }, (_, i) => batch - i).filter((rows) => batch % rows === 0);
+  const wanted = divisors.filter((rows) => rows === 1 || rows * sequence <= MICRO_BATCH_TOKENS);
+  for (const rows of microBatch === undefined ? wanted : [microBatch]) {
+    const plans = {
+      student: device.plan(studentModule(studentWith(rows)).module),
+      teacher: teacher && device.plan(teacherModule(teacher, { rows, sequence }).module),
+    };
+    const sizes = [plans.student, plans.teacher].map((plan) => (plan ? totalBytes(plan) : 0));
+    if (Math.max(...sizes) <= device.maxSessionBytes) return { microBatch: rows, plans };
+    if (rows === (microBatch ?? 1)) refuseSize(sizes, device.maxSessionBytes);
+  }
+  throw new Error('no micro-batch was tried');
+}
+
+export const totalBytes = ({ bytes }: MemoryPlan): number => bytes.persistent + bytes.activations;
+
+function refuseSize(sizes: readonly number[], limit: number): never {
+  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  const found = `student ${gib(sizes[0]!)}${sizes[1] ? `, teacher ${gib(sizes[1])}` : ''}`;
+  throw new InputError(
+    `expected models of at most ${gib(limit)} each on this device, found ${found}; ` +
+      'use smaller models, a shorter --sequence or a smaller --micro-batch',
+  );
+}

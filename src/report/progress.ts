@@ -1,0 +1,98 @@
+import { logUpdateStderr as log } from 'log-update';
+import { asyncScheduler, filter, type Observable, type Subscription, throttleTime } from 'rxjs';
+import type { MetricsRecord, StepRecord } from '../messages.js';
+
+const TERMINAL_MS = 100;
+/** Without a terminal: a line this often. */
+const PLAIN_MS = 10_000;
+
+/** Seconds as 1:02:03 or 2:03. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const shown = parts[0] === 0 ? parts.slice(1) : parts;
+  return shown.map((part, i) => (i === 0 ? String(part) : String(part).padStart(2, '0'))).join(':');
+}
+
+/** One line about a step: number, losses, speed, time to go. */
+export function stepLine(record: StepRecord, steps: number, secondsPerStep: number): string {
+  const { step, loss, ce, kl, tokens_per_s: speed } = record;
+  return [
+    `step ${String(step).padStart(String(steps).length)}/${steps}`,
+    `loss ${loss.toFixed(4)}`,
+    `ce ${ce.toFixed(4)}`,
+    `kl ${kl.toFixed(4)}`,
+    `${Math.round(speed).toLocaleString('en')} tok/s`,
+    `eta ${clock((steps - step) * secondsPerStep)}`,
+  ].join('  ');
+}
+
+const evalLine = (record: Extract<MetricsRecord, { type: 'eval' }>): string =>
+  `eval  step ${record.step}  held-out loss ${record.nll.toFixed(4)}  perplexity ${record.perplexity.toFixed(3)}` +
+  `  (${record.tokens.toLocaleString('en')} tokens)`;
+
+/** Shows a run on stderr: one line that is kept up to date on a terminal, plain lines elsewhere. */
+export function showProgress(metrics$: Observable<MetricsRecord>, steps: number): Subscription {
+  const terminal = process.stderr.isTTY === true;
+  const line = createLine(terminal);
+  const pace = createPace();
+  const shown = metrics$.pipe(filter((record) => record.type === 'step'));
+  const every = terminal ? TERMINAL_MS : PLAIN_MS;
+  const throttled = shown.pipe(throttleTime(every, asyncScheduler, { leading: true, trailing: true }));
+  const ignore = () => {};
+  const subscription = shown.subscribe({ next: pace.tick, error: ignore });
+  subscription.add(
+    throttled.subscribe({
+      next: (record) => line.update(stepLine(record, steps, pace.seconds())),
+      error: ignore,
+      complete: () => line.done(),
+    }),
+  );
+  const evaluations = metrics$.pipe(filter((record) => record.type === 'eval'));
+  subscription.add(
+    evaluations.subscribe({ next: (record) => line.print(evalLine(record)), error: () => line.done() }),
+  );
+  return subscription;
+}
+
+/** Mean seconds per step of this process. */
+function createPace() {
+  let first: StepRecord | undefined;
+  let last: StepRecord | undefined;
+  return {
+    tick(record: StepRecord) {
+      first ??= record;
+      last = record;
+    },
+    seconds(): number {
+      if (!first || !last || first === last) return last ? last.elapsed_s / last.step : 0;
+      return (last.elapsed_s - first.elapsed_s) / (last.step - first.step);
+    },
+  };
+}
+
+function createLine(terminal: boolean) {
+  const update = terminal ? createTerminalLine() : undefined;
+  const print = (text: string) => process.stderr.write(`${text}\n`);
+  return {
+    update: (text: string) => (update ? update.show(text) : print(text)),
+    print: (text: string) => (update ? update.above(text) : print(text)),
+    done: () => update?.done(),
+  };
+}
+
+function createTerminalLine() {
+  let current = '';
+  return {
+    show(text: string) {
+      current = text;
+      log(text);
+    },
+    above(text: string) {
+      log.clear();
+      process.stderr.write(`${text}\n`);
+      if (current) log(current);
+    },
+    done: () => log.done(),
+  };
+}

@@ -1,0 +1,57 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { permutation, randomUint32 } from '../../src/data/random.js';
+
+test('the numbers stay what they are: resumes of older runs depend on them', () => {
+  assert.equal(
+    [0, 1, 2].map((counter) => randomUint32(0, 0, counter)),
+    [246052113, 742263600, 1506253524],
+  );
+  assert.equal([...permutation(8, 7, 3)], [1, 6, 2, 5, 4, 7, 3, 0]);
+});
+
+test('each of seed, stream and counter changes every bit half the time', () => {
+  const base: [number, number, number] = [12345, 678, 9];
+  for (let argument = 0; argument < 3; argument++) {
+    const flips = new Uint32Array(32);
+    const trials = 4000;
+    for (let i = 0; i < trials; i++) {
+      const here: [number, number, number] = [...base];
+      here[argument]! += i;
+      const there: [number, number, number] = [...here];
+      there[argument]! += 1;
+      const changed = randomUint32(...here) ^ randomUint32(...there);
+      for (let bit = 0; bit < 32; bit++) flips[bit]! += (changed >>> bit) & 1;
+    }
+    // Six standard deviations of a fair coin.
+    for (const count of flips) assert.ok(Math.abs(count - trials / 2) < 3 * Math.sqrt(trials), `${flips}`);
+  }
+});
+
+test('seeds and streams beyond 32 bits count whole', () => {
+  assert.is.not(randomUint32(1, 0, 0), randomUint32(1 + 2 ** 32, 0, 0));
+  assert.is.not(randomUint32(0, 1, 0), randomUint32(0, 1 + 2 ** 40, 0));
+});
+
+test('permutations hold each index once', () => {
+  for (const length of [0, 1, 2, 17, 1000]) {
+    const sorted = [...permutation(length, 5, length)].sort((a, b) => a - b);
+    assert.equal(
+      sorted,
+      Array.from({ length }, (_, i) => i),
+    );
+  }
+});
+
+test('all 24 permutations of four come equally often', () => {
+  const counts = new Map<string, number>();
+  const trials = 24_000;
+  for (let stream = 0; stream < trials; stream++) {
+    const key = permutation(4, 99, stream).join();
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  assert.is(counts.size, 24);
+  for (const count of counts.values()) assert.ok(Math.abs(count - 1000) < 200, `${[...counts]}`);
+});
+
+test.run();
