@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { documentTokens, evaluationRows, type Row } from '../data/packing.js';
+import { documentTokens, evaluationRows, NO_LABEL, type Row } from '../data/packing.js';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { Device, Session } from '../devices/device.js';
 import { openDevice } from '../devices/index.js';
@@ -11,7 +11,7 @@ import { loraOptions, loraShapes } from '../model/lora.js';
 import { type EvaluationModule, evaluationModule } from '../model/programs.js';
 import { loadWeights } from '../model/weights.js';
 import { EVALUATE_OPTIONS, type EvaluateInput, problemsOf, withDefaults } from '../options.js';
-import { type MeanLoss, meanLoss } from './perplexity.js';
+import { type MeanLoss, meanLoss, rowLogits } from './perplexity.js';
 
 export interface ModelOptions {
   /** Tokens of a window. */
@@ -60,6 +60,16 @@ export class Model {
       throw new InputError(`${name}: expected at least two tokens, found ${tokens.length}`);
     const run = () => this.#session.run('evaluate');
     return meanLoss(this.#session, this.#module.evaluate, rows, this.#rows, run);
+  }
+
+  /** Logits f32 [tokens, V] of one document of at most `sequence` tokens. */
+  logits(tokens: Uint32Array): Promise<Float32Array> {
+    if (tokens.length === 0 || tokens.length > this.#sequence) {
+      throw new InputError(`logits: expected 1 to ${this.#sequence} tokens, found ${tokens.length}`);
+    }
+    const positions = Uint32Array.from(tokens, (_, i) => i);
+    const labels = new Int32Array(tokens.length).fill(NO_LABEL);
+    return rowLogits(this.#session, this.#module, [{ tokens, positions, labels, documents: [] }]);
   }
 
   async close(): Promise<void> {

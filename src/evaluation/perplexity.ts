@@ -1,7 +1,7 @@
 import { NO_LABEL, type Row } from '../data/packing.js';
 import type { Session } from '../devices/device.js';
 import { RunError } from '../errors.js';
-import type { EvaluationValues } from '../model/programs.js';
+import type { EvaluationModule, EvaluationValues } from '../model/programs.js';
 import { summarizeLosses } from '../wasm/losses.js';
 
 export interface MeanLoss {
@@ -37,7 +37,8 @@ export async function meanLoss(
   return { nll, tokens };
 }
 
-async function writeRows(
+/** Writes rows and fills up what is left with rows without labels. @returns the labels */
+export async function writeRows(
   session: Session,
   values: EvaluationValues,
   rows: readonly Row[],
@@ -57,4 +58,27 @@ async function writeRows(
   await session.write(values.positions, positions);
   await session.write(values.labels, labels);
   return labels;
+}
+
+/** The logits of rows that fit into one replay, [rows * sequence, V], 64 tokens at a time. */
+export async function rowLogits(
+  session: Session,
+  { evaluate, logits: { hidden, logits } }: EvaluationModule,
+  rows: readonly Row[],
+): Promise<Float32Array> {
+  await writeRows(session, evaluate, rows);
+  await session.run('evaluate');
+  const states = (await session.read(evaluate.hidden)) as Float32Array;
+  const [chunk, d] = hidden.shape as [number, number];
+  const vocabulary = logits.shape[1]!;
+  const tokens = rows.reduce((sum, row) => sum + row.tokens.length, 0);
+  const result = new Float32Array(tokens * vocabulary);
+  for (let first = 0; first < tokens; first += chunk) {
+    const count = Math.min(chunk, tokens - first);
+    await session.write(hidden, states.subarray(first * d, (first + count) * d));
+    await session.run('logits');
+    const part = (await session.read(logits)) as Float32Array;
+    result.set(part.subarray(0, count * vocabulary), first * vocabulary);
+  }
+  return result;
 }

@@ -1,6 +1,7 @@
 import { Builder } from '../program/builder.js';
 import { addGradients } from '../program/gradients.js';
 import { jointLossHead } from '../program/ops/joint_loss_head.js';
+import { linear } from '../program/ops/linear.js';
 import { type AdamWOptions, accumulate, adamw, sumOfSquares } from '../program/ops/optimizer.js';
 import type { Module, Value } from '../program/types.js';
 import { declareLora, type LoraOptions, type LoraValues } from './lora.js';
@@ -93,6 +94,8 @@ export interface EvaluationValues {
   readonly tokens: Value;
   readonly labels: Value;
   readonly positions: Value;
+  /** f32 [T, D], after the final norm */
+  readonly hidden: Value;
   readonly ce: Value;
 }
 
@@ -230,17 +233,22 @@ function declareEvaluation(
     const hidden = forward(b, weights, { tokens, positions, sequence }, lora);
     const heads = { hidden, head: headOf(weights), labels };
     const { ce } = jointLossHead(b, heads, { alpha: 0, temperature: 1, gradient: false });
-    values = { tokens, labels, positions, ce };
+    values = { tokens, labels, positions, hidden, ce };
   });
   return values!;
 }
 
-/** A model that is only evaluated, with an adapter or without. */
+/** Tokens whose logits are formed at once. */
+const LOGITS_TOKENS = 64;
+
+/** A model that is only evaluated, with an adapter or without. Programs: `evaluate` and, after it, `logits`. */
 export interface EvaluationModule {
   readonly module: Module;
   readonly weights: ModelWeights;
   readonly lora: LoraValues | undefined;
   readonly evaluate: EvaluationValues;
+  /** Logits [64, V] of 64 hidden states [64, D], for those who want to see them. */
+  readonly logits: { readonly hidden: Value; readonly logits: Value };
 }
 
 export function evaluationModule(
@@ -252,5 +260,10 @@ export function evaluationModule(
   const weights = declareWeights(b, checkpoint, shape.sequence);
   const lora = options && declareLora(b, checkpoint.config, options, 'state');
   const evaluate = declareEvaluation(b, weights, shape, lora);
-  return { module: b.module(), weights, lora, evaluate };
+  const hidden = b.value('input', 'logits.hidden', [LOGITS_TOKENS, checkpoint.config.hiddenSize]);
+  let logits: Value | undefined;
+  b.program('logits', { arena: 'logits' }, () => {
+    logits = linear(b, 'logits', [{ x: hidden, weight: headOf(weights) }]);
+  });
+  return { module: b.module(), weights, lora, evaluate, logits: { hidden, logits: logits! } };
 }

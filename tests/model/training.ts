@@ -1,0 +1,212 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Session } from '../../src/devices/device.js';
+import { openDevice } from '../../src/devices/index.js';
+import { type Adapter, readAdapter } from '../../src/formats/adapter.js';
+import { openCheckpoint } from '../../src/model/checkpoint.js';
+import { loraOptions } from '../../src/model/lora.js';
+import {
+  type StudentModule,
+  studentModule,
+  type TeacherModule,
+  teacherModule,
+} from '../../src/model/programs.js';
+import { learningRate } from '../../src/model/schedule.js';
+import { type Checkpoint, headName, loadTensor, loadWeights } from '../../src/model/weights.js';
+
+/** The joint step without actors: what tests compare with PyTorch and with itself. */
+
+export interface Batch {
+  readonly rows: number;
+  readonly sequence: number;
+  readonly tokens: Uint32Array;
+  readonly labels: Int32Array;
+  readonly positions: Uint32Array;
+}
+
+export interface TrainingOptions {
+  readonly student: Checkpoint;
+  readonly teacher: Checkpoint | undefined;
+  readonly adapter: Adapter;
+  readonly alpha: number;
+  readonly temperature: number;
+  readonly weightDecay: number;
+  readonly dropout?: number;
+  readonly microRows: number;
+  readonly sequence: number;
+  readonly threads?: number;
+}
+
+export interface CaseFile {
+  readonly alpha: number;
+  readonly temperature: number;
+  readonly steps: number;
+  readonly warmup: number;
+  readonly learning_rate: number;
+  readonly weight_decay: number;
+  readonly clip: number;
+}
+
+export const readCase = (folder: string): CaseFile =>
+  JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as CaseFile;
+
+export function openCase(folder: string) {
+  return {
+    student: openCheckpoint(join(folder, 'student')),
+    teacher: openCheckpoint(join(folder, 'teacher')),
+    adapter: readAdapter(join(folder, 'adapter')),
+  };
+}
+
+export interface Losses {
+  readonly ce: Float32Array;
+  readonly kl: Float32Array;
+  /** Labels in the batch. */
+  readonly count: number;
+}
+
+/** A student with a live teacher, both on one device. */
+export class Training {
+  readonly student: StudentModule;
+  readonly #teacher: TeacherModule | undefined;
+  readonly #options: TrainingOptions;
+  readonly #close: () => Promise<void>;
+  readonly session: Session;
+  readonly #teacherSession: Session | undefined;
+
+  private constructor(
+    options: TrainingOptions,
+    student: StudentModule,
+    teacher: TeacherModule | undefined,
+    sessions: [Session, Session | undefined],
+    close: () => Promise<void>,
+  ) {
+    this.#options = options;
+    this.student = student;
+    this.#teacher = teacher;
+    this.session = sessions[0];
+    this.#teacherSession = sessions[1];
+    this.#close = close;
+  }
+
+  static async start(options: TrainingOptions): Promise<Training> {
+    const device = await openDevice('wasm', { threads: options.threads ?? 2 });
+    const { student, teacher, adapter, alpha, temperature, weightDecay, microRows, sequence } = options;
+    const shape = { rows: microRows, sequence };
+    const module = studentModule({
+      student,
+      teacher,
+      lora: { ...loraOptions(adapter.config), dropout: options.dropout ?? 0 },
+      objective: { alpha, temperature },
+      optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay },
+      train: shape,
+      evaluate: shape,
+    });
+    const session = await device.compile(module.module);
+    await loadWeights(session, student, module.weights);
+    for (const [name, value] of module.lora.values) {
+      await session.write(value, adapter.tensors.get(name)!.data);
+    }
+    const reader = teacher && teacherModule(teacher, shape);
+    const readerSession = reader && (await device.compile(reader.module));
+    if (teacher && reader && readerSession) {
+      await loadWeights(readerSession, teacher, reader.weights);
+      await loadTensor(session, teacher.tensors.get(headName(teacher.config))!, module.teacherHead!);
+    }
+    return new Training(options, module, reader, [session, readerSession], () => device.close());
+  }
+
+  /** Forward and backward of a whole batch, micro-batch by micro-batch. */
+  async learn(batch: Batch, step = 1, seed = 0): Promise<Losses> {
+    const { microRows, sequence } = this.#options;
+    const size = microRows * sequence;
+    const ce = new Float32Array(batch.tokens.length);
+    const kl = new Float32Array(batch.tokens.length);
+    for (let first = 0; first < batch.tokens.length; first += size) {
+      const part = <T extends Uint32Array | Int32Array>(array: T) => array.slice(first, first + size) as T;
+      const values = this.student.step;
+      await this.session.write(values.tokens, part(batch.tokens));
+      await this.session.write(values.labels, part(batch.labels));
+      await this.session.write(values.positions, part(batch.positions));
+      await this.session.write(
+        values.place,
+        Uint32Array.from({ length: size }, (_, i) => first + i),
+      );
+      await this.session.write(values.seedStep, Uint32Array.of(seed, step));
+      if (this.#teacher && this.#teacherSession) {
+        await this.#teacherSession.write(this.#teacher.tokens, part(batch.tokens));
+        await this.#teacherSession.write(this.#teacher.positions, part(batch.positions));
+        await this.#teacherSession.run('forward');
+        await this.session.write(
+          values.teacherHidden!,
+          await this.#teacherSession.read(this.#teacher.hidden),
+        );
+      }
+      await this.session.run('step');
+      ce.set((await this.session.read(values.ce)) as Float32Array, first);
+      kl.set((await this.session.read(values.kl)) as Float32Array, first);
+    }
+    return { ce, kl, count: batch.labels.filter((label) => label >= 0).length };
+  }
+
+  /** Gradients of the summed loss, as accumulated since the last update. */
+  async gradients(): Promise<Map<string, Float32Array>> {
+    const entries = [...this.student.optimizer.gradients].map(
+      async ([name, value]) => [name, (await this.session.read(value)) as Float32Array] as const,
+    );
+    return new Map(await Promise.all(entries));
+  }
+
+  async parameters(): Promise<Map<string, Float32Array>> {
+    const entries = [...this.student.lora.values].map(
+      async ([name, value]) => [name, (await this.session.read(value)) as Float32Array] as const,
+    );
+    return new Map(await Promise.all(entries));
+  }
+
+  /** One optimizer update (`step` from 1). @returns the gradient norm before clipping */
+  async update(file: CaseFile, step: number, count: number): Promise<number> {
+    const { optimizer } = this.student;
+    const schedule = {
+      lr: file.learning_rate,
+      warmup: file.warmup,
+      schedule: 'cosine',
+      steps: file.steps,
+    } as const;
+    for (const [value, number] of [
+      [optimizer.step, step],
+      [optimizer.learningRate, learningRate(schedule, step)],
+      [optimizer.scale, 1 / count],
+      [optimizer.clip, file.clip],
+    ] as const) {
+      await this.session.write(value, Float32Array.of(number));
+    }
+    await this.session.run('update');
+    const squares = (await this.session.read(optimizer.squares)) as Float32Array;
+    return Math.sqrt(squares.reduce((a, b) => a + b, 0)) / count;
+  }
+
+  close(): Promise<void> {
+    return this.#close();
+  }
+}
+
+export const mean = (losses: Float32Array, count: number): number =>
+  losses.reduce((sum, loss) => sum + loss, 0) / count;
+
+/** Frobenius norm of a - b over that of b. */
+export function relativeDistance(a: Float32Array, b: Float32Array): number {
+  let difference = 0;
+  let norm = 0;
+  for (let i = 0; i < b.length; i++) {
+    difference += (a[i]! - b[i]!) ** 2;
+    norm += b[i]! ** 2;
+  }
+  return Math.sqrt(difference / Math.max(norm, 1e-30));
+}
+
+export function largestDifference(a: Float32Array, b: Float32Array): number {
+  let largest = 0;
+  for (let i = 0; i < b.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
+  return a.length === b.length ? largest : Number.POSITIVE_INFINITY;
+}
