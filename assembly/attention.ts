@@ -7,18 +7,12 @@ import { exp, F32, fma, log, maxLanes, sumLanes } from './simd';
  * a [sequence, sequence] matrix; the backward pass recomputes them from the log-sum-exp.
  */
 
-const Q_BLOCK: i32 = 36;
+const Q_BLOCK: i32 = 24;
 
 // @ts-ignore: decorator
 @inline
 function round8(n: i32): i32 {
   return (n + 7) & ~7;
-}
-
-// @ts-ignore: decorator
-@inline
-function lanesBelow(count: i32): v128 {
-  return i32x4.gt_s(i32x4.splat(count), i32x4(0, 1, 2, 3));
 }
 
 /** The first key that the queries first .. last of a row may see, rounded down to a panel. */
@@ -28,22 +22,35 @@ function firstKey(positions: usize, first: i32, last: i32): i32 {
   return key & ~7;
 }
 
-/** Zeroes s outside of [from, to) up to `width`. */
-function clearOutside(s: usize, from: i32, to: i32, width: i32): void {
-  memory.fill(s, 0, <usize>(from << 2));
-  memory.fill(s + <usize>(to << 2), 0, <usize>((width - to) << 2));
+/** All ones in lanes from `first` on, up to but without `end`, counted from lane 0. */
+// @ts-ignore: decorator
+@inline
+function lanesBetween(first: i32, end: i32): v128 {
+  const lane = i32x4(0, 1, 2, 3);
+  return v128.and(i32x4.ge_s(lane, i32x4.splat(first)), i32x4.lt_s(lane, i32x4.splat(end)));
 }
 
-/** s[from, to) becomes e^(s - m); returns the sum. */
-function exponentiate(s: usize, from: i32, to: i32, m: f32): f32 {
+/** Zeroes [from, to), both multiples of 4. memory.fill leaves WebAssembly, which costs more than these rows. */
+// @ts-ignore: decorator
+@inline
+function clear(s: usize, from: i32, to: i32): void {
+  for (let j = from; j < to; j += 4) v128.store(s + <usize>(j << 2), f32x4.splat(0));
+}
+
+/** s[from, to) becomes e^(s - m), the rest of [0, width) zero; returns the sum. */
+function exponentiate(s: usize, from: i32, to: i32, width: i32, m: f32): f32 {
   const shift = f32x4.splat(m);
   let sum = f32x4.splat(0);
-  for (let j = from; j < to; j += 4) {
+  const start = from & ~3;
+  clear(s, 0, start);
+  let j = start;
+  for (; j < to; j += 4) {
     const at = s + <usize>(j << 2);
-    const e = v128.and(exp(f32x4.sub(v128.load(at), shift)), lanesBelow(to - j));
+    const e = v128.and(exp(f32x4.sub(v128.load(at), shift)), lanesBetween(from - j, to - j));
     v128.store(at, e);
     sum = f32x4.add(sum, e);
   }
+  clear(s, j, width);
   return sumLanes(sum);
 }
 
@@ -94,8 +101,7 @@ export function attention(
         const to = i + r + 1 - first;
         const from = to - 1 - load<i32>(places + <usize>((i + r) << 2));
         const top = largest(s, from, to);
-        const sum = exponentiate(s, from, to, top);
-        clearOutside(s, from, to, n);
+        const sum = exponentiate(s, from, to, n, top);
         store<f32>(sums + <usize>(r << 2), 1 / sum);
         store<f32>(lse + ((token + <usize>(i + r)) * <usize>heads + <usize>h << 2), <f32>(<f64>top + log(<f64>sum)));
       }
@@ -130,15 +136,13 @@ function dot(x: usize, y: usize, n: i32): f32 {
 
 /** Row of probabilities p and of dP -> dS = scale p (dP - delta) over dP; both zero outside of the document. */
 function scoreGradient(p: usize, dp: usize, from: i32, to: i32, width: i32, lse: f32, delta: f32, scale: f32): void {
-  exponentiate(p, from, to, lse);
-  clearOutside(p, from, to, width);
+  exponentiate(p, from, to, width, lse);
   const d = f32x4.splat(delta);
   const s = f32x4.splat(scale);
-  for (let j = from; j < to; j += 4) {
+  for (let j = 0; j < width; j += 4) {
     const at = <usize>(j << 2);
     v128.store(dp + at, f32x4.mul(f32x4.mul(f32x4.sub(v128.load(dp + at), d), s), v128.load(p + at)));
   }
-  clearOutside(dp, from, to, width);
 }
 
 /**

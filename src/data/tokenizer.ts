@@ -9,7 +9,8 @@ export type { IncrementalDecoder } from './tokenizer/decoder.js';
 
 /**
  * Reads the tokenizer of a Hugging Face folder: `tokenizer.json` and, when it is there, `tokenizer_config.json`, which
- * names the BOS and EOS tokens. Its ids are those of the Hugging Face `tokenizers` library.
+ * names the BOS and EOS tokens. Its ids are those of the Hugging Face `tokenizers` library. The file's truncation and
+ * padding are not applied: they belong to batches.
  * @throws InputError naming the file and the field: what is missing, wrong, or a component that is not supported
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Document, type DocumentSource, holdOut, openDocuments } from '../../src/data/documents.js';
+import { type Document, type DocumentSource, holdOut, openDocuments } from '#src/data/documents.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { sharedPath, temporaryFolder } from '../support.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type DocumentSource, holdOut, openDocuments } from '../../src/data/documents.js';
+import { type DocumentSource, holdOut, openDocuments } from '#src/data/documents.js';
 import {
   type Cursor,
   type DocumentTokenizer,
@@ -13,7 +13,7 @@ import {
   type Row,
   RowStream,
   type RowStreamOptions,
-} from '../../src/data/packing.js';
+} from '#src/data/packing.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { temporaryFolder } from '../support.js';
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { permutation, randomUint32 } from '../../src/data/random.js';
+import { permutation, randomUint32 } from '#src/data/random.js';
 
 test('the numbers stay what they are: resumes of older runs depend on them', () => {
   assert.equal(

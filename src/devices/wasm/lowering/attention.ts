@@ -2,7 +2,7 @@ import { type Attributes, rows, type Value } from '../../../program/types.js';
 import type { Addresses, Lowering } from './lowering.js';
 
 /** assembly/attention.ts: Q_BLOCK. */
-const Q_BLOCK = 36;
+const Q_BLOCK = 24;
 
 const round8 = (n: number): number => Math.ceil(n / 8) * 8;
 

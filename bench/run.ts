@@ -1,0 +1,128 @@
+import { execFileSync } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { Command, Option } from 'commander';
+import { openDevice } from '#src/devices/index.js';
+import { addBenches } from './add.js';
+import { attentionBenches } from './attention.js';
+import { dropoutBenches } from './dropout.js';
+import { embedBenches } from './embed.js';
+import { jointLossHeadBenches } from './joint_loss_head.js';
+import { linearBenches } from './linear.js';
+import { measureOp, type OpBench, type OpResult, type Sizes, sizesOf } from './measure.js';
+import { optimizerBenches } from './optimizer.js';
+import { rmsnormBenches } from './rmsnorm.js';
+import { ropeBenches } from './rope.js';
+import { ROWS, SEQUENCE, type ShapeName } from './shapes.js';
+import { measureStep, type StepResult } from './step.js';
+import { swigluBenches } from './swiglu.js';
+
+/** Every bench by name: one per op file, and the whole step. */
+const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
+  linear: linearBenches,
+  attention: attentionBenches,
+  joint_loss_head: jointLossHeadBenches,
+  rmsnorm: rmsnormBenches,
+  swiglu: swigluBenches,
+  rope: ropeBenches,
+  embed: embedBenches,
+  add: addBenches,
+  dropout: dropoutBenches,
+  optimizer: optimizerBenches,
+};
+
+interface Options {
+  readonly only?: string;
+  readonly shape: ShapeName;
+  readonly device: 'wasm' | 'webgpu';
+  readonly threads: number;
+  readonly teacher: 'live' | 'none';
+  readonly batch: number;
+  readonly sequence: number;
+  readonly iterations: number;
+  readonly json: boolean;
+  readonly save?: string;
+}
+
+function parse(): Options {
+  const number = (text: string) => Number(text);
+  return new Command('bench')
+    .description('Kernel throughput and the speed of the whole joint step.')
+    .addOption(new Option('--only <NAME>', 'an op, or step').choices([...Object.keys(OPS), 'step']))
+    .addOption(new Option('--shape <NAME>', 'sizes').choices(['tiny', 'small', 'llama']).default('small'))
+    .addOption(new Option('--device <NAME>', 'device').choices(['wasm', 'webgpu']).default('wasm'))
+    .option('--threads <N>', 'compute threads', number, availableParallelism())
+    .addOption(new Option('--teacher <WHICH>', 'in the step').choices(['live', 'none']).default('live'))
+    .option('--batch <N>', 'rows of the step', number, ROWS)
+    .option('--sequence <N>', 'tokens of a row in the step', number, SEQUENCE)
+    .option('--iterations <N>', 'timed steps', number, 5)
+    .option('--json', 'one object a line', false)
+    .option('--save <FILE>', 'append the results to a JSONL file')
+    .parse()
+    .opts<Options>();
+}
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim();
+  } catch {
+    return 'unknown';
+  }
+}
+
+function opLine(label: string, { gflops, gbps, seconds_p50 }: OpResult): string {
+  const speed = `${gflops.toFixed(1).padStart(7)} GFLOP/s ${gbps.toFixed(1).padStart(7)} GB/s`;
+  return `${label.padEnd(52)} ${(seconds_p50 * 1000).toFixed(3).padStart(10)} ms ${speed}`;
+}
+
+function stepLines(label: string, result: StepResult): string {
+  const { tokens_per_s, seconds_p50, gflops, in_kernels, planned_bytes, peak_bytes, profile } = result;
+  const total = profile.reduce((sum, op) => sum + op.ms, 0);
+  const table = profile.map(
+    ({ op, ms, flops, bytes }) =>
+      `  ${op.padEnd(18)} ${((100 * ms) / total).toFixed(1).padStart(5)} %` +
+      ` ${(flops / ms / 1e6).toFixed(1).padStart(7)} GFLOP/s ${(bytes / ms / 1e6).toFixed(1).padStart(7)} GB/s`,
+  );
+  const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
+  return [
+    `${label}: ${tokens_per_s} tokens/s, ${(seconds_p50 * 1000).toFixed(0)} ms a step, ${gflops} GFLOP/s, ` +
+      `${(100 * in_kernels).toFixed(1)} % in kernels, planned ${mib(planned_bytes)}, peak ${mib(peak_bytes)}`,
+    ...table,
+  ].join('\n');
+}
+
+async function main(): Promise<void> {
+  const options = parse();
+  const device = await openDevice(options.device, { threads: options.threads });
+  const { device: name, threads, shape } = options;
+  const facts = {
+    device: name,
+    threads,
+    shape,
+    node: process.version,
+    cpu: cpus()[0]?.model,
+    commit: commit(),
+  };
+  const publish = (result: Record<string, unknown>, readable: string) => {
+    const line = JSON.stringify({ ...result, ...facts, date: new Date().toISOString() });
+    process.stdout.write(`${options.json ? line : readable}\n`);
+    if (options.save) appendFileSync(options.save, `${line}\n`);
+  };
+  for (const [op, benches] of Object.entries(OPS)) {
+    if (options.only !== undefined && options.only !== op) continue;
+    for (const bench of benches(sizesOf(shape))) {
+      const result = await measureOp(device, bench);
+      publish({ name: op, case: bench.label, ...result }, opLine(bench.label, result));
+    }
+  }
+  if (options.only === undefined || options.only === 'step') {
+    const { teacher, batch: rows, sequence, iterations } = options;
+    const batch = { rows, sequence };
+    const result = await measureStep(device, { shape, teacher: teacher === 'live', batch, iterations });
+    const label = `step ${shape} ${rows} x ${sequence}, teacher ${teacher}`;
+    publish({ name: 'step', teacher, ...batch, ...result }, stepLines(label, result));
+  }
+  await device.close();
+}
+
+await main();

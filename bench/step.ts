@@ -1,0 +1,189 @@
+import type { Device, OpProfile, Session } from '#src/devices/device.js';
+import { targetModules } from '#src/model/lora.js';
+import {
+  type BatchShape,
+  type StudentModule,
+  studentModule,
+  type TeacherModule,
+  teacherModule,
+} from '#src/model/programs.js';
+import { type Checkpoint, type ModelWeights, ropeTable, weightShapes } from '#src/model/weights.js';
+import { fill, percentiles, type Timing } from './measure.js';
+import { configOf, RANK, SHAPES, type ShapeName } from './shapes.js';
+
+export interface StepOptions {
+  readonly shape: ShapeName;
+  readonly teacher: boolean;
+  readonly batch: BatchShape;
+  readonly iterations: number;
+}
+
+export interface StepResult extends Timing {
+  readonly tokens_per_s: number;
+  readonly gflops: number;
+  /** Share of the wall time that the device spent inside kernels. */
+  readonly in_kernels: number;
+  readonly planned_bytes: number;
+  /** Peak resident memory of the process. */
+  readonly peak_bytes: number;
+  readonly profile: readonly OpProfile[];
+}
+
+/** Steps until the engine has compiled every kernel for speed. */
+const WARM_UP = 2;
+
+/** A checkpoint that exists as shapes only; `fill` makes its numbers. */
+function randomCheckpoint(shape: ShapeName, who: 'student' | 'teacher'): Checkpoint {
+  const config = configOf(SHAPES[shape][who]);
+  const dtype = shape === 'llama' ? 'BF16' : 'F32';
+  const tensors = [...weightShapes(config)].map(([name, dimensions]) => {
+    const info = { name, dtype, shape: [...dimensions], byteOffset: 0, byteLength: 0, path: '' };
+    return [name, info] as const;
+  });
+  return { folder: who, config, tensors: new Map(tensors) as unknown as Checkpoint['tensors'] };
+}
+
+async function fillModel(
+  session: Session,
+  { config, values, ropeTable: table }: ModelWeights,
+): Promise<void> {
+  for (const value of values.values()) await fill(session, value);
+  await session.write(table, ropeTable(config, table.shape[0]!));
+}
+
+/** One optimizer step on random weights and tokens: teacher, student forward and backward, clip and AdamW. */
+class Step {
+  readonly #options: StepOptions;
+  readonly #student: StudentModule;
+  readonly #teacher: TeacherModule | undefined;
+  readonly #sessions: readonly Session[];
+
+  private constructor(
+    options: StepOptions,
+    student: StudentModule,
+    teacher: TeacherModule | undefined,
+    sessions: readonly Session[],
+  ) {
+    this.#options = options;
+    this.#student = student;
+    this.#teacher = teacher;
+    this.#sessions = sessions;
+  }
+
+  get sessions(): readonly Session[] {
+    return this.#sessions;
+  }
+
+  static async start(device: Device, options: StepOptions): Promise<Step> {
+    const { shape, batch } = options;
+    const teacherCheckpoint = options.teacher ? randomCheckpoint(shape, 'teacher') : undefined;
+    const student = studentModule({
+      student: randomCheckpoint(shape, 'student'),
+      teacher: teacherCheckpoint,
+      lora: {
+        rank: RANK,
+        alpha: 2 * RANK,
+        rsLora: false,
+        dropout: 0,
+        targetModules: targetModules(['all-linear']),
+      },
+      objective: { alpha: options.teacher ? 0.5 : 0, temperature: 1 },
+      optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
+      train: batch,
+      evaluate: { rows: 1, sequence: batch.sequence },
+    });
+    const session = await device.compile(student.module);
+    await fillModel(session, student.weights);
+    for (const value of student.lora.values.values()) await fill(session, value);
+    const teacher = teacherCheckpoint && teacherModule(teacherCheckpoint, batch);
+    const sessions = [session];
+    if (teacher) {
+      await fill(session, student.teacherHead!);
+      const reader = await device.compile(teacher.module);
+      await fillModel(reader, teacher.weights);
+      await fill(reader, teacher.tokens, batch.sequence);
+      await fill(reader, teacher.positions, batch.sequence);
+      sessions.push(reader);
+    }
+    const { tokens, labels, positions } = student.step;
+    for (const value of [tokens, labels, positions]) await fill(session, value, batch.sequence);
+    const { learningRate, scale, clip } = student.optimizer;
+    const count = batch.rows * batch.sequence;
+    await session.write(learningRate, Float32Array.of(1e-4));
+    await session.write(scale, Float32Array.of(1 / count));
+    await session.write(clip, Float32Array.of(1));
+    return new Step(options, student, teacher, sessions);
+  }
+
+  async run(step: number): Promise<void> {
+    const [session, reader] = this.#sessions;
+    if (this.#teacher && reader) {
+      await reader.run('forward');
+      await session!.write(this.#student.step.teacherHidden!, await reader.read(this.#teacher.hidden));
+    }
+    await session!.run('step');
+    await session!.read(this.#student.step.ce);
+    await session!.write(this.#student.optimizer.step, Float32Array.of(step));
+    await session!.run('update');
+  }
+
+  /** Seconds of each step. */
+  async time(): Promise<number[]> {
+    const seconds: number[] = [];
+    for (let i = 0; i < this.#options.iterations; i++) {
+      const start = performance.now();
+      await this.run(WARM_UP + i + 1);
+      seconds.push((performance.now() - start) / 1000);
+    }
+    return seconds;
+  }
+}
+
+export async function measureStep(device: Device, options: StepOptions): Promise<StepResult> {
+  const step = await Step.start(device, options);
+  for (let i = 1; i <= WARM_UP; i++) await step.run(i);
+  const before = await profileOf(step.sessions);
+  const seconds = await step.time();
+  const profile = subtract(await profileOf(step.sessions), before);
+  const timing = percentiles(seconds);
+  const steps = options.iterations;
+  const wall = profile.reduce((sum, op) => sum + op.ms, 0) / steps / 1000;
+  const flops = profile.reduce((sum, op) => sum + op.flops, 0) / steps;
+  const plans = step.sessions.map(({ plan }) => plan.bytes.persistent + plan.bytes.activations);
+  for (const session of step.sessions) await session.close();
+  const { rows, sequence } = options.batch;
+  return {
+    ...timing,
+    tokens_per_s: Number(((rows * sequence) / timing.seconds_p50).toFixed(1)),
+    gflops: Number((flops / timing.seconds_p50 / 1e9).toFixed(2)),
+    in_kernels: Number(Math.min(1, wall / mean(seconds)).toFixed(3)),
+    planned_bytes: plans.reduce((a, b) => a + b, 0),
+    peak_bytes: process.resourceUsage().maxRSS * 1024,
+    profile,
+  };
+}
+
+const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+
+/** Per op, student's and teacher's together. */
+async function profileOf(sessions: readonly Session[]): Promise<OpProfile[]> {
+  const total = new Map<string, OpProfile>();
+  for (const session of sessions) {
+    for (const op of await session.profile()) {
+      const known = total.get(op.op);
+      total.set(op.op, known ? combine(known, op, 1) : op);
+    }
+  }
+  return [...total.values()];
+}
+
+const combine = (a: OpProfile, b: OpProfile, sign: 1 | -1): OpProfile => ({
+  op: a.op,
+  calls: a.calls + sign * b.calls,
+  ms: a.ms + sign * b.ms,
+  flops: a.flops + sign * b.flops,
+  bytes: a.bytes + sign * b.bytes,
+});
+
+const subtract = (after: readonly OpProfile[], before: readonly OpProfile[]): OpProfile[] =>
+  after.map((op) => combine(op, before.find((other) => other.op === op.op)!, -1)).sort((a, b) => b.ms - a.ms);

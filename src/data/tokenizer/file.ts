@@ -1,0 +1,201 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { InputError } from '../../errors.js';
+import { readJsonFile } from '../../formats/json.js';
+
+/** Far above any vocabulary; arrays by id stay small. */
+const MAX_ID = 0xffffff;
+const tokenId = z.int().min(0).max(MAX_ID);
+
+const addedTokenSchema = z.object({
+  id: tokenId,
+  content: z.string().min(1),
+  single_word: z.boolean().default(false),
+  lstrip: z.boolean().default(false),
+  rstrip: z.boolean().default(false),
+  normalized: z.boolean().default(true),
+  special: z.boolean().default(false),
+});
+
+/** A token that is found in the text before the model sees it. `normalized`: in the normalized text. */
+export type AddedToken = z.infer<typeof addedTokenSchema>;
+
+const replaceSchema = z.strictObject({
+  type: z.literal('Replace'),
+  pattern: z.strictObject({ String: z.string().min(1) }, 'expected {"String": ...}, the supported pattern'),
+  content: z.string(),
+});
+
+const normalizerStepSchema = z.discriminatedUnion(
+  'type',
+  [z.strictObject({ type: z.literal('Prepend'), prepend: z.string() }), replaceSchema],
+  'expected Prepend, Replace or one Sequence of them, the supported normalizers',
+);
+
+/** Prepend and Replace, as the Hugging Face library defines them. */
+export type NormalizerStep = z.infer<typeof normalizerStepSchema>;
+
+const decoderStepSchema = z.discriminatedUnion(
+  'type',
+  [
+    replaceSchema,
+    z.strictObject({ type: z.literal('ByteFallback') }),
+    z.strictObject({ type: z.literal('Fuse') }),
+    z.strictObject({
+      type: z.literal('Strip'),
+      content: z.string().min(1),
+      start: z.int().min(0),
+      stop: z.literal(0, 'expected 0, stripping at the end is not supported'),
+    }),
+  ],
+  'expected Replace, ByteFallback, Fuse, Strip or one Sequence of them, the supported decoders',
+);
+
+/** A decoder of the Sequence Replace*, ByteFallback?, Fuse?, Strip? (Strip only after Fuse). */
+export type DecoderStep = z.infer<typeof decoderStepSchema>;
+
+const decoderOrder = /^(Replace )*(ByteFallback )?(Fuse (Strip )?)?$/;
+
+/** A lone step or a Sequence of steps under `key` as the list of its steps, null as the empty list. */
+function steps<S extends z.ZodType>(key: string, step: S) {
+  const asList = (value: unknown) => {
+    if (value === null || value === undefined) return [];
+    const { type, [key]: sequence } = value as Record<string, unknown>;
+    return type === 'Sequence' ? sequence : [value];
+  };
+  return z.preprocess(asList, z.array(step));
+}
+
+const decoderSchema = steps('decoders', decoderStepSchema)
+  .refine((list) => list.length > 0, 'expected a decoder, found none')
+  .refine(
+    (list) => decoderOrder.test(list.map((step) => `${step.type} `).join('')),
+    'expected the order Replace, ByteFallback, Fuse, Strip (Strip only after Fuse), the supported one',
+  );
+
+const templateItem = z.union(
+  [
+    z.strictObject({ SpecialToken: z.object({ id: z.string() }) }),
+    z.strictObject({ Sequence: z.object({ id: z.literal('A') }) }),
+  ],
+  'expected a SpecialToken or the Sequence A',
+);
+
+const templateSchema = z.looseObject({
+  type: z.literal('TemplateProcessing'),
+  single: z.array(templateItem),
+  special_tokens: z.record(z.string(), z.object({ ids: z.array(tokenId) })),
+});
+
+const none = z.union([z.null(), z.literal('')], 'expected none, affixes of subwords are not supported');
+
+/** Ids by token. Checked while the map is made: z.record takes 0.2 s for 128k tokens. */
+const vocabularySchema = z
+  .custom<object>((value) => typeof value === 'object' && value !== null, 'expected ids by token')
+  .transform((value, context) => {
+    const vocabulary = new Map<string, number>();
+    for (const [token, id] of Object.entries(value)) {
+      if (!Number.isInteger(id) || id < 0 || id > MAX_ID) {
+        context.addIssue({ code: 'custom', path: [token], message: 'expected an id', input: id });
+        return z.NEVER;
+      }
+      vocabulary.set(token, id);
+    }
+    return vocabulary;
+  });
+
+const notMerge = 'expected two tokens, as a pair or with a space between';
+const mergeSchema = z.union(
+  [z.tuple([z.string(), z.string()]), z.string().regex(/^[^ ]+ [^ ]+$/, notMerge)],
+  notMerge,
+);
+
+const bpeSchema = z.looseObject({
+  type: z.literal('BPE', 'expected BPE, the supported model'),
+  dropout: z.union([z.null(), z.literal(0)], 'expected none, dropout is not supported').default(null),
+  unk_token: z.string().nullable().default(null),
+  continuing_subword_prefix: none.default(null),
+  end_of_word_suffix: none.default(null),
+  fuse_unk: z.boolean().default(false),
+  byte_fallback: z.boolean().default(false),
+  ignore_merges: z.literal(false, 'expected false, ignoring merges is not supported').default(false),
+  vocab: vocabularySchema,
+  merges: z.array(mergeSchema),
+});
+
+/** The BPE model of a `tokenizer.json`; a merge is a pair, or two tokens with a space between. */
+export type BpeFile = z.infer<typeof bpeSchema>;
+
+const tokenizerSchema = z.looseObject({
+  added_tokens: z.array(addedTokenSchema).default([]),
+  normalizer: steps('normalizers', normalizerStepSchema),
+  pre_tokenizer: z.null('expected none, the supported pre-tokenizer').default(null),
+  post_processor: z
+    .discriminatedUnion('type', [templateSchema], 'expected TemplateProcessing, the supported post-processor')
+    .nullable()
+    .default(null),
+  decoder: decoderSchema,
+  model: bpeSchema,
+});
+
+const specialToken = z
+  .union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)])
+  .nullish();
+
+const configSchema = z.looseObject({ bos_token: specialToken, eos_token: specialToken });
+
+/** The two files of a folder, checked. */
+export interface TokenizerFile {
+  /** Where `tokenizer.json` is, for messages. */
+  path: string;
+  addedTokens: AddedToken[];
+  normalizer: NormalizerStep[];
+  decoder: DecoderStep[];
+  model: BpeFile;
+  /** Ids that the template puts before and after a text. */
+  before: number[];
+  after: number[];
+  bosToken?: string;
+  eosToken?: string;
+}
+
+/** Reads `tokenizer.json` and, when it is there, `tokenizer_config.json`; throws an InputError. */
+export function readTokenizerFile(dir: string): TokenizerFile {
+  const path = join(dir, 'tokenizer.json');
+  const file = readJsonFile(path, tokenizerSchema);
+  const configPath = join(dir, 'tokenizer_config.json');
+  const config = existsSync(configPath) ? readJsonFile(configPath, configSchema) : {};
+  return {
+    path,
+    addedTokens: file.added_tokens,
+    normalizer: file.normalizer,
+    decoder: file.decoder,
+    model: file.model,
+    ...templateIds(path, file.post_processor),
+    ...(typeof config.bos_token === 'string' && { bosToken: config.bos_token }),
+    ...(typeof config.eos_token === 'string' && { eosToken: config.eos_token }),
+  };
+}
+
+function templateIds(path: string, template: z.infer<typeof templateSchema> | null) {
+  const before: number[] = [];
+  const after: number[] = [];
+  let side = before;
+  for (const item of template?.single ?? []) {
+    if ('Sequence' in item) {
+      if (side === after)
+        throw new InputError(`${path}: post_processor.single: expected the text once, found it twice`);
+      side = after;
+      continue;
+    }
+    const ids = template?.special_tokens[item.SpecialToken.id]?.ids;
+    if (ids === undefined) {
+      throw new InputError(
+        `${path}: post_processor: expected ${item.SpecialToken.id} in special_tokens, found none`,
+      );
+    }
+    side.push(...ids);
+  }
+  return { before, after };
+}
