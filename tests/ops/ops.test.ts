@@ -1,0 +1,40 @@
+import { suite } from 'uvu';
+import type { Device } from '#src/devices/device.js';
+import { openDevice } from '#src/devices/index.js';
+import { expectSameBits, prepare, runCase } from './harness.js';
+import { cases } from './index.js';
+
+/** What a device does not implement yet is skipped there. */
+const WEBGPU_OPS = new Set(['linear', 'linear_dx', 'linear_dw', 'rmsnorm', 'rmsnorm_dx', 'joint_loss_head']);
+const THREADS = [1, 2, 4];
+
+const wasm = await Promise.all(THREADS.map((threads) => openDevice('wasm', { threads })));
+const webgpu = await openDevice('webgpu', { allowSoftware: true }).catch((error: Error) => error);
+
+const wasmTest = suite('wasm');
+for (const opCase of cases) {
+  wasmTest(`${opCase.op} ${opCase.label}`, async () => {
+    const prepared = prepare(opCase);
+    const [one, ...more] = wasm;
+    const bits = await runCase(one!, prepared);
+    for (const device of more) {
+      expectSameBits(prepared, await runCase(device, prepared), bits, `with ${device.info.description}`);
+    }
+  });
+}
+wasmTest.after(() => closeAll(wasm));
+wasmTest.run();
+
+const webgpuTest = suite('webgpu');
+for (const opCase of cases) {
+  const name = `${opCase.op} ${opCase.label}`;
+  if (webgpu instanceof Error || !WEBGPU_OPS.has(opCase.op)) webgpuTest.skip(name);
+  else webgpuTest(name, () => runCase(webgpu, prepare(opCase)).then(() => undefined));
+}
+if (webgpu instanceof Error) console.log(`webgpu is skipped: ${webgpu.message}`);
+else webgpuTest.after(() => closeAll([webgpu]));
+webgpuTest.run();
+
+async function closeAll(devices: readonly Device[]): Promise<void> {
+  await Promise.all(devices.map((device) => device.close()));
+}
