@@ -22,6 +22,7 @@ import type { MemoryPlan } from './program/plan.js';
 
 /** Everything a run needs to know before anything is allocated or written. */
 export interface Preparation {
+  /** As the run records them: what it chose by itself is filled in, and how it was started is left out. */
   readonly options: TrainOptions;
   readonly out: string;
   readonly resume: { readonly path: string; readonly state: RunState } | undefined;
@@ -35,6 +36,8 @@ export interface Preparation {
 
 /** Rows of a micro-batch hold about this many tokens: beyond it nothing gets faster, only larger. */
 const MICRO_BATCH_TOKENS = 2048;
+/** Evaluations run beside the training and keep their own activations: small ones. */
+const EVALUATION_TOKENS = 512;
 
 /** Options as a run starts with them: those stored with the run it resumes, else the defaults, fill the gaps. */
 export function resolveOptions(given: Readonly<Record<string, unknown>>): TrainOptions {
@@ -47,10 +50,8 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): TrainO
     problems.push('--tokens: expected it without --steps, found both; leave one out');
   }
   if (problems.length > 0) throw new InputError(problems.join('; '));
-  const options = withDefaults(TRAIN_OPTIONS, { ...stored?.options, ...defined });
-  if (!stored) return options;
-  refuseChanges(defined, withDefaults(TRAIN_OPTIONS, stored.options));
-  return { ...options, microBatch: stored.microBatch };
+  if (stored) refuseChanges(defined, withDefaults(TRAIN_OPTIONS, stored.options));
+  return withDefaults(TRAIN_OPTIONS, { ...stored?.options, ...defined });
 }
 
 function refuseChanges(given: Readonly<Record<string, unknown>>, stored: TrainOptions): void {
@@ -61,7 +62,9 @@ function refuseChanges(given: Readonly<Record<string, unknown>>, stored: TrainOp
     return !isDeepStrictEqual(option.schema.parse(given[name]), before[name]);
   });
   if (changed.length === 0) return;
-  const list = changed.map((name) => `${flagOf(name)} ${before[name]} (found ${given[name]})`).join(', ');
+  const list = changed
+    .map((name) => `${flagOf(name)} ${before[name] ?? 'left out'} (found ${given[name]})`)
+    .join(', ');
   throw new InputError(
     `--resume: expected the options of the run: ${list}; leave them out, or start a new run`,
   );
@@ -86,15 +89,16 @@ export async function prepare(
   const objective = { alpha: teacher ? options.alpha : 0, temperature: options.temperature };
   const { beta1, beta2, epsilon: eps, weightDecay } = options;
   const studentWith = (rows: number): StudentOptions => {
-    const shape = { rows, sequence: options.sequence };
+    const { sequence } = options;
     const optimizer = { beta1, beta2, eps, weightDecay };
-    return { student, teacher, lora, objective, optimizer, train: shape, evaluate: shape };
+    const evaluate = { rows: Math.max(1, Math.min(rows, Math.floor(EVALUATION_TOKENS / sequence))), sequence };
+    return { student, teacher, lora, objective, optimizer, train: { rows, sequence }, evaluate };
   };
   const { microBatch, plans } = chooseMicroBatch(options, device, studentWith, teacher);
   const steps = options.steps ?? stepsFor(options);
   const { lr, warmup, schedule } = options;
   return {
-    options,
+    options: { ...options, out, microBatch, resume: false },
     out,
     resume: options.resume ? lastCheckpoint(out) : undefined,
     student: studentWith(microBatch),

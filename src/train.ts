@@ -50,10 +50,9 @@ await runProgram(async () => {
   );
   const run = train(command.parse().opts<TrainInput>());
   stopOnSignals(run);
-  const steps = announce(run);
-  const progress = steps.then((n) => showProgress(run.metrics$, n));
+  const progress = showProgress(run.metrics$, await announce(run));
   const result = await run.finished;
-  (await progress).unsubscribe();
+  progress.unsubscribe();
   const { options } = await run.prepared;
   process.stdout.write(`${summary(result, options.student)}\n`);
 });

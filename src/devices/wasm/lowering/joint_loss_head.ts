@@ -7,8 +7,8 @@ import { dtypeCode, type KernelCall, type Lowering, tileCount } from './lowering
 const V_TILE = 256;
 const STATISTICS = 8;
 const FACTORS = 8;
-/** Logits of both models for one chunk of tokens stay about this large. */
-const CHUNK_BYTES = 64 * 2 ** 20;
+/** Logits of both models for one chunk of tokens stay about this large; less where they are not needed twice. */
+const CHUNK_BYTES = { training: 64 * 2 ** 20, scoring: 16 * 2 ** 20 };
 const MIN_CHUNK = 60;
 const MAX_CHUNK = 1020;
 /** Parts in which d_hidden is summed: enough for the threads, few enough to stay in the cache. */
@@ -22,7 +22,8 @@ function shapeOf({ inputs: [hidden, head, , teacherHead], outputs }: Call) {
   const shared = teacherHead ? Math.min(vocabulary, teacherHead.shape[0]!) : 0;
   const tiles = tileCount(vocabulary, V_TILE);
   const teacherTiles = tileCount(shared, V_TILE);
-  const fit = Math.floor(CHUNK_BYTES / ((tiles + teacherTiles) * V_TILE * 4));
+  const room = outputs.length > 2 ? CHUNK_BYTES.training : CHUNK_BYTES.scoring;
+  const fit = Math.floor(room / ((tiles + teacherTiles) * V_TILE * 4));
   const most = Math.min(MAX_CHUNK, Math.max(MIN_CHUNK, fit));
   const chunk = Math.ceil(Math.ceil(tokens / tileCount(tokens, most)) / 6) * 6;
   const range = tileCount(tiles, MAX_PARTIALS);
