@@ -45,8 +45,9 @@ export interface Session {
   run(program: string, priority?: number): Promise<RunStats>;
   /** Where the time went, op by op, over all programs so far. */
   profile(): Promise<OpProfile[]>;
-  /** Something that can be posted to another thread, which opens the same session there with `Device.attach`. */
+  /** Something that can be posted to one other thread, which joins this session there with `Device.attach`, once. */
   handle(): SessionHandle;
+  /** Frees the storage after the program that runs; where the session was attached to, only leaves it. */
   close(): Promise<void>;
 }
 
@@ -76,5 +77,6 @@ export interface Device {
   /** Allocates and compiles. Throws an InputError when the plan does not fit. All storage is zero at first. */
   compile(module: Module): Promise<Session>;
   attach(module: Module, handle: SessionHandle): Promise<Session>;
+  /** Waits for the program that runs. A thread closes its device before it is terminated. */
   close(): Promise<void>;
 }

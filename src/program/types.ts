@@ -8,7 +8,15 @@ export type DType = 'f32' | 'f16' | 'bf16' | 'u32' | 'i32';
  * - input: written by the host before a replay      - output: read by the host after a replay
  * - activation: only within one replay; the planner lets values that are never alive together share storage
  */
-export type Role = 'weight' | 'parameter' | 'gradient' | 'state' | 'input' | 'scalar' | 'activation' | 'output';
+export type Role =
+  | 'weight'
+  | 'parameter'
+  | 'gradient'
+  | 'state'
+  | 'input'
+  | 'scalar'
+  | 'activation'
+  | 'output';
 
 /** A typed slot of storage. Shapes are static: everything that varies between replays is data. */
 export interface Value {

@@ -9,7 +9,11 @@ const WEBGPU_OPS = new Set(['linear', 'linear_dx', 'linear_dw', 'rmsnorm', 'rmsn
 const THREADS = [1, 2, 4];
 
 const wasm = await Promise.all(THREADS.map((threads) => openDevice('wasm', { threads })));
-const webgpu = await openDevice('webgpu', { allowSoftware: true }).catch((error: Error) => error);
+const webgpu = await openDevice('webgpu', { allowSoftware: true }).catch((error: Error) => {
+  // Where a driver must be there, its absence is a failure and no reason to skip.
+  if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
+  return error;
+});
 
 const wasmTest = suite('wasm');
 for (const opCase of cases) {

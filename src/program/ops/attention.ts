@@ -44,7 +44,11 @@ export const attentionOp: Op = {
     const dO = gradients.get(o!);
     if (!dO) return;
     const b = gradients.builder;
-    const [dq, dk, dv] = [q, k, v].map((x, i) => b.activation(`d_${'qkv'[i]}`, x.shape)) as [Value, Value, Value];
+    const [dq, dk, dv] = [q, k, v].map((x, i) => b.activation(`d_${'qkv'[i]}`, x.shape)) as [
+      Value,
+      Value,
+      Value,
+    ];
     b.call('attention_dx', [q, k, v, positions, o!, lse!, dO], [dq, dk, dv], attributes);
     for (const [x, dx] of [
       [q, dq],

@@ -43,7 +43,10 @@ export function jointLossHead(
   const ce = b.value('output', 'ce', [tokens]);
   const kl = b.value('output', 'kl', [tokens]);
   const outputs = gradient ? [ce, kl, b.activation('d_hidden', hidden.shape)] : [ce, kl];
-  b.call('joint_loss_head', [hidden, head, teacherHidden, teacherHead, labels], outputs, { alpha, temperature });
+  b.call('joint_loss_head', [hidden, head, teacherHidden, teacherHead, labels], outputs, {
+    alpha,
+    temperature,
+  });
   return { ce, kl };
 }
 

@@ -13,9 +13,15 @@ export interface LinearTerm {
  * y = base + sum_i scale_i x_i W_i^T, for one or two terms. LoRA is the second term: x_2 = x A^T [.., r], W_2 = B,
  * scale_2 = s. Inputs: base?, x_1, W_1, x_2?, W_2?. Weights may be f32, bf16 or f16; all arithmetic is f32.
  */
-export function linear(b: Builder, name: string, terms: readonly LinearTerm[], base: Value | null = null): Value {
+export function linear(
+  b: Builder,
+  name: string,
+  terms: readonly LinearTerm[],
+  base: Value | null = null,
+): Value {
   const [first, second] = terms;
-  if (!first || terms.length > 2) throw new Error(`linear ${name}: expected 1 or 2 terms, found ${terms.length}`);
+  if (!first || terms.length > 2)
+    throw new Error(`linear ${name}: expected 1 or 2 terms, found ${terms.length}`);
   const out = first.weight.shape[0]!;
   const shape = [...first.x.shape.slice(0, -1), out];
   for (const { x, weight } of terms) {
@@ -32,7 +38,8 @@ export function linear(b: Builder, name: string, terms: readonly LinearTerm[], b
 /** dx = base + sum_i scale_i dy_i W_i, W_i [out_i, in]: the gradient of linear in x, for one or two terms. */
 export function linearDx(b: Builder, name: string, terms: readonly LinearTerm[], base: Value | null): Value {
   const [first, second] = terms;
-  if (!first || terms.length > 2) throw new Error(`linear_dx ${name}: expected 1 or 2 terms, found ${terms.length}`);
+  if (!first || terms.length > 2)
+    throw new Error(`linear_dx ${name}: expected 1 or 2 terms, found ${terms.length}`);
   const shape = [...first.x.shape.slice(0, -1), columns(first.weight)];
   for (const { x, weight } of terms) expectShape(weight, [columns(x), columns(first.weight)], 'linear_dx');
   if (base) expectShape(base, shape, 'linear_dx');

@@ -1,0 +1,104 @@
+// rmsnorm     y = x rstd w, rstd = 1 / sqrt(mean(x^2) + eps); x, y [rows, width], w [width], rstd [rows]
+// rmsnorm_dx  dx = [base +] rstd (w dy - x rstd^2 mean(w dy x))
+// One workgroup computes one row at a time, then the row `workgroups` further on. Sums go thread by thread in steps
+// of THREADS, then by halves. Both write (=); with base = IN_PLACE, it is what dx holds (+=).
+
+// A power of two.
+override THREADS: u32 = 256;
+
+// Where an operand is: nowhere (0), in its binding, or in dx, which takes over its storage.
+const SEPARATE: u32 = 1;
+const IN_PLACE: u32 = 2;
+
+struct Shape {
+  rows: u32,
+  width: u32,
+  // rmsnorm only.
+  eps: f32,
+  // rmsnorm_dx only.
+  base: u32,
+  dy: u32,
+}
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+
+var<workgroup> partials: array<f32, THREADS>;
+
+// The sum of `value` over all threads.
+fn total(thread: u32, value: f32) -> f32 {
+  partials[thread] = value;
+  for (var half = THREADS / 2; half > 0; half /= 2) {
+    workgroupBarrier();
+    if (thread < half) {
+      partials[thread] += partials[thread + half];
+    }
+  }
+  return workgroupUniformLoad(&partials[0]);
+}
+
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> rstd: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn rmsnorm(
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+  for (var row = group.x; row < shape.rows; row += groups.x) {
+    let first = row * shape.width;
+    var squares = 0.0;
+    for (var j = thread; j < shape.width; j += THREADS) {
+      squares = fma(x[first + j], x[first + j], squares);
+    }
+    let r = 1 / sqrt(total(thread, squares) / f32(shape.width) + shape.eps);
+    for (var j = thread; j < shape.width; j += THREADS) {
+      y[first + j] = x[first + j] * r * weight[j];
+    }
+    if (thread == 0) {
+      rstd[row] = r;
+    }
+  }
+}
+
+@group(0) @binding(1) var<storage, read> base: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read> x_dx: array<f32>;
+@group(0) @binding(4) var<storage, read> weight_dx: array<f32>;
+@group(0) @binding(5) var<storage, read> rstd_dx: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+
+fn weighted_dy(first: u32, j: u32) -> f32 {
+  if (shape.dy == IN_PLACE) {
+    return weight_dx[j] * dx[first + j];
+  }
+  return weight_dx[j] * dy[first + j];
+}
+
+@compute @workgroup_size(THREADS)
+fn rmsnorm_dx(
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+  for (var row = group.x; row < shape.rows; row += groups.x) {
+    let first = row * shape.width;
+    let r = rstd_dx[row];
+    var products = 0.0;
+    for (var j = thread; j < shape.width; j += THREADS) {
+      products = fma(weighted_dy(first, j), x_dx[first + j], products);
+    }
+    let slope = r * r * total(thread, products) / f32(shape.width);
+    for (var j = thread; j < shape.width; j += THREADS) {
+      var value = r * (weighted_dy(first, j) - x_dx[first + j] * slope);
+      if (shape.base == SEPARATE) {
+        value += base[first + j];
+      } else if (shape.base == IN_PLACE) {
+        value += dx[first + j];
+      }
+      dx[first + j] = value;
+    }
+  }
+}

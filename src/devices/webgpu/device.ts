@@ -1,0 +1,68 @@
+import { totalmem } from 'node:os';
+import type { MessagePort } from 'node:worker_threads';
+import { InputError } from '../../errors.js';
+import type { MemoryPlan } from '../../program/plan.js';
+import type { Module } from '../../program/types.js';
+import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
+import { type AdapterOptions, describeAdapter, findAdapter, isSoftware, limitsOf } from './adapter.js';
+import { Gpu } from './gpu.js';
+import { layOut, planOn } from './layout.js';
+import type { Limits } from './lowering/lowering.js';
+import { RemoteSession } from './remote.js';
+import { WebGpuSession } from './session.js';
+
+/** Any GPU, through Dawn: WGSL kernels, one GPU device for the sessions that are compiled here. */
+export class WebGpuDevice implements Device {
+  readonly info: DeviceInfo;
+  readonly #adapter: GPUAdapter;
+  readonly #limits: Limits;
+  readonly #sessions: Session[] = [];
+  #gpu: Promise<Gpu> | undefined;
+
+  private constructor(adapter: GPUAdapter) {
+    this.#adapter = adapter;
+    this.#limits = limitsOf(adapter);
+    // WebGPU doesn't tell how much memory a GPU has: what does not fit is refused when it is allocated.
+    const maxSessionBytes = isSoftware(adapter.info) ? totalmem() : Number.POSITIVE_INFINITY;
+    this.info = { name: 'webgpu', description: describeAdapter(adapter.info), maxSessionBytes };
+  }
+
+  /** Finds the adapter; throws an InputError where there is none that may be used. */
+  static async start(options: AdapterOptions = {}): Promise<WebGpuDevice> {
+    return new WebGpuDevice(await findAdapter(options));
+  }
+
+  plan(module: Module): MemoryPlan {
+    return planOn(module, this.#limits);
+  }
+
+  async compile(module: Module): Promise<Session> {
+    const layout = layOut(module, this.#limits);
+    const bytes = layout.plan.bytes.persistent + layout.plan.bytes.activations;
+    if (bytes > this.info.maxSessionBytes) {
+      const [most, found] = [this.info.maxSessionBytes, bytes].map((n) => (n / 2 ** 30).toFixed(2));
+      throw new InputError(
+        `Expected a model that fits into the ${most} GiB of ${this.info.description}, found one that needs ` +
+          `${found} GiB: use a smaller model or a smaller --micro-batch`,
+      );
+    }
+    // A thread that only attaches to sessions of another one never opens the GPU.
+    this.#gpu ??= Gpu.open(this.#adapter);
+    const session = await WebGpuSession.compile(await this.#gpu, module, layout);
+    this.#sessions.push(session);
+    return session;
+  }
+
+  async attach(module: Module, { device, payload }: SessionHandle): Promise<Session> {
+    if (device !== 'webgpu')
+      throw new Error(`Expected a session of the webgpu device, found one of ${device}`);
+    return new RemoteSession(payload as MessagePort, module, this.plan(module));
+  }
+
+  /** Waits for the program that runs. A thread that is terminated before that takes the process with it: Dawn aborts. */
+  async close(): Promise<void> {
+    await Promise.all(this.#sessions.map((session) => session.close()));
+    const gpu = await this.#gpu;
+    await gpu?.close();
+  }
+}

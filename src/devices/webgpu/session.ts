@@ -1,0 +1,143 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { type Module, type Value, valueBytes } from '../../program/types.js';
+import type { HostArray, OpProfile, RunStats, Session, SessionHandle } from '../device.js';
+import { type Gpu, USAGE } from './gpu.js';
+import { asHostArray, expectInside } from './hostArray.js';
+import type { Layout } from './layout.js';
+import { roundUp } from './lowering/lowering.js';
+import { CompiledProgram } from './program.js';
+import { serve } from './remote.js';
+
+/** A compiled module in GPU buffers, one for each persistent value and slot. */
+export class WebGpuSession implements Session {
+  readonly plan;
+  readonly #gpu: Gpu;
+  readonly #layout: Layout;
+  readonly #values: ReadonlyMap<string, Value>;
+  readonly #buffers: readonly GPUBuffer[];
+  readonly #programs: ReadonlyMap<string, CompiledProgram>;
+  readonly #profile = new Map<string, { calls: number; ms: number; flops: number; bytes: number }>();
+  /** Ports through which other threads use this session. */
+  readonly #ports: MessagePort[] = [];
+  #closed = false;
+
+  private constructor(
+    gpu: Gpu,
+    module: Module,
+    layout: Layout,
+    buffers: readonly GPUBuffer[],
+    programs: ReadonlyMap<string, CompiledProgram>,
+  ) {
+    this.plan = layout.plan;
+    this.#gpu = gpu;
+    this.#layout = layout;
+    this.#values = new Map(module.values.map((value) => [value.name, value]));
+    this.#buffers = buffers;
+    this.#programs = programs;
+  }
+
+  static async compile(gpu: Gpu, module: Module, layout: Layout): Promise<WebGpuSession> {
+    const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
+    const buffers: GPUBuffer[] = [];
+    const programs = new Map<string, CompiledProgram>();
+    try {
+      await gpu.checked(() => {
+        for (const size of layout.storages) buffers.push(gpu.device.createBuffer({ size, usage }));
+      });
+      for (const [name, calls] of layout.programs) {
+        programs.set(name, await CompiledProgram.make(gpu, calls, buffers));
+      }
+    } catch (error) {
+      for (const resource of [...programs.values(), ...buffers]) resource.destroy();
+      throw error;
+    }
+    return new WebGpuSession(gpu, module, layout, buffers, programs);
+  }
+
+  value(name: string): Value {
+    const value = this.#values.get(name);
+    if (!value) throw new Error(`Expected a value named ${name} in the module; it has none`);
+    return value;
+  }
+
+  async write(value: Value, data: HostArray, offset = 0): Promise<void> {
+    this.#throwIfClosed();
+    expectInside(value, data, offset);
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const start = offset * data.BYTES_PER_ELEMENT;
+    if (start % 4 === 0 && bytes.length % 4 === 0)
+      return this.#gpu.write(this.#bufferOf(value), start, bytes);
+    return this.#gpu.exclusive(() => this.#writeHalves(value, start, bytes));
+  }
+
+  /** Buffers are written in words of 4 bytes: a 16-bit neighbour in the first or last one is read and kept. */
+  async #writeHalves(value: Value, start: number, bytes: Uint8Array): Promise<void> {
+    const buffer = this.#bufferOf(value);
+    const first = start - (start % 4);
+    const words = new Uint8Array(roundUp(start + bytes.length, 4) - first);
+    await this.#gpu.read(buffer, first, words.subarray(0, 4));
+    await this.#gpu.read(buffer, first + words.length - 4, words.subarray(-4));
+    words.set(bytes, start - first);
+    await this.#gpu.write(buffer, first, words);
+  }
+
+  async read(value: Value): Promise<HostArray> {
+    this.#throwIfClosed();
+    const bytes = new Uint8Array(roundUp(valueBytes(value), 4));
+    await this.#gpu.exclusive(() => this.#gpu.read(this.#bufferOf(value), 0, bytes));
+    return asHostArray(value, bytes.buffer);
+  }
+
+  async run(program: string, priority = 0): Promise<RunStats> {
+    this.#throwIfClosed();
+    const compiled = this.#programs.get(program);
+    if (!compiled) throw new Error(`Expected a program named ${program} in the module; it has none`);
+    const arrived = performance.now();
+    return this.#gpu.runs.add(priority, async (waitMs) => {
+      this.#throwIfClosed();
+      this.#count(compiled, await compiled.run());
+      return { totalMs: performance.now() - arrived, waitMs };
+    });
+  }
+
+  #count({ calls }: CompiledProgram, times: readonly number[] | undefined): void {
+    calls.forEach(({ op, flops, bytes }, i) => {
+      const total = this.#profile.get(op) ?? { calls: 0, ms: 0, flops: 0, bytes: 0 };
+      total.calls++;
+      total.ms += times?.[i] ?? 0;
+      total.flops += flops;
+      total.bytes += bytes;
+      this.#profile.set(op, total);
+    });
+  }
+
+  async profile(): Promise<OpProfile[]> {
+    this.#throwIfClosed();
+    return [...this.#profile].map(([op, total]) => ({ op, ...total }));
+  }
+
+  handle(): SessionHandle {
+    this.#throwIfClosed();
+    const { port1, port2 } = new MessageChannel();
+    serve(this, port1, this.#ports);
+    return { device: 'webgpu', payload: port2, transfer: [port2] };
+  }
+
+  /** Frees the buffers after the program that runs, if one does. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const port of this.#ports) port.close();
+    await this.#gpu.runs.add(Number.NEGATIVE_INFINITY, async () => {
+      for (const resource of [...this.#programs.values(), ...this.#buffers]) resource.destroy();
+    });
+  }
+
+  #bufferOf(value: Value): GPUBuffer {
+    return this.#buffers[this.#layout.regionOf(value).storage]!;
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closed) throw new Error('the session is closed');
+  }
+}
