@@ -16,7 +16,8 @@ export type { RunResult } from './pipeline.js';
 export interface Run {
   /**
    * Every record of the run, as it happens: hot, so subscribe in the same turn as `train` to see the first one.
-   * Completes when the run is over, errors when it fails. Unsubscribing does not stop the run.
+   * Completes when the run is over, errors when it fails, also for those who come after that. Unsubscribing does not
+   * stop the run. As always in RxJS, a subscriber without an error callback makes a failure an unhandled error.
    */
   readonly metrics$: Observable<MetricsRecord>;
   /** Resolves once everything is on disk; rejects with an InputError or a RunError. */
@@ -29,7 +30,7 @@ export interface Run {
 
 /**
  * Trains a LoRA adapter: the library form of `node dist/train.js`, with the same options in camelCase.
- * Errors reach `metrics$` and `finished` alike; handling one of them is enough.
+ * Errors reach `metrics$` and `finished` alike: handle them at one of them, or at both.
  */
 export function train(options: TrainInput): Run {
   const metrics$ = new Subject<MetricsRecord>();
@@ -47,9 +48,7 @@ export function train(options: TrainInput): Run {
   const closed = finished.finally(() => closeQuietly(device));
   closed.then(
     () => metrics$.complete(),
-    (error) => {
-      if (metrics$.observed) metrics$.error(error);
-    },
+    (error) => metrics$.error(error),
   );
   for (const promise of [prepared, closed]) promise.catch(() => {});
   return {

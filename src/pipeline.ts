@@ -1,15 +1,16 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
-import { type Actor, spawn } from './actors/actor.js';
+import { Actors } from './actors/actors.js';
 import type { Evaluator, EvaluatorSetup } from './actors/evaluator.js';
 import type { LoaderSetup } from './actors/loader.js';
 import type { Student, StudentSetup } from './actors/student.js';
 import type { TeacherSetup } from './actors/teacher.js';
 import type { Cursor } from './data/packing.js';
 import type { DeviceHost } from './devices/host.js';
-import { RunError } from './errors.js';
-import { checkpointPath } from './formats/checkpointFiles.js';
-import { lastCheckpoint, prepareRunFolder, runPaths } from './formats/runFolder.js';
+import { InputError, RunError } from './errors.js';
+import { checkpointPath, listCheckpoints } from './formats/checkpointFiles.js';
+import { oneLine } from './formats/json.js';
+import { prepareRunFolder, runPaths } from './formats/runFolder.js';
 import type { MetricsRecord, StepOrders, StepRecord } from './messages.js';
 import type { Preparation } from './prepare.js';
 import { Journal } from './report/journal.js';
@@ -44,50 +45,23 @@ export async function runPipeline(
   hooks: RunHooks,
 ): Promise<RunResult> {
   const actors = new Actors(device);
+  const run = new Run(prepared, actors, hooks);
   try {
-    const run = new Run(prepared, actors, hooks);
     return await actors.guard(run.go(device));
   } catch (error) {
-    const last = lastCheckpoint(prepared.out);
-    if (!(error instanceof Error) || error.name !== 'RunError') throw error;
-    throw new RunError(`${error.message}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
+    throw explained(error, prepared.out);
   } finally {
     await actors.close();
+    run.close();
   }
 }
 
-/** The actors of a run; when one of them or the device dies, everything guarded rejects. */
-class Actors {
-  readonly #actors: Actor<unknown>[] = [];
-  readonly #died: Promise<never>;
-  #die: (error: Error) => void = () => {};
-
-  constructor(device: DeviceHost) {
-    this.#died = new Promise((_, reject) => {
-      this.#die = reject;
-    });
-    this.#died.catch(() => {});
-    void device.failed.then((error) => this.#die(new RunError(error.message)));
-  }
-
-  spawn<T>(name: string): Actor<T>['remote'] {
-    const actor = spawn<T>(name, new URL(`./actors/${name}.js`, import.meta.url));
-    this.#actors.push(actor as Actor<unknown>);
-    void actor.failed.then((error) => this.#die(error));
-    return actor.remote;
-  }
-
-  guard<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#died]);
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#actors.map((actor) => actor.close()));
-  }
-}
-
-interface Starter<S> {
-  start(setup: S): Promise<void>;
+/** Errors that crossed threads are no instances of our classes any more. */
+function explained(error: unknown, out: string): Error {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === 'InputError') return new InputError(message);
+  const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
+  return new RunError(oneLine(`${message}; last good checkpoint: ${last?.path ?? 'none'}`), { cause: error });
 }
 
 class Run {
@@ -107,19 +81,20 @@ class Run {
   }
 
   async go(device: DeviceHost): Promise<RunResult> {
-    const { out, options, microBatch, resume, schedule } = this.#prepared;
+    const { out, options, resume, schedule } = this.#prepared;
     await this.#start(device);
-    prepareRunFolder(out, { version, options, microBatch });
+    prepareRunFolder(out, { version, options });
     this.#journal = new Journal(runPaths(out).metrics, resume?.state.metricsBytes ?? 0);
-    try {
-      if (!resume) await this.#begin(device);
-      const steps = await this.#train();
-      const finished = steps === schedule.steps;
-      if (finished) await this.#finish(steps);
-      return { out, steps, finished, ...(finished ? { adapter: runPaths(out).adapter } : {}) };
-    } finally {
-      this.#journal.close();
-    }
+    if (!resume) await this.#begin(device);
+    const steps = await this.#train();
+    const finished = steps === schedule.steps;
+    if (finished) await this.#finish(steps);
+    return { out, steps, finished, ...(finished ? { adapter: runPaths(out).adapter } : {}) };
+  }
+
+  /** Once the actors are gone: a dead one leaves calls that never settle, and `go` with them. */
+  close(): void {
+    this.#journal?.close();
   }
 
   async #start(device: DeviceHost): Promise<void> {
@@ -128,28 +103,21 @@ class Run {
     const toTeacher = new MessageChannel();
     const toStudent = teacher ? new MessageChannel() : toTeacher;
     const snapshots = new MessageChannel();
-    const begun = [this.#launch<LoaderSetup>('loader', this.#loaderSetup(toTeacher.port1))];
+    const student = this.#actors.start<Student>(
+      'student',
+      this.#studentSetup(device, toStudent.port2, snapshots.port1),
+    );
+    const others = [this.#actors.start('loader', this.#loaderSetup(toTeacher.port1))];
     if (teacher) {
-      const ports = { source: toTeacher.port2, port: toStudent.port1 };
-      begun.push(
-        this.#launch<TeacherSetup>('teacher', {
-          folder: teacher.folder,
-          shape,
-          device: device.connect(),
-          ...ports,
-        }),
-      );
+      const setup: TeacherSetup = {
+        ...{ folder: teacher.folder, shape, device: device.connect() },
+        ...{ source: toTeacher.port2, port: toStudent.port1 },
+      };
+      others.push(this.#actors.start('teacher', setup));
     }
-    this.#student = this.#actors.spawn<Student>('student');
-    const setup = this.#studentSetup(device, toStudent.port2, snapshots.port1);
-    begun.push(this.#student.start(Comlink.transfer(setup, portsOf(setup))));
-    await Promise.all(begun);
+    await Promise.all([student, ...others]);
+    this.#student = await student;
     if (this.#evaluates) await this.#startEvaluator(device, snapshots.port2);
-  }
-
-  #launch<S extends object>(name: string, setup: S): Promise<void> {
-    const remote = this.#actors.spawn<Starter<S>>(name) as unknown as Starter<S>;
-    return remote.start(Comlink.transfer(setup, portsOf(setup)));
   }
 
   #loaderSetup(port: MessagePort): LoaderSetup {
@@ -186,7 +154,6 @@ class Run {
 
   async #startEvaluator(device: DeviceHost, port: MessagePort): Promise<void> {
     const { options, student } = this.#prepared;
-    this.#evaluator = this.#actors.spawn<Evaluator>('evaluator');
     const setup: EvaluatorSetup = {
       text: {
         tokenizer: options.student,
@@ -201,7 +168,7 @@ class Run {
       device: device.connect(),
       port,
     };
-    await this.#evaluator.start(Comlink.transfer(setup, portsOf(setup)));
+    this.#evaluator = await this.#actors.start<Evaluator>('evaluator', setup);
   }
 
   #text(paths: readonly string[]) {
@@ -227,6 +194,7 @@ class Run {
   }
 
   async #train(): Promise<number> {
+    this.#actors.doing = `step ${(this.#prepared.resume?.state.step ?? 0) + 1}`;
     const observer = {
       step: (record: StepRecord) => this.#afterStep(record),
       beforeCheckpoint: (step: number) => this.#beforeCheckpoint(step),
@@ -238,6 +206,7 @@ class Run {
     const { options, schedule } = this.#prepared;
     const { step } = record;
     this.#record(record);
+    this.#actors.doing = `step ${step + 1}`;
     const last = step === schedule.steps;
     const stop = this.#hooks.shouldStop();
     const evaluate = this.#evaluates && (last || step % options.evalEvery === 0);
@@ -272,12 +241,4 @@ class Run {
     this.#journal.append(record);
     this.#hooks.emit(record);
   }
-}
-
-/** The ports directly in a setup, or in its device connection: all must be transferred. */
-function portsOf(setup: object): MessagePort[] {
-  const values = Object.values(setup) as unknown[];
-  const device = (setup as { device?: { port: MessagePort } }).device;
-  const ports = device ? [...values, device.port] : values;
-  return ports.filter((value): value is MessagePort => value?.constructor?.name === 'MessagePort');
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { openDocuments } from './data/documents.js';
 import { firstDifference, loadTokenizer } from './data/tokenizer.js';
 import type { DeviceHost } from './devices/host.js';
 import { InputError } from './errors.js';
@@ -49,6 +50,9 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): TrainO
   if (defined.steps !== undefined && defined.tokens !== undefined) {
     problems.push('--tokens: expected it without --steps, found both; leave one out');
   }
+  if (problems.length > 0 && given.resume && given.out !== undefined && !stored) {
+    problems.unshift(`--resume: expected a run in ${given.out}, found none: check --out`);
+  }
   if (problems.length > 0) throw new InputError(problems.join('; '));
   if (stored) refuseChanges(defined, withDefaults(TRAIN_OPTIONS, stored.options));
   return withDefaults(TRAIN_OPTIONS, { ...stored?.options, ...defined });
@@ -84,6 +88,8 @@ export async function prepare(
   }
   const student = openCheckpoint(options.student);
   const teacher = options.teacher === 'none' ? undefined : openCheckpoint(options.teacher);
+  // Opening is the check; the actors read.
+  openDocuments({ paths: [...options.data, ...(options.evalData === undefined ? [] : [options.evalData])] });
   await checkModels(options, student, teacher);
   const lora = adapterOptions(options);
   const objective = { alpha: teacher ? options.alpha : 0, temperature: options.temperature };
@@ -91,7 +97,10 @@ export async function prepare(
   const studentWith = (rows: number): StudentOptions => {
     const { sequence } = options;
     const optimizer = { beta1, beta2, eps, weightDecay };
-    const evaluate = { rows: Math.max(1, Math.min(rows, Math.floor(EVALUATION_TOKENS / sequence))), sequence };
+    const evaluate = {
+      rows: Math.max(1, Math.min(rows, Math.floor(EVALUATION_TOKENS / sequence))),
+      sequence,
+    };
     return { student, teacher, lora, objective, optimizer, train: { rows, sequence }, evaluate };
   };
   const { microBatch, plans } = chooseMicroBatch(options, device, studentWith, teacher);

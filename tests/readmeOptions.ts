@@ -22,7 +22,10 @@ export function withOptionTables(readme: string): string {
   for (const [name, table] of Object.entries(TABLES)) {
     const section = new RegExp(`(<!-- options:${name} -->)[\\s\\S]*?(<!-- /options:${name} -->)`);
     if (!section.test(result)) throw new Error(`README.md has no section for the options of ${name}`);
-    result = result.replace(section, (_, open: string, close: string) => `${open}\n\n${markdown(table)}\n\n${close}`);
+    result = result.replace(
+      section,
+      (_, open: string, close: string) => `${open}\n\n${markdown(table)}\n\n${close}`,
+    );
   }
   return result;
 }

@@ -7,7 +7,7 @@ import { InputError, RunError } from '../errors.js';
 export interface Actor<T> {
   readonly remote: Comlink.Remote<T>;
   /** Resolves with the cause when the thread has died by itself; Comlink's pending calls never settle then. */
-  readonly failed: Promise<Error>;
+  readonly died: Promise<string>;
   close(): Promise<void>;
 }
 
@@ -15,15 +15,15 @@ export interface Actor<T> {
 export function spawn<T>(name: string, file: URL): Actor<T> {
   const worker = new Worker(file, { name });
   let closing = false;
-  const failed = new Promise<Error>((resolve) => {
-    worker.on('error', (error) => resolve(new RunError(`the ${name} failed: ${error.message}`)));
+  const died = new Promise<string>((resolve) => {
+    worker.on('error', (error) => resolve(`its thread failed: ${error.message}`));
     worker.on('exit', (code) => {
-      if (!closing) resolve(new RunError(`the ${name} exited with code ${code}`));
+      if (!closing) resolve(`its thread exited with code ${code}`);
     });
   });
   return {
     remote: Comlink.wrap<T>(nodeEndpoint(worker)),
-    failed,
+    died,
     async close() {
       closing = true;
       await worker.terminate();
@@ -47,14 +47,18 @@ export async function named<R>(actor: string, doing: () => string, work: () => P
   try {
     return await work();
   } catch (error) {
-    throw asNamed(error, `${actor}, ${doing()}`);
+    throw asNamed(error, placed(actor, doing()));
   }
 }
+
+/** Where in a run something happened, in errors: `loader, step 3`. */
+export const placed = (actor: string, doing: string): string => `${actor}, ${doing}`;
 
 /** Errors that crossed threads are told apart by name: only message, name and stack are kept. */
 function asNamed(error: unknown, where: string): Error {
   if (!(error instanceof Error)) return new RunError(`${where}: ${String(error)}`);
   if (error.name === 'InputError') return new InputError(error.message);
-  if (error.name === 'RunError') return new RunError(error.message);
+  const hasCrossed = !(error instanceof RunError);
+  if (error.name === 'RunError' && hasCrossed) return new RunError(error.message);
   return new RunError(`${where}: ${error.message}`, { cause: error });
 }

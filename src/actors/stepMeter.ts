@@ -19,6 +19,9 @@ interface MicroBatchFacts {
   readonly square: number;
 }
 
+/** Documents that an error lists. */
+const NAMED_DOCUMENTS = 8;
+
 const sum = (numbers: Iterable<number>): number => {
   let total = 0;
   for (const x of numbers) total += x;
@@ -67,14 +70,16 @@ export class StepMeter {
     this.#ms.device += waitMs;
   }
 
-  /** @throws RunError naming the step and the documents when a loss is not a finite number. */
+  /** @throws RunError naming the documents when a loss is not a finite number. */
   learned(batch: MicroBatch, ce: Float32Array, kl: Float32Array, squares: Float32Array): void {
     const { count, ceSum, klSum, nonFinite } = summarizeLosses(ce, kl, batch.labels);
     const square = sum(squares);
     if (nonFinite > 0 || !Number.isFinite(ceSum + klSum + square)) {
-      const documents = batch.documents.slice(0, 8).join(', ');
+      const more = batch.documents.length - NAMED_DOCUMENTS;
+      const documents =
+        batch.documents.slice(0, NAMED_DOCUMENTS).join(', ') + (more > 0 ? ` and ${more} more` : '');
       throw new RunError(
-        `step ${batch.step}: expected finite losses, found ${nonFinite} that are not (sum of CE ${ceSum}, of KL ` +
+        `expected finite losses, found ${nonFinite} that are not (sum of CE ${ceSum}, of KL ` +
           `${klSum}, squared gradient norm ${square}) in documents ${documents}; lower --lr or look at the text`,
       );
     }

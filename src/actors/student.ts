@@ -76,7 +76,6 @@ export class Student {
     await this.#session.write(this.#model.optimizer.clip, Float32Array.of(clip > 0 ? clip : Infinity));
     this.#source = reach<BatchSource>(setup.source);
     if (setup.evaluator) this.#evaluator = reach<SnapshotSink>(setup.evaluator);
-    this.#meter = new StepMeter(this.#state.elapsedSeconds);
   }
 
   handle(): SessionHandle {
@@ -95,6 +94,7 @@ export class Student {
     this.#observer = observer;
     const { steps } = this.#setup.schedule;
     if (this.#state.step >= steps) return this.#state.step;
+    this.#meter = new StepMeter(this.#state.elapsedSeconds);
     const work = (batch: MicroBatch) =>
       named(
         'student',
@@ -108,7 +108,9 @@ export class Student {
 
   async saveAdapter(folder: string): Promise<void> {
     const { baseModel, student } = this.#setup;
-    await writeAdapter(folder, adapterConfig(student.lora, baseModel), await this.#adapter());
+    const save = async () =>
+      writeAdapter(folder, adapterConfig(student.lora, baseModel), await this.#adapter());
+    await named('student', () => 'the adapter', save);
   }
 
   /** One micro-batch; the last one of a batch also updates the adapter. @returns whether to go on. */

@@ -17,7 +17,6 @@ export const runPaths = (folder: string) => ({
 export interface RunFile {
   readonly version: string;
   readonly options: Readonly<Record<string, unknown>>;
-  readonly microBatch: number;
 }
 
 /** Whether a folder holds a run, finished or not. */

@@ -8,8 +8,8 @@ import {
   checkAdapter,
   readAdapter,
   writeAdapter,
-} from '../../src/formats/adapter.js';
-import { openSafetensors, type TensorData, writeSafetensors } from '../../src/formats/safetensors.js';
+} from '#src/formats/adapter.js';
+import { openSafetensors, type TensorData, writeSafetensors } from '#src/formats/safetensors.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { temporaryFolder } from '../support.js';
 

@@ -13,7 +13,7 @@ import {
   publishFile,
   publishFolder,
   removeLeftovers,
-} from '../../src/formats/checkpointFiles.js';
+} from '#src/formats/checkpointFiles.js';
 import { temporaryFolder } from '../support.js';
 
 const text = (path: string) => readFileSync(path, 'utf8');

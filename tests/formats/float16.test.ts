@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bfloat16ToFloat32, float16ToFloat32, float32ToFloat16 } from '../../src/formats/float16.js';
+import { bfloat16ToFloat32, float16ToFloat32, float32ToFloat16 } from '#src/formats/float16.js';
 
 const ALL_HALVES = Uint16Array.from({ length: 65536 }, (_, i) => i);
 

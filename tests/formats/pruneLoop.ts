@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkpointPath, pruneCheckpoints } from '../../src/formats/checkpointFiles.js';
+import { checkpointPath, pruneCheckpoints } from '#src/formats/checkpointFiles.js';
 
 /** Deletes checkpoints of 2000 files for ever, telling each step before, until it is killed. Argument: a folder. */
 const parent = process.argv[2]!;

@@ -5,7 +5,7 @@ import {
   pruneCheckpoints,
   publishFile,
   publishFolder,
-} from '../../src/formats/checkpointFiles.js';
+} from '#src/formats/checkpointFiles.js';
 
 /** Publishes checkpoints and a file for ever, telling each step's number, until it is killed. Argument: a folder. */
 const parent = process.argv[2]!;

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readModelConfig, ropeFrequencies } from '../../src/model/config.js';
+import { readModelConfig, ropeFrequencies } from '#src/model/config.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { sharedPath, temporaryFolder } from '../support.js';
 

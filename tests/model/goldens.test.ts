@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openDevice } from '../../src/devices/index.js';
-import { rowLogits } from '../../src/evaluation/perplexity.js';
-import { openSafetensors, readFloat32, readTensor, type TensorInfo } from '../../src/formats/safetensors.js';
-import { loraOptions } from '../../src/model/lora.js';
-import { evaluationModule } from '../../src/model/programs.js';
-import { loadWeights } from '../../src/model/weights.js';
+import { openDevice } from '#src/devices/index.js';
+import { rowLogits } from '#src/evaluation/perplexity.js';
+import { openSafetensors, readFloat32, readTensor, type TensorInfo } from '#src/formats/safetensors.js';
+import { loraOptions } from '#src/model/lora.js';
+import { evaluationModule } from '#src/model/programs.js';
+import { loadWeights } from '#src/model/weights.js';
 import { projectRoot } from '../support.js';
 import {
   type Batch,

@@ -1,18 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Session } from '../../src/devices/device.js';
-import { openDevice } from '../../src/devices/index.js';
-import { type Adapter, readAdapter } from '../../src/formats/adapter.js';
-import { openCheckpoint } from '../../src/model/checkpoint.js';
-import { loraOptions } from '../../src/model/lora.js';
-import {
-  type StudentModule,
-  studentModule,
-  type TeacherModule,
-  teacherModule,
-} from '../../src/model/programs.js';
-import { learningRate } from '../../src/model/schedule.js';
-import { type Checkpoint, headName, loadTensor, loadWeights } from '../../src/model/weights.js';
+import type { Session } from '#src/devices/device.js';
+import { openDevice } from '#src/devices/index.js';
+import { type Adapter, readAdapter } from '#src/formats/adapter.js';
+import { openCheckpoint } from '#src/model/checkpoint.js';
+import { loraOptions } from '#src/model/lora.js';
+import { type StudentModule, studentModule, type TeacherModule, teacherModule } from '#src/model/programs.js';
+import { learningRate } from '#src/model/schedule.js';
+import { type Checkpoint, headName, loadTensor, loadWeights } from '#src/model/weights.js';
 
 /** The joint step without actors: what tests compare with PyTorch and with itself. */
 

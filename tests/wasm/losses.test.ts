@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { permutation, randomUint32 } from '../../src/data/random.js';
-import { type LossPercentiles, summarizeLosses } from '../../src/wasm/losses.js';
+import { permutation, randomUint32 } from '#src/data/random.js';
+import { type LossPercentiles, summarizeLosses } from '#src/wasm/losses.js';
 
 const IGNORED = -100;
 

@@ -1,0 +1,119 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { loadModel, type StepRecord, type TrainInput, train } from 'rivulet';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { randomUint32 } from '#src/data/random.js';
+import { makeFixture } from '../fixtures.js';
+import { largestDifference } from '../model/training.js';
+import { projectRoot, sharedPath } from '../support.js';
+
+/** Adapters to and from PEFT + transformers, in a Python environment outside of the project. */
+
+const TOLERANCE = 1e-4;
+const SEQUENCE = 32;
+const scripts = join(projectRoot, 'tests/interop');
+const environment = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'rivulet/interop');
+const setup = spawnSync('bash', [join(scripts, 'setup.sh'), environment], { encoding: 'utf8' });
+const isReady = setup.status === 0;
+console.log(isReady ? setup.stdout.trim() : `skipped: ${setup.stderr?.trim() || setup.error?.message}`);
+
+const fixture = makeFixture('interop');
+const model = sharedPath('data/models/stories260k') ?? fixture.student;
+const freshFolder = () => mkdtempSync(join(fixture.folder, 'interop-'));
+
+async function python(script: string, ...args: string[]): Promise<string> {
+  const interpreter = join(environment, 'bin/python');
+  const { stdout } = await promisify(execFile)(interpreter, [join(scripts, script), ...args]);
+  return stdout.trimEnd().split('\n').at(-1)!;
+}
+
+/** Rows of different lengths, the shortest possible one among them. */
+const rows = [1, 7, SEQUENCE].map((length, row) =>
+  Uint32Array.from({ length }, (_, i) => (i === 0 ? 1 : 3 + (randomUint32(1, row, i) % 250))),
+);
+
+/** Logits of all rows, one after the other. */
+async function ourLogits(adapter?: string): Promise<Float32Array> {
+  const loaded = await loadModel(model, { sequence: SEQUENCE, adapter, device: 'wasm' });
+  const parts = [];
+  for (const row of rows) parts.push(...(await loaded.logits(row)));
+  await loaded.close();
+  return Float32Array.from(parts);
+}
+
+async function peftLogits(adapter: string): Promise<Float32Array> {
+  const folder = freshFolder();
+  const [ids, out] = [join(folder, 'ids.json'), join(folder, 'logits.f32')];
+  writeFileSync(ids, JSON.stringify(rows.map((row) => Array.from(row))));
+  const { shape } = JSON.parse(await python('peft_logits.py', model, adapter, ids, out));
+  const logits = new Float32Array(Uint8Array.from(readFileSync(out)).buffer);
+  assert.is(logits.length, shape[0] * shape[1]);
+  return logits;
+}
+
+async function assertSameLogits(adapter: string): Promise<void> {
+  const [ours, peft, base] = [await ourLogits(adapter), await peftLogits(adapter), await ourLogits()];
+  const effect = largestDifference(ours, base);
+  assert.ok(effect > 1e-2, `the adapter changes no logit by more than ${effect}`);
+  const difference = largestDifference(ours, peft);
+  assert.ok(difference <= TOLERANCE, `logits differ by ${difference}`);
+}
+
+/** @returns the adapter's folder and the losses of all steps */
+async function trainAdapter(options: Partial<TrainInput>) {
+  const run = train({
+    student: model,
+    data: [fixture.text],
+    ...{ batch: 8, sequence: SEQUENCE, steps: 12, lr: 1e-2, warmup: 0, evalFraction: 0, device: 'wasm' },
+    out: join(freshFolder(), 'run'),
+    ...options,
+  });
+  const steps: StepRecord[] = [];
+  run.metrics$.subscribe({ next: (record) => record.type === 'step' && steps.push(record), error: () => {} });
+  const { adapter } = await run.finished;
+  return { adapter: adapter!, losses: steps.map(({ loss }) => loss) };
+}
+
+const test = suite('PEFT and transformers');
+const withPeft = isReady ? test : test.skip;
+
+for (const [what, options] of Object.entries<Partial<TrainInput>>({
+  'all layers': {},
+  'rsLoRA on some layers, with dropout': {
+    ...{ rslora: true, rank: 4, targetModules: 'q_proj,v_proj,down_proj', loraDropout: 0.1 },
+  },
+})) {
+  withPeft(`load an adapter of ours: ${what}`, async () => {
+    await assertSameLogits((await trainAdapter(options)).adapter);
+  });
+}
+
+for (const flags of [[], ['--rslora']]) {
+  withPeft(`make an adapter that trains on here ${flags}`, async () => {
+    const made = join(freshFolder(), 'peft');
+    await python('peft_make_adapter.py', model, made, '--rank', '8', '--seed', '3', ...flags);
+    await assertSameLogits(made);
+    const { adapter, losses } = await trainAdapter({ init: made });
+    const mean = (part: readonly number[]) => part.reduce((sum, loss) => sum + loss, 0) / part.length;
+    const [first, last] = [mean(losses.slice(0, 3)), mean(losses.slice(-3))];
+    assert.ok(last < first - 0.1, `the loss went from ${first} to ${last}`);
+    const kept = (folder: string) => {
+      const { r, lora_alpha, use_rslora } = JSON.parse(
+        readFileSync(join(folder, 'adapter_config.json'), 'utf8'),
+      );
+      return { r, lora_alpha, use_rslora };
+    };
+    assert.equal(kept(adapter), kept(made));
+    await assertSameLogits(adapter);
+  });
+}
+
+withPeft('agree with the goldens', async () => {
+  assert.match(await python('peft_check_goldens.py'), /^bf16-sharded: logits /);
+});
+
+test.run();

@@ -1,0 +1,134 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { ModelConfig } from '#src/model/config.js';
+import { randomLora } from '#src/model/initialise.js';
+import {
+  adapterConfig,
+  type LoraOptions,
+  loraOptions,
+  loraScale,
+  loraShapes,
+  parameterCount,
+  TARGET_MODULES,
+  targetModules,
+} from '#src/model/lora.js';
+import { inputErrorOf } from '../inputErrors.js';
+
+const llama1b: ModelConfig = {
+  vocabularySize: 128_256,
+  hiddenSize: 2048,
+  intermediateSize: 8192,
+  layers: 16,
+  heads: 32,
+  keyValueHeads: 8,
+  headDim: 64,
+  normEps: 1e-5,
+  ropeTheta: 500_000,
+  maxPositions: 131_072,
+  tiedEmbeddings: true,
+  eosIds: [],
+};
+const options = (rank: number, targets = TARGET_MODULES): LoraOptions => ({
+  ...{ rank, alpha: 2 * rank, rsLora: false, dropout: 0, targetModules: targets },
+});
+
+const shapes = suite('shapes');
+
+for (const [rank, parameters] of [
+  [8, 5_636_096],
+  [32, 22_544_384],
+  [64, 45_088_768],
+  [128, 90_177_536],
+] as const) {
+  shapes(`rank ${rank} on Llama-3.2-1B has ${parameters} parameters`, () => {
+    assert.is(parameterCount(loraShapes(llama1b, options(rank))), parameters);
+  });
+}
+
+shapes('A is [rank, in] and B [out, rank], in the order of the forward pass', () => {
+  const config = { ...llama1b, layers: 2 };
+  assert.equal(
+    [...loraShapes(config, options(4, ['k_proj', 'down_proj']))],
+    [0, 1].flatMap((block) => [
+      [`model.layers.${block}.self_attn.k_proj.lora_A.weight`, [4, 2048]],
+      [`model.layers.${block}.self_attn.k_proj.lora_B.weight`, [512, 4]],
+      [`model.layers.${block}.mlp.down_proj.lora_A.weight`, [4, 8192]],
+      [`model.layers.${block}.mlp.down_proj.lora_B.weight`, [2048, 4]],
+    ]),
+  );
+});
+
+shapes('a rank above the smaller side of a layer is refused', async () => {
+  assert.is(loraShapes(llama1b, options(512)).size, 2 * 7 * 16);
+  const message = await inputErrorOf(() => loraShapes(llama1b, options(513)));
+  assert.is(
+    message,
+    '--rank: expected at most 512, the smaller side of model.layers.0.self_attn.k_proj, found 513',
+  );
+});
+
+shapes.run();
+
+const start = suite('random start');
+const small = loraShapes({ ...llama1b, layers: 2 }, options(8, ['q_proj', 'down_proj']));
+
+start('B is 0, A is uniform within 1 / sqrt(in)', () => {
+  for (const [name, { shape, data }] of randomLora(small, 1)) {
+    assert.equal(shape, small.get(name));
+    if (name.endsWith('lora_B.weight')) {
+      assert.ok(data.every((x) => x === 0));
+      continue;
+    }
+    const bound = 1 / Math.sqrt(shape[1]!);
+    const scaled = data.map((x) => x / bound);
+    const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x, 0) / values.length;
+    assert.ok(scaled.every((x) => Math.abs(x) <= 1));
+    assert.ok(scaled.some((x) => x > 0.99) && scaled.some((x) => x < -0.99));
+    // Of n uniform numbers: mean 0 +- 0.58 / sqrt n, mean square 1/3 +- 0.3 / sqrt n.
+    assert.ok(Math.abs(mean(scaled)) < 3 / Math.sqrt(data.length));
+    assert.ok(Math.abs(mean(scaled.map((x) => x * x)) - 1 / 3) < 2 / Math.sqrt(data.length));
+  }
+});
+
+start('depends on the seed and on nothing else; layers differ', () => {
+  const [once, again, other] = [randomLora(small, 1), randomLora(small, 1), randomLora(small, 2)];
+  assert.equal([...once], [...again]);
+  const factors = [once, other].map((tensors) =>
+    [...tensors]
+      .filter(([name]) => name.endsWith('A.weight'))
+      .map(([, { data }]) => data.slice(0, 64).join()),
+  );
+  assert.is(new Set(factors.flat()).size, 2 * 4);
+});
+
+start.run();
+
+const configuration = suite('configuration');
+
+configuration('the scale is alpha / rank, with rsLoRA alpha / sqrt(rank)', () => {
+  assert.is(loraScale({ ...options(64), alpha: 16 }), 0.25);
+  assert.is(loraScale({ ...options(64), alpha: 16, rsLora: true }), 2);
+});
+
+configuration('all-linear is all seven layers; names come in the order of the forward pass', () => {
+  const all = 'q_proj k_proj v_proj o_proj gate_proj up_proj down_proj'.split(' ');
+  assert.equal(targetModules(['all-linear']), all);
+  assert.equal(targetModules(['up_proj', 'q_proj', 'v_proj']), ['q_proj', 'v_proj', 'up_proj']);
+});
+
+configuration('unknown names of layers are refused, with those that exist', async () => {
+  for (const names of [['q_proj', 'lm_head'], ['all-linear', 'q_proj'], ['']]) {
+    const message = await inputErrorOf(() => targetModules(names));
+    assert.match(message, /^--target-modules: expected all-linear or some of q_proj, k_proj, .*, found /);
+  }
+  assert.match(await inputErrorOf(() => targetModules([])), /found none$/);
+});
+
+configuration("survives PEFT's configuration", () => {
+  const wanted = { ...options(4, ['q_proj', 'down_proj']), rsLora: true, dropout: 0.1 };
+  const config = adapterConfig(wanted, 'base');
+  assert.is(config.baseModel, 'base');
+  assert.equal(loraOptions({ ...config, targetModules: [...config.targetModules].sort() }), wanted);
+});
+
+configuration.run();

@@ -1,0 +1,20 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { StepRecord } from '#src/messages.js';
+import { clock, stepLine } from '#src/report/progress.js';
+
+test('clock', () => {
+  assert.equal([-1, 0, 59.6, 61, 3599, 3600, 90_061].map(clock), [
+    ...['0:00', '0:00', '1:00', '1:01', '59:59', '1:00:00', '25:01:01'],
+  ]);
+});
+
+test('a line has step, losses, tokens per second and the time to go', () => {
+  const record = { step: 7, loss: 1.5, ce: 2.25, kl: 0.12345, tokens_per_s: 1234.5 } as StepRecord;
+  assert.is(
+    stepLine(record, 200, 0.5),
+    'step   7/200  loss 1.5000  ce 2.2500  kl 0.1235  1,235 tok/s  eta 1:37',
+  );
+});
+
+test.run();

@@ -1,0 +1,369 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type MetricsRecord, type TrainInput, train } from 'rivulet';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readRunFile } from '#src/formats/runFolder.js';
+import { EVALUATE_OPTIONS, flagOf, isOperational, TRAIN_OPTIONS } from '#src/options.js';
+import { resolveOptions } from '#src/prepare.js';
+import { makeFixture, makeText } from '../fixtures.js';
+import { inputErrorOf } from '../inputErrors.js';
+import { adapterBytes, type Ending, flags, runProgram } from './process.js';
+
+/** Every option of the table, on its way to where it counts. */
+
+const fixture = makeFixture('options');
+const freshFolder = () => mkdtempSync(join(fixture.folder, 'options-'));
+const secondText = join(fixture.folder, 'second.txt');
+writeFileSync(secondText, makeText(9, 300));
+const twoColumns = join(fixture.folder, 'columns.jsonl');
+writeFileSync(twoColumns, `${JSON.stringify({ text: makeText(7, 900), other: makeText(8, 900) })}\n`);
+
+const base: TrainInput = {
+  student: fixture.student,
+  data: [fixture.text],
+  ...{
+    batch: 4,
+    sequence: 16,
+    steps: 2,
+    evalFraction: 0,
+    threads: 1,
+    lr: 1e-2,
+    warmup: 0,
+    schedule: 'constant',
+  },
+};
+
+interface Outcome {
+  readonly out: string;
+  readonly adapter: Buffer;
+  readonly records: readonly MetricsRecord[];
+}
+
+async function outcomeOf(options: TrainInput): Promise<Outcome> {
+  const out = options.out ?? join(freshFolder(), 'run');
+  const records: MetricsRecord[] = [];
+  const run = train({ ...options, out });
+  run.metrics$.subscribe({ next: (record) => records.push(record), error: () => {} });
+  await run.finished;
+  return { out, adapter: adapterBytes(out), records };
+}
+
+const recordsOf = <T extends MetricsRecord['type']>({ records }: Outcome, type: T) =>
+  records.filter((record) => record.type === type) as Extract<MetricsRecord, { type: T }>[];
+const checkpointsOf = ({ out }: Outcome) => readdirSync(join(out, 'checkpoints')).sort();
+const sameAdapter = (changed: Outcome, plain: Outcome) => assert.ok(changed.adapter.equals(plain.adapter));
+const otherAdapter = (changed: Outcome, plain: Outcome) => assert.not(changed.adapter.equals(plain.adapter));
+
+interface Case {
+  readonly change: Partial<TrainInput>;
+  /** What both runs have beyond the base. */
+  readonly beside?: Partial<TrainInput>;
+  /** How the change shows (default: in the adapter). */
+  readonly check?: (changed: Outcome, plain: Outcome) => void;
+}
+
+const taught = { teacher: fixture.teacher };
+const evaluated = { evalFraction: 0.3, evalTokens: 64 };
+const earlier = await outcomeOf({ ...base, seed: 5 });
+
+const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
+  student: { change: { student: fixture.teacher } },
+  teacher: { change: taught },
+  data: { change: { data: [secondText, fixture.text] } },
+  textColumn: { beside: { data: [twoColumns] }, change: { textColumn: 'other' } },
+  separator: { change: { separator: '.' } },
+  eos: { change: { eos: true }, beside: { separator: '.' } },
+  sequence: { change: { sequence: 17 } },
+  batch: { change: { batch: 5 } },
+  microBatch: {
+    change: { microBatch: 1 },
+    check: (changed, plain) => {
+      assert.is(recordsOf(plain, 'start')[0]!.micro_batch, 4);
+      assert.is(readRunFile(plain.out)!.options.microBatch, 4, 'what was chosen holds for a resume');
+      assert.is(recordsOf(changed, 'start')[0]!.micro_batch, 1);
+    },
+  },
+  shuffleRows: { change: { shuffleRows: 1 } },
+  evalFraction: { beside: { separator: '.' }, change: { evalFraction: 0.5, evalTokens: 64 } },
+  evalData: {
+    beside: evaluated,
+    change: { evalData: secondText },
+    check: (changed, plain) => {
+      otherAdapter(changed, plain);
+      assert.is.not(recordsOf(changed, 'eval')[0]!.nll, recordsOf(plain, 'eval')[0]!.nll);
+    },
+  },
+  evalTokens: {
+    beside: evaluated,
+    change: { evalTokens: 32 },
+    check: (changed, plain) => {
+      sameAdapter(changed, plain);
+      // A window of 16 tokens predicts 15.
+      assert.is(recordsOf(plain, 'eval')[0]!.tokens, 60);
+      assert.is(recordsOf(changed, 'eval')[0]!.tokens, 30);
+    },
+  },
+  steps: { change: { steps: 3 }, check: (changed) => assert.is(recordsOf(changed, 'step').length, 3) },
+  tokens: {
+    change: { tokens: 4 * 16 * 3 + 1 },
+    check: (changed) => assert.is(recordsOf(changed, 'step').length, 4),
+  },
+  alpha: { beside: taught, change: { alpha: 0.6 } },
+  temperature: { beside: taught, change: { temperature: 2 } },
+  rank: { change: { rank: 4 } },
+  loraAlpha: { change: { loraAlpha: 1 } },
+  rslora: { change: { rslora: true } },
+  loraDropout: { change: { loraDropout: 0.5 } },
+  targetModules: { change: { targetModules: 'q_proj,up_proj' } },
+  init: { change: { init: join(earlier.out, 'adapter') } },
+  lr: { change: { lr: 2e-2 } },
+  warmup: { change: { warmup: 3 } },
+  schedule: { change: { schedule: 'linear' } },
+  weightDecay: { change: { weightDecay: 0.1 } },
+  beta1: { change: { beta1: 0.5 } },
+  beta2: { change: { beta2: 0.5 } },
+  epsilon: { change: { epsilon: 1e-2 } },
+  clip: { change: { clip: 0.01 } },
+  device: { change: { device: 'wasm' }, check: sameAdapter },
+  threads: {
+    change: { threads: 2 },
+    check: (changed, plain) => {
+      sameAdapter(changed, plain);
+      assert.match(recordsOf(changed, 'start')[0]!.device, /^2 threads/);
+    },
+  },
+  seed: { change: { seed: 6 } },
+  out: {
+    change: { out: join(freshFolder(), 'elsewhere') },
+    check: (changed) => assert.match(changed.out, /elsewhere$/),
+  },
+  resume: {
+    change: { resume: true, out: earlier.out, seed: 5 },
+    check: (changed) => assert.equal(recordsOf(changed, 'step'), []),
+  },
+  evalEvery: {
+    beside: { ...evaluated, steps: 3 },
+    change: { evalEvery: 2 },
+    check: (changed, plain) => {
+      sameAdapter(changed, plain);
+      assert.equal(
+        recordsOf(plain, 'eval').map(({ step }) => step),
+        [0, 3],
+      );
+      assert.equal(
+        recordsOf(changed, 'eval').map(({ step }) => step),
+        [0, 2, 3],
+      );
+    },
+  },
+  checkpointEvery: {
+    change: { checkpointEvery: 1 },
+    check: (changed, plain) => {
+      sameAdapter(changed, plain);
+      assert.equal(checkpointsOf(plain), ['step-00000002']);
+      assert.equal(checkpointsOf(changed), ['step-00000001', 'step-00000002']);
+    },
+  },
+  keep: {
+    beside: { checkpointEvery: 1 },
+    change: { keep: 1 },
+    check: (changed) => assert.equal(checkpointsOf(changed), ['step-00000002']),
+  },
+};
+
+const arrival = suite('every option arrives');
+const plainOutcomes = new Map<string, Promise<Outcome>>();
+
+/** The run without the change; many cases share one. */
+function plainOutcome(options: TrainInput): Promise<Outcome> {
+  const key = JSON.stringify(options);
+  const outcome = plainOutcomes.get(key) ?? outcomeOf(options);
+  plainOutcomes.set(key, outcome);
+  return outcome;
+}
+
+for (const [name, { change, beside, check = otherAdapter }] of Object.entries(cases)) {
+  arrival(flagOf(name), async () => {
+    const { steps, ...others } = { ...base, ...beside };
+    const plain = await plainOutcome({ ...others, ...(steps && { steps }) });
+    check(await outcomeOf({ ...others, ...(name !== 'tokens' && steps && { steps }), ...change }), plain);
+  });
+}
+
+arrival.run();
+
+const resumes = suite('--resume');
+const stored = freshFolder();
+writeFileSync(
+  join(stored, 'run.json'),
+  JSON.stringify({ version: '0.1.0', options: { ...base, init: 'elsewhere', evalData: 'text.txt' } }),
+);
+
+for (const [name, { change }] of Object.entries(cases)) {
+  if (name === 'out' || name === 'resume') continue;
+  const value = change[name as keyof TrainInput];
+  if (isOperational(name)) {
+    resumes(`${flagOf(name)} may change`, () => {
+      const options = resolveOptions({ resume: true, out: stored, [name]: value });
+      assert.is(options[name as keyof typeof options], value);
+      assert.is(options.lr, base.lr);
+    });
+  } else {
+    resumes(`${flagOf(name)} may not change`, async () => {
+      const message = await inputErrorOf(() => resolveOptions({ resume: true, out: stored, [name]: value }));
+      const before = base[name as keyof TrainInput] ?? '';
+      assert.match(message, `${flagOf(name)} ${before}`);
+      assert.match(message, `(found ${value})`);
+    });
+  }
+}
+
+resumes('the same options may be given again, as text too', () => {
+  const again = { ...base, batch: '4', lr: '0.01', resume: true, out: stored };
+  assert.is(resolveOptions(again).batch, 4);
+});
+
+resumes('needs --out', async () => {
+  assert.match(
+    await inputErrorOf(() => resolveOptions({ ...base, resume: true })),
+    '--resume: expected --out',
+  );
+});
+
+resumes('a folder without a run is named, unless the options to start one are there', async () => {
+  const out = join(freshFolder(), 'run');
+  const message = await inputErrorOf(() => resolveOptions({ resume: true, out }));
+  assert.match(
+    message,
+    `--resume: expected a run in ${out}, found none: check --out; --student: expected DIR`,
+  );
+  assert.is(resolveOptions({ ...base, resume: true, out }).lr, base.lr);
+});
+
+resumes('a folder that holds a run is refused without it', async () => {
+  const message = await inputErrorOf(() => train({ ...base, out: earlier.out }).finished);
+  assert.match(message, `--out: expected a folder without a run, found one in ${earlier.out}; add --resume`);
+});
+
+resumes.run();
+
+const wrong = suite('wrong input');
+const copyOf = (model: string, change: (folder: string) => void): string => {
+  const folder = join(freshFolder(), 'model');
+  cpSync(model, folder, { recursive: true });
+  change(folder);
+  return folder;
+};
+const editJson = (path: string, edit: (json: string) => string) =>
+  writeFileSync(path, edit(readFileSync(path, 'utf8')));
+
+const wrongInputs: Record<string, [change: Record<string, unknown>, message: RegExp]> = {
+  'no student': [{ student: undefined }, /^--student: expected DIR, found nothing/],
+  'a student that is not there': [{ student: 'nowhere' }, /^nowhere\/config\.json: expected .*ENOENT/],
+  'data that is not there': [{ data: ['nowhere.txt'] }, /^nowhere\.txt: expected a text file, found nothing/],
+  'no data': [{ data: [] }, /^--data: expected at least one path/],
+  'an unknown option': [{ learningRate: 1 }, /^--learning-rate: expected a known option/],
+  'a number out of range': [
+    { batch: 0, alpha: 2 },
+    /^--batch: expected at least 1, found 0; --alpha: expected 0 to 1/,
+  ],
+  'a sequence that is too long': [{ sequence: 129 }, /^--sequence: expected at most 128, .*, found 129$/],
+  'a rank that is too large': [{ rank: 17 }, /^--rank: expected at most 16, .*, found 17$/],
+  'a micro-batch that does not divide': [
+    { microBatch: 3 },
+    /^--micro-batch: expected a divisor of --batch 4, found 3/,
+  ],
+  'steps and tokens': [{ tokens: 100 }, /^--tokens: expected it without --steps/],
+  'unknown layers': [{ targetModules: 'q_proj,head' }, /^--target-modules: expected .*, found head$/],
+  'another tokenizer': [
+    {
+      teacher: copyOf(fixture.teacher, (folder) =>
+        editJson(join(folder, 'tokenizer.json'), (json) => json.replaceAll('<0x41>', '<0xZZ>')),
+      ),
+    },
+    /^--teacher: expected the tokenizer of .*: token \d+: "<0x41>" and "<0xZZ>"$/,
+  ],
+  'a config for other weights': [
+    {
+      student: copyOf(fixture.student, (folder) =>
+        editJson(join(folder, 'config.json'), (json) =>
+          json.replace('"intermediate_size":40', '"intermediate_size":48'),
+        ),
+      ),
+    },
+    /expected the weights that config\.json describes, found: model\.layers\.0\.mlp\.gate_proj\.weight is \[40, 24\]/,
+  ],
+  'an adapter of another model': [
+    { init: join(earlier.out, 'adapter'), student: fixture.teacher },
+    /adapter_model\.safetensors: expected this model's adapter, found tensors of the wrong shape/,
+  ],
+  'a device that runs no whole steps': [
+    { device: 'webgpu' },
+    /^--device: expected auto or wasm, found webgpu/,
+  ],
+};
+
+for (const [what, [change, expected]] of Object.entries(wrongInputs)) {
+  wrong(what, async () => {
+    const out = join(freshFolder(), 'run');
+    const options = { ...base, out, ...change } as unknown as TrainInput;
+    assert.match(await inputErrorOf(() => train(options).finished), expected);
+    assert.not(existsSync(out), 'nothing was written');
+  });
+}
+
+wrong.run();
+
+const program = suite('the programs');
+const start = (name: 'train' | 'evaluate', args: string[]): Promise<Ending> =>
+  runProgram(name, args, { cwd: freshFolder() });
+
+program('help lists every option', async () => {
+  for (const [name, table] of [
+    ['train', TRAIN_OPTIONS],
+    ['evaluate', EVALUATE_OPTIONS],
+  ] as const) {
+    const { code, stdout } = await start(name, ['--help']);
+    assert.is(code, 0);
+    const text = stdout.replace(/\s+/g, ' ');
+    for (const [option, { help }] of Object.entries(table)) {
+      assert.match(text, new RegExp(` ${flagOf(option)} `));
+      assert.match(text, help.replace(/\s+/g, ' '));
+    }
+  }
+});
+
+program('an unknown option: the nearest one is suggested, exit 2', async () => {
+  const { code, stderr } = await start('train', ['--learning-rat', '1', '--warmpu', '3']);
+  assert.is(code, 2);
+  assert.match(stderr, /unknown option '--learning-rat'/);
+  assert.match((await start('train', ['--warmpu', '3'])).stderr, /Did you mean --warmup\?/);
+});
+
+program('wrong input: one line on stderr, nothing on stdout, exit 2', async () => {
+  for (const [name, args, message] of [
+    ['train', flags({ ...base, student: 'nowhere' }), /^error: nowhere\/config\.json: .*$/],
+    ['train', [], /^error: --student: .*; --data: .*$/],
+    ['train', flags({ ...base, data: ['nowhere.txt'] }), /^error: nowhere\.txt: .*$/],
+    ['evaluate', ['--model', fixture.student, '--perplexity', 'nowhere.txt'], /^error: nowhere\.txt: .*$/],
+  ] as const) {
+    const { code, stdout, stderr } = await start(name, args as string[]);
+    assert.is(code, 2, stderr);
+    assert.is(stdout, '');
+    assert.match(stderr.trimEnd(), message);
+    assert.is(stderr.split('\n').length, 2, stderr);
+  }
+});
+
+program('evaluate prints one JSON object on one line', async () => {
+  const args = ['--model', fixture.student, '--adapter', join(earlier.out, 'adapter'), '--sequence', '16'];
+  const { code, stdout, stderr } = await start('evaluate', [...args, '--perplexity', secondText, '--json']);
+  assert.is(code, 0, stderr);
+  assert.is(stdout.split('\n').length, 2);
+  const { tokens, nll, perplexity } = JSON.parse(stdout) as Record<string, number>;
+  assert.ok(tokens! > 300);
+  assert.ok(Math.abs(perplexity! - Math.exp(nll!)) < 1e-9);
+});
+
+program.run();
