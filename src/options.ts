@@ -27,10 +27,15 @@ const oneOf = <T extends string>(...values: [T, ...T[]]) => z.enum(values, `expe
 
 /** The options of `train`, in the order help shows them. */
 export const TRAIN_OPTIONS = {
-  student: { group: 'model', value: 'DIR', schema: text, help: 'the model to adapt: a Hugging Face folder' },
+  student: {
+    group: 'model',
+    value: 'MODEL',
+    schema: text,
+    help: 'the model to adapt: a Hugging Face folder, or owner/name[@revision] on the Hub',
+  },
   teacher: {
     group: 'model',
-    value: 'DIR|none',
+    value: 'MODEL|none',
     schema: text,
     default: 'none',
     help: 'the model to learn from, with the same tokenizer; none implies --alpha 0',
@@ -67,9 +72,8 @@ export const TRAIN_OPTIONS = {
   shuffleRows: {
     group: 'data',
     value: 'N',
-    schema: count,
-    default: 1024,
-    help: 'rows that are shuffled among themselves; 1 keeps the order of the text',
+    schema: count.optional(),
+    help: 'rows that are shuffled among themselves; 1 keeps the order of the text (default: what holds 2 M tokens)',
   },
   evalFraction: {
     group: 'data',
@@ -141,9 +145,9 @@ export const TRAIN_OPTIONS = {
   },
   init: {
     group: 'adapter',
-    value: 'DIR',
+    value: 'ADAPTER',
     schema: text.optional(),
-    help: 'start from this PEFT adapter; its rank, alpha and layers are used (default: random A, B = 0)',
+    help: 'start from this PEFT adapter, a folder or owner/name; its rank, alpha and layers are used (default: random A, B = 0)',
   },
   lr: {
     group: 'optimizer',
@@ -194,6 +198,20 @@ export const TRAIN_OPTIONS = {
     schema: notNegative,
     default: 1,
     help: 'largest global gradient norm; 0 for no clipping',
+  },
+  config: {
+    group: 'run',
+    value: 'FILE',
+    schema: text.optional(),
+    operational: true,
+    help: 'YAML or JSON file of options by these names; those on the command line win',
+  },
+  dryRun: {
+    group: 'run',
+    schema: toggle,
+    default: false,
+    operational: true,
+    help: 'print the plan (parameters, tokens, steps, memory, time) and all options; train and write nothing',
   },
   device: {
     group: 'run',
@@ -251,12 +269,17 @@ export const TRAIN_OPTIONS = {
 
 /** The options of `evaluate`. */
 export const EVALUATE_OPTIONS = {
-  model: { group: 'model', value: 'DIR', schema: text, help: 'the model: a Hugging Face folder' },
+  model: {
+    group: 'model',
+    value: 'MODEL',
+    schema: text,
+    help: 'the model: a Hugging Face folder, or owner/name[@revision] on the Hub',
+  },
   adapter: {
     group: 'model',
-    value: 'DIR',
+    value: 'ADAPTER',
     schema: text.optional(),
-    help: 'a PEFT adapter for it (default: none)',
+    help: 'a PEFT adapter for it, a folder or owner/name (default: none)',
   },
   perplexity: { group: 'data', value: 'FILE', schema: text, help: 'a text file, read as one document' },
   sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a window' },
@@ -265,7 +288,7 @@ export const EVALUATE_OPTIONS = {
   json: { group: 'run', schema: toggle, default: false, help: 'print one JSON object on one line' },
 } as const satisfies Record<string, Option>;
 
-type OptionTable = Readonly<Record<string, Option>>;
+export type OptionTable = Readonly<Record<string, Option>>;
 type Output<O> = O extends { schema: z.ZodType<infer T> } ? T : never;
 type Resolved<T extends OptionTable> = { -readonly [K in keyof T]: Output<T[K]> };
 type Optional<T extends OptionTable> = {
@@ -279,7 +302,10 @@ export type EvaluateOptions = Resolved<typeof EVALUATE_OPTIONS>;
 /** What a caller gives: options with a default may be left out. */
 export type Given<T extends OptionTable> = Partial<Pick<Resolved<T>, Optional<T>>> &
   Omit<Resolved<T>, Optional<T>>;
-export type TrainInput = Given<typeof TRAIN_OPTIONS>;
+export type TrainInput =
+  | Given<typeof TRAIN_OPTIONS>
+  /** What is left out may be in the file. */
+  | (Partial<TrainOptions> & { readonly config: string });
 export type EvaluateInput = Given<typeof EVALUATE_OPTIONS>;
 
 /** `loraAlpha` -> `--lora-alpha`. */
@@ -291,8 +317,10 @@ export function problemsOf(table: OptionTable, given: Readonly<Record<string, un
   const problems: string[] = [];
   for (const [name, value] of Object.entries(given)) {
     const option = table[name];
-    if (!option) problems.push(`${flagOf(name)}: expected a known option, found an unknown one`);
-    else if (value !== undefined) {
+    if (!option) {
+      const nearest = flagOf(nearestName(name, Object.keys(table)));
+      problems.push(`${flagOf(name)}: expected a known option, found an unknown one; did you mean ${nearest}?`);
+    } else if (value !== undefined) {
       const result = option.schema.safeParse(value);
       if (!result.success) {
         problems.push(`${flagOf(name)}: ${result.error.issues[0]!.message}, found ${JSON.stringify(value)}`);
@@ -306,6 +334,26 @@ export function problemsOf(table: OptionTable, given: Readonly<Record<string, un
     }
   }
   return problems;
+}
+
+/** The name that takes the fewest edits to get to. */
+export function nearestName(name: string, names: readonly string[]): string {
+  const distances = names.map((known) => editDistance(name.toLowerCase(), known.toLowerCase()));
+  return names[distances.indexOf(Math.min(...distances))]!;
+}
+
+/** Letters to add, leave out or exchange (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const exchanged = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(exchanged, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
 }
 
 /** Fills in defaults; call it on options without problems. */

@@ -31,6 +31,8 @@ export interface RunHooks {
   readonly shouldStop: () => boolean;
 }
 
+/** Tokens that are shuffled among themselves: 25 MB, and what a resumed run may have to read again. */
+const SHUFFLE_TOKENS = 2 ** 21;
 /** Micro-batches each consumer asks for ahead, and the bytes they may take. */
 const MAX_CREDITS = 2;
 const QUEUE_BYTES = 256 * 2 ** 20;
@@ -122,7 +124,8 @@ class Run {
 
   #loaderSetup(port: MessagePort): LoaderSetup {
     const { options, microBatch, resume } = this.#prepared;
-    const { eos, sequence, batch, shuffleRows, seed } = options;
+    const { eos, sequence, batch, seed } = options;
+    const shuffleRows = options.shuffleRows ?? Math.max(1, Math.floor(SHUFFLE_TOKENS / sequence));
     const cursor = resume && { cursor: resume.state.cursor as Cursor };
     return {
       tokenizer: options.student,

@@ -52,8 +52,13 @@ export class Pool {
     const pool = new Pool(workers, control);
     const ready = Promise.all(workers.map((worker) => once(worker, 'message')));
     const failure = pool.failed.then((error) => Promise.reject(error));
-    await Promise.race([ready, failure]);
     failure.catch(() => {});
+    try {
+      await Promise.race([ready, failure]);
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
     return pool;
   }
 
