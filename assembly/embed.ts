@@ -21,3 +21,30 @@ export function embed(
 function widen(to: usize, weight: usize, from: usize, columns: i32, dtype: i32): void {
   for (let j = 0; j < columns; j += 4) storeFirst(to + (<usize>j << 2), loadAs(weight, from + j, dtype), columns - j);
 }
+
+/** dw = base, or 0 where base is 0: a tile is a range of the `size` numbers. */
+export function embed_dw_start(tile: i32, scratch: usize, base: usize, dw: usize, size: i32, perTile: i32): void {
+  const at = <usize>(tile * perTile) << 2;
+  const bytes = <usize>min(perTile, size - tile * perTile) << 2;
+  if (base) memory.copy(dw + at, base + at, bytes);
+  else memory.fill(dw + at, 0, bytes);
+}
+
+/**
+ * dw[tokens_t] += dx_t for t in order: tokens u32 [rows], dx [rows, columns], dw [V, columns]. A tile is a range of
+ * columns, so that each number is added to by one thread and frequent tokens cost all tiles the same.
+ */
+export function embed_dw(
+  tile: i32, scratch: usize, tokens: usize, dx: usize, dw: usize, rows: i32, columns: i32, columnsPerTile: i32,
+): void {
+  const begin = tile * columnsPerTile;
+  const end = min(begin + columnsPerTile, columns);
+  for (let row = 0; row < rows; row++) {
+    const from = dx + ((<usize>row * columns) << 2);
+    const to = dw + ((<usize>load<u32>(tokens + (<usize>row << 2)) * columns) << 2);
+    for (let j = begin; j < end; j += 4) {
+      const at = <usize>j << 2;
+      storeFirst(to + at, f32x4.add(v128.load(to + at), v128.load(from + at)), end - j);
+    }
+  }
+}

@@ -103,14 +103,18 @@ function rowsPanel(
   if (i < m) rows1(a + <usize>i * lda, lda, b, ldb, k, c + <usize>i * ldc, ldc, accumulate);
 }
 
+/** The same for A in columns, of which the first of 6 rows lies `strip` bytes from that of the 6 rows before. */
 function columnsPanel(
-  a: usize, lda: usize, m: i32, b: usize, ldb: usize, k: i32, c: usize, ldc: usize, accumulate: bool,
+  a: usize, lda: usize, strip: usize, m: i32, b: usize, ldb: usize, k: i32, c: usize, ldc: usize, accumulate: bool,
 ): void {
   let i = 0;
-  for (; i + 6 <= m; i += 6) columns6(a + <usize>i * 4, lda, b, ldb, k, c + <usize>i * ldc, ldc, accumulate);
-  if (i + 4 <= m) { columns4(a + <usize>i * 4, lda, b, ldb, k, c + <usize>i * ldc, ldc, accumulate); i += 4; }
-  if (i + 2 <= m) { columns2(a + <usize>i * 4, lda, b, ldb, k, c + <usize>i * ldc, ldc, accumulate); i += 2; }
-  if (i < m) columns1(a + <usize>i * 4, lda, b, ldb, k, c + <usize>i * ldc, ldc, accumulate);
+  for (; i + 6 <= m; i += 6) {
+    columns6(a, lda, b, ldb, k, c + <usize>i * ldc, ldc, accumulate);
+    a += strip;
+  }
+  if (i + 4 <= m) { columns4(a, lda, b, ldb, k, c + <usize>i * ldc, ldc, accumulate); a += 16; i += 4; }
+  if (i + 2 <= m) { columns2(a, lda, b, ldb, k, c + <usize>i * ldc, ldc, accumulate); a += 8; i += 2; }
+  if (i < m) columns1(a, lda, b, ldb, k, c + <usize>i * ldc, ldc, accumulate);
 }
 
 /** Copies `n` <= 8 numbers of each of `m` rows between C and a tile with rows of 8. */
@@ -170,7 +174,37 @@ export function multiplyColumns(
   a: usize, lda: usize, m: i32, b: usize, ldb: usize, k: i32, n: i32, c: usize, ldc: usize, accumulate: bool,
 ): void {
   for (let j = 0; j < n; j += PANEL) {
-    columnsPanel(a, lda, m, b + <usize>(j << 2), ldb, k, c + <usize>(j << 2), ldc, accumulate);
+    columnsPanel(a, lda, 24, m, b + <usize>(j << 2), ldb, k, c + <usize>(j << 2), ldc, accumulate);
+  }
+}
+
+/** The same with A packed in strips and B in panels, each of k rows. */
+export function multiplyStrips(
+  a: usize, m: i32, b: usize, k: i32, n: i32, c: usize, ldc: usize, accumulate: bool,
+): void {
+  for (let j = 0; j < n; j += PANEL) {
+    const panel = b + <usize>j * <usize>(k << 2);
+    columnsPanel(a, 24, <usize>k * 24, m, panel, 32, k, c + <usize>(j << 2), ldc, accumulate);
+  }
+}
+
+/** Rows of k that packStrips copies at once: they share few sets of the cache where rows are a power of 2 apart. */
+const STRIP_ROWS: i32 = 8;
+
+/** Packs A^T for A [k, m] f32 with rows of `lda` bytes: strips of 6 columns, [m / 6][k][6], of any content behind m. */
+export function packStrips(out: usize, a: usize, lda: usize, m: i32, k: i32): void {
+  for (let q = 0; q < k; q += STRIP_ROWS) {
+    const end = min(q + STRIP_ROWS, k);
+    for (let i = 0; i < m; i += 6) {
+      let from = a + <usize>q * lda + <usize>(i << 2);
+      let to = out + <usize>(i * k + q * 6) * 4;
+      for (let r = q; r < end; r++) {
+        v128.store(to, v128.load(from));
+        v128.store(to, v128.load(from, 8), 8);
+        from += lda;
+        to += 24;
+      }
+    }
   }
 }
 

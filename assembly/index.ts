@@ -1,5 +1,6 @@
 export * from './add';
 export * from './attention';
+export { column_sum, sum_parts } from './column_sum';
 export * from './dropout';
 export * from './embed';
 export * from './joint_loss_head';

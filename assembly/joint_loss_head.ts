@@ -1,22 +1,30 @@
-import { bytesOf } from './gemm';
+import {
+  A_STUDENT, A_TEACHER, A_TEMPERED, crossSums, FACTORS, FORWARD, JSD, L_TEACHER, L_TEMPERED, LABEL, lanes, logitsGradient,
+  M_STUDENT, M_TEACHER, M_TEMPERED, MEAN, mixtureSums, NORMALISER, NOTHING, REVERSE, rowMax, rowSum,
+} from './divergence';
+import { BLOCK_BYTES, bytesOf } from './gemm';
 import { product, productTransposed } from './linear';
-import { exp, fma, log, maxLanes, sumLanes } from './simd';
+import { exp, F32, log, sumLanes } from './simd';
 
 /*
- * Cross-entropy and KL(teacher || student) from hidden states, for a chunk of tokens at a time. Logits of a chunk are
- * stored in tiles of V_TILE vocabulary entries, [tile][tokens][V_TILE]. Four kernels, in this order:
- *   joint_loss_logits    per vocabulary tile: both models' logits, and each token's softmax statistics in the tile
- *   joint_loss_rows      per token: statistics of all tiles combined in tile order -> ce, kl, gradient factors
- *   joint_loss_gradient  per range of tiles: logits become their gradient G, then a partial d_hidden = G W
- *   joint_loss_reduce    partial d_hidden summed in order
+ * Cross-entropy and the divergence of teacher and student from hidden states, for a chunk of tokens at a time. Logits
+ * of a chunk are stored in tiles of V_TILE vocabulary entries, [tile][tokens][V_TILE]. Kernels, in this order:
+ *   joint_loss_logits         per vocabulary tile: both models' logits, and each token's softmax statistics in the tile
+ *   joint_loss_rows           per token: statistics of all tiles combined in tile order -> ce, kl, gradient factors
+ *   joint_loss_mixture        per vocabulary tile, JSD only: each token's sums of log(p / m), log(q / m) in the tile
+ *   joint_loss_mixture_rows   per token, JSD only: those of all tiles -> kl, the factor that was missing
+ *   joint_loss_gradient       per range of tiles: logits become their gradient G, then a partial d_hidden = G W
+ *   joint_loss_reduce         partial d_hidden summed in order
+ *   joint_loss_head_gradient  per vocabulary tile: its rows of d_head (+)= G^T h, if the head is trained
  */
 
 /** Vocabulary entries of a tile. */
 const V_TILE: i32 = 256;
 /** The most columns that are packed at once. */
 const COLUMNS: i32 = 128;
+/** Tokens that are transposed at once for d_head: with a block of h they take 384 KiB of the L2 cache. */
+const T_BLOCK: i32 = 256;
 const ROW: usize = <usize>(V_TILE << 2);
-const NOTHING: f32 = -1e30;
 
 /** Statistics, each f32 [tokens][tiles]: maximum m and sum l of e^(z - m); student, tempered student, teacher; A. */
 const M_S: i32 = 0;
@@ -25,12 +33,12 @@ const M_K: i32 = 2;
 const L_K: i32 = 3;
 const M_T: i32 = 4;
 const L_T: i32 = 5;
-/** sum e^(zt/tau - m_t) (zt - zs)/tau. */
+/** FORWARD: sum e^(zt/tau - m_t) (zt - zs)/tau. REVERSE: sum e^(zs/tau - m_k) (zs - zt)/tau. */
 const CROSS: i32 = 6;
 const Z_LABEL: i32 = 7;
-
-/** Per token, 8 f32: m and factor of e^(z - m) in G for student (CE), tempered student, teacher; then the label's. */
-const FACTORS: i32 = 8;
+/** JSD, in place of statistics that have become factors: sums of l_t p log(p / m) and l_k q log(q / m). */
+const MIXTURE_T: i32 = M_T;
+const MIXTURE_S: i32 = M_K;
 
 // @ts-ignore: decorator
 @inline
@@ -52,37 +60,10 @@ function tileLogits(
   }
 }
 
-/** The largest of the first n of z * scale. */
-function rowMax(z: usize, n: i32, scale: f32): f32 {
-  let m = f32x4.splat(NOTHING);
-  let j = 0;
-  for (; j + 4 <= n; j += 4) m = f32x4.pmax(m, v128.load(z + <usize>(j << 2)));
-  let largest = maxLanes(m);
-  for (; j < n; j++) largest = max(largest, load<f32>(z + <usize>(j << 2)));
-  return largest * scale;
-}
-
-/** sum e^(z scale - m) over the first n; lanes beyond n count as nothing. */
-function rowSum(z: usize, n: i32, scale: f32, m: f32): f32 {
-  const s = f32x4.splat(scale);
-  const negative = f32x4.splat(-m);
-  let l = f32x4.splat(0);
-  for (let j = 0; j < n; j += 4) {
-    l = f32x4.add(l, v128.and(exp(fma(v128.load(z + <usize>(j << 2)), s, negative)), lanes(n - j)));
-  }
-  return sumLanes(l);
-}
-
-// @ts-ignore: decorator
-@inline
-function lanes(count: i32): v128 {
-  return i32x4.gt_s(i32x4.splat(count), i32x4(0, 1, 2, 3));
-}
-
 export function joint_loss_logits(
   tile: i32, scratch: usize, tokens: i32, labels: usize, hidden: usize, d: i32, head: usize, dtype: i32, vocabulary: i32,
-  tHidden: usize, tD: i32, tHead: usize, tDtype: i32, shared: i32, inverseTau: f32, zs: usize, zt: usize, stats: usize,
-  tiles: i32,
+  tHidden: usize, tD: i32, tHead: usize, tDtype: i32, shared: i32, divergence: i32, inverseTau: f32, zs: usize, zt: usize,
+  stats: usize, tiles: i32,
 ): void {
   const first = tile * V_TILE;
   const n = min(V_TILE, vocabulary - first);
@@ -103,38 +84,27 @@ export function joint_loss_logits(
     }
     if (tHidden) {
       const same = inverseTau == 1 && nShared == n;
-      teacherStatistics(s, y + <usize>t * ROW, nShared, inverseTau, same, m, l, stats, tokens, tiles, t, tile);
+      sharedStatistics(divergence, s, y + <usize>t * ROW, nShared, inverseTau, same, m, l, stats, tokens, tiles, t, tile);
     }
   }
 }
 
-/** Statistics of the shared entries: the tempered student's are those of the student where nothing differs. */
-function teacherStatistics(
-  s: usize, y: usize, n: i32, inverseTau: f32, same: bool, m: f32, l: f32, stats: usize, tokens: i32, tiles: i32, t: i32,
-  tile: i32,
+/** Statistics of the shared entries: the tempered student's are those of the student, m and l, where nothing differs. */
+function sharedStatistics(
+  divergence: i32, s: usize, y: usize, n: i32, inverseTau: f32, same: bool, m: f32, l: f32, stats: usize, tokens: i32,
+  tiles: i32, t: i32, tile: i32,
 ): void {
-  let mK = m;
-  let lK = l;
-  if (!same) {
-    mK = rowMax(s, n, inverseTau);
-    lK = rowSum(s, n, inverseTau, mK);
-  }
+  const mK = same ? m : rowMax(s, n, inverseTau);
   const mT = rowMax(y, n, inverseTau);
-  const scale = f32x4.splat(inverseTau);
-  const negative = f32x4.splat(-mT);
-  let lT = f32x4.splat(0);
-  let cross = f32x4.splat(0);
-  for (let j = 0; j < n; j += 4) {
-    const b = v128.load(y + <usize>(j << 2));
-    const e = v128.and(exp(fma(b, scale, negative)), lanes(n - j));
-    lT = f32x4.add(lT, e);
-    cross = fma(e, f32x4.sub(b, v128.load(s + <usize>(j << 2))), cross);
-  }
   store<f32>(statistic(stats, M_K, tokens, tiles, t, tile), mK);
-  store<f32>(statistic(stats, L_K, tokens, tiles, t, tile), lK);
   store<f32>(statistic(stats, M_T, tokens, tiles, t, tile), mT);
-  store<f32>(statistic(stats, L_T, tokens, tiles, t, tile), sumLanes(lT));
-  store<f32>(statistic(stats, CROSS, tokens, tiles, t, tile), sumLanes(cross) * inverseTau);
+  const lK = statistic(stats, L_K, tokens, tiles, t, tile);
+  const lT = statistic(stats, L_T, tokens, tiles, t, tile);
+  const cross = statistic(stats, CROSS, tokens, tiles, t, tile);
+  if (divergence == REVERSE) crossSums(s, y, n, inverseTau, mK, lK, cross);
+  else store<f32>(lK, same ? l : rowSum(s, n, inverseTau, mK));
+  if (divergence == FORWARD) crossSums(y, s, n, inverseTau, mT, lT, cross);
+  else store<f32>(lT, rowSum(y, n, inverseTau, mT));
 }
 
 /** sum over tiles of value_i e^(m_i - m), in tile order in each of four lanes. */
@@ -149,15 +119,15 @@ function combine(m: usize, value: usize, tiles: i32, largest: f32): f32 {
   return sumLanes(sum);
 }
 
-/** One tile = rowsPerTile tokens. kl is weighted by tau^2, and so is its gradient (hence w tau, not w / tau). */
+/** One tile = rowsPerTile tokens. */
 export function joint_loss_rows(
   tile: i32, scratch: usize, rowsPerTile: i32, tokens: i32, labels: usize, stats: usize, tiles: i32, hasTeacher: i32,
-  tau: f32, ceWeight: f32, klWeight: f32, ce: usize, kl: usize, factors: usize,
+  divergence: i32, beta: f32, tau: f32, ceWeight: f32, klWeight: f32, ce: usize, kl: usize, factors: usize,
 ): void {
   const end = min(tokens, (tile + 1) * rowsPerTile);
   for (let t = tile * rowsPerTile; t < end; t++) {
-    const f = factors + <usize>((t * FACTORS) << 2);
-    memory.fill(f, 0, FACTORS << 2);
+    const f = factors + <usize>t * FACTORS;
+    memory.fill(f, 0, FACTORS);
     store<f32>(ce + <usize>(t << 2), 0);
     store<f32>(kl + <usize>(t << 2), 0);
     if (load<i32>(labels + <usize>(t << 2)) < 0) continue;
@@ -167,15 +137,18 @@ export function joint_loss_rows(
     );
     const zLabel = load<f32>(statistic(stats, Z_LABEL, tokens, tiles, t, 0));
     store<f32>(ce + <usize>(t << 2), <f32>(<f64>mS - <f64>zLabel + log(<f64>lS)));
-    store<f32>(f, mS);
-    store<f32>(f, ceWeight / lS, 4);
-    store<f32>(f, ceWeight, 24);
-    if (hasTeacher) teacherRow(f, stats, tokens, tiles, t, tau, klWeight, kl + <usize>(t << 2));
+    store<f32>(f, mS, M_STUDENT);
+    store<f32>(f, ceWeight / lS, A_STUDENT);
+    store<f32>(f, ceWeight, LABEL);
+    if (!hasTeacher) continue;
+    const weight = divergence == JSD ? klWeight * (1 - beta) : klWeight;
+    sharedRow(divergence, f, stats, tokens, tiles, t, tau, weight, kl + <usize>(t << 2));
   }
 }
 
-function teacherRow(
-  f: usize, stats: usize, tokens: i32, tiles: i32, t: i32, tau: f32, klWeight: f32, kl: usize,
+/** kl is weighted by tau^2, and so is its gradient (hence w tau, not w / tau). JSD has its kl from the mixture. */
+function sharedRow(
+  divergence: i32, f: usize, stats: usize, tokens: i32, tiles: i32, t: i32, tau: f32, weight: f32, kl: usize,
 ): void {
   const mks = statistic(stats, M_K, tokens, tiles, t, 0);
   const mts = statistic(stats, M_T, tokens, tiles, t, 0);
@@ -183,48 +156,68 @@ function teacherRow(
   const mT = rowMax(mts, tiles, 1);
   const lK = combine(mks, statistic(stats, L_K, tokens, tiles, t, 0), tiles, mK);
   const lT = combine(mts, statistic(stats, L_T, tokens, tiles, t, 0), tiles, mT);
-  const cross = combine(mts, statistic(stats, CROSS, tokens, tiles, t, 0), tiles, mT);
-  const divergence = <f64>cross / <f64>lT - (<f64>mT - <f64>mK) - (log(<f64>lT) - log(<f64>lK));
-  store<f32>(kl, <f32>(<f64>tau * <f64>tau * divergence));
-  store<f32>(f, mK, 8);
-  store<f32>(f, (klWeight * tau) / lK, 12);
-  store<f32>(f, mT, 16);
-  store<f32>(f, (klWeight * tau) / lT, 20);
+  store<f32>(f, mK, M_TEMPERED);
+  store<f32>(f, (weight * tau) / lK, A_TEMPERED);
+  store<f32>(f, mT, M_TEACHER);
+  store<f32>(f, (weight * tau) / lT, A_TEACHER);
+  const normaliser = <f64>mT - <f64>mK + (log(<f64>lT) - log(<f64>lK));
+  store<f32>(f, <f32>normaliser, NORMALISER);
+  store<f32>(f, lK, L_TEMPERED);
+  store<f32>(f, lT, L_TEACHER);
+  if (divergence == JSD) return;
+  const cross = statistic(stats, CROSS, tokens, tiles, t, 0);
+  const forward = divergence == FORWARD;
+  const mean = forward
+    ? <f64>combine(mts, cross, tiles, mT) / <f64>lT
+    : <f64>combine(mks, cross, tiles, mK) / <f64>lK;
+  store<f32>(f, <f32>mean, MEAN);
+  store<f32>(kl, <f32>(<f64>tau * <f64>tau * (forward ? mean - normaliser : mean + normaliser)));
 }
 
-/** z (student logits of a tile) becomes dL/dz: a_s e^(z - m_s) + a_k e^(z/tau - m_k) - a_t e^(zt/tau - m_t). */
-function logitsGradient(
-  z: usize, y: usize, n: i32, nShared: i32, inverseTau: f32, same: bool, f: usize, label: i32,
+export function joint_loss_mixture(
+  tile: i32, scratch: usize, tokens: i32, labels: usize, shared: i32, inverseTau: f32, beta: f32, zs: usize, zt: usize,
+  factors: usize, stats: usize, tiles: i32,
 ): void {
-  const mS = v128.load32_splat(f);
-  const scale = f32x4.splat(inverseTau);
-  const mK = f32x4.neg(v128.load32_splat(f, 8));
-  const mT = f32x4.neg(v128.load32_splat(f, 16));
-  const aK = v128.load32_splat(f, 12);
-  const aT = v128.load32_splat(f, 20);
-  let aS = v128.load32_splat(f, 4);
-  if (same) aS = f32x4.add(aS, aK);
-  for (let j = 0; j < n; j += 4) {
-    const at = <usize>(j << 2);
-    const x = v128.load(z + at);
-    let g = f32x4.mul(exp(f32x4.sub(x, mS)), aS);
-    if (j < nShared) {
-      let shared = f32x4.mul(exp(fma(v128.load(y + at), scale, mT)), aT);
-      if (!same) shared = f32x4.sub(shared, f32x4.mul(exp(fma(x, scale, mK)), aK));
-      g = f32x4.sub(g, v128.and(shared, lanes(nShared - j)));
-    }
-    v128.store(z + at, g);
+  const n = min(V_TILE, shared - tile * V_TILE);
+  const z = zs + <usize>tile * <usize>tokens * ROW;
+  const y = zt + <usize>tile * <usize>tokens * ROW;
+  for (let t = 0; t < tokens; t++) {
+    if (load<i32>(labels + <usize>(t << 2)) < 0) continue;
+    const teacher = statistic(stats, MIXTURE_T, tokens, tiles, t, tile);
+    const student = statistic(stats, MIXTURE_S, tokens, tiles, t, tile);
+    const row = <usize>t * ROW;
+    mixtureSums(z + row, y + row, n, inverseTau, beta, factors + <usize>t * FACTORS, teacher, student);
   }
-  if (label >= 0 && label < n) {
-    const at = z + <usize>(label << 2);
-    store<f32>(at, load<f32>(at) - load<f32>(f, 24));
+}
+
+/** One tile = rowsPerTile tokens; the first `sharedTiles` of the tiles have sums. */
+export function joint_loss_mixture_rows(
+  tile: i32, scratch: usize, rowsPerTile: i32, tokens: i32, labels: usize, stats: usize, tiles: i32, sharedTiles: i32,
+  tau: f32, beta: f32, kl: usize, factors: usize,
+): void {
+  const end = min(tokens, (tile + 1) * rowsPerTile);
+  for (let t = tile * rowsPerTile; t < end; t++) {
+    if (load<i32>(labels + <usize>(t << 2)) < 0) continue;
+    const f = factors + <usize>t * FACTORS;
+    let teacher: f64 = 0;
+    let student: f64 = 0;
+    for (let i = 0; i < sharedTiles; i++) {
+      teacher += <f64>load<f32>(statistic(stats, MIXTURE_T, tokens, tiles, t, i));
+      student += <f64>load<f32>(statistic(stats, MIXTURE_S, tokens, tiles, t, i));
+    }
+    teacher /= <f64>load<f32>(f, L_TEACHER);
+    student /= <f64>load<f32>(f, L_TEMPERED);
+    store<f32>(f, <f32>student, MEAN);
+    const divergence = <f64>beta * teacher + (1 - <f64>beta) * student;
+    store<f32>(kl + <usize>(t << 2), <f32>(<f64>tau * <f64>tau * divergence));
   }
 }
 
 /** One tile = `range` vocabulary tiles, whose part of d_hidden [tokens, d] goes to partials[tile]. */
 export function joint_loss_gradient(
   tile: i32, scratch: usize, range: i32, tokens: i32, labels: usize, d: i32, head: usize, dtype: i32, vocabulary: i32,
-  hasTeacher: i32, shared: i32, inverseTau: f32, zs: usize, zt: usize, factors: usize, partials: usize, tiles: i32,
+  hasTeacher: i32, shared: i32, divergence: i32, beta: f32, inverseTau: f32, zs: usize, zt: usize, factors: usize,
+  partials: usize, tiles: i32,
 ): void {
   const out = partials + <usize>tile * <usize>tokens * <usize>(d << 2);
   const end = min(tiles, (tile + 1) * range);
@@ -236,9 +229,13 @@ export function joint_loss_gradient(
     const z = zs + <usize>v * <usize>tokens * ROW;
     const y = zt + <usize>v * <usize>tokens * ROW;
     for (let t = 0; t < tokens; t++) {
+      const f = factors + <usize>t * FACTORS;
+      const row = z + <usize>t * ROW;
+      logitsGradient(divergence, row, y + <usize>t * ROW, n, nShared, inverseTau, beta, same, f);
       const label = load<i32>(labels + <usize>(t << 2)) - first;
-      const f = factors + <usize>((t * FACTORS) << 2);
-      logitsGradient(z + <usize>t * ROW, y + <usize>t * ROW, n, nShared, inverseTau, same, f, label);
+      if (label < 0 || label >= n) continue;
+      const at = row + <usize>(label << 2);
+      store<f32>(at, load<f32>(at) - load<f32>(f, LABEL));
     }
     for (let j = 0; j < d; j += COLUMNS) {
       const w = head + (<usize>first * <usize>d + <usize>j) * bytesOf(dtype);
@@ -275,5 +272,54 @@ export function joint_loss_reduce(
       sum += load<f32>(from);
     }
     store<f32>(dHidden + <usize>(i << 2), sum);
+  }
+}
+
+/**
+ * d_head [vocabulary, d] (+)= G^T h, with G in place of the logits; one tile = one vocabulary tile. Every element is one
+ * chain of FMAs over the tokens in order, which the next chunk continues: its bits depend on neither.
+ */
+export function joint_loss_head_gradient(
+  tile: i32, scratch: usize, tokens: i32, hidden: usize, d: i32, vocabulary: i32, zs: usize, dHead: usize,
+  accumulate: i32,
+): void {
+  const first = tile * V_TILE;
+  const n = min(V_TILE, vocabulary - first);
+  const g = zs + <usize>tile * <usize>tokens * ROW;
+  const transposed = scratch + BLOCK_BYTES;
+  for (let t = 0; t < tokens; t += T_BLOCK) {
+    const depth = min(T_BLOCK, tokens - t);
+    transpose(g + <usize>t * ROW, depth, n, transposed);
+    for (let j = 0; j < d; j += COLUMNS) {
+      const h = hidden + ((<usize>t * <usize>d + <usize>j) << 2);
+      const c = dHead + ((<usize>first * <usize>d + <usize>j) << 2);
+      product(
+        scratch, transposed, <usize>(T_BLOCK << 2), n, depth, h, d, F32, min(COLUMNS, d - j), c, <usize>(d << 2), 1,
+        accumulate != 0 || t > 0,
+      );
+    }
+  }
+}
+
+/** The first n columns of g [tokens, V_TILE] as rows of T_BLOCK; whole vectors, so that what lies beyond is arbitrary. */
+function transpose(g: usize, tokens: i32, n: i32, out: usize): void {
+  for (let t = 0; t < tokens; t += 4) {
+    const g0 = g + <usize>t * ROW;
+    const g1 = t + 1 < tokens ? g0 + ROW : g0;
+    const g2 = t + 2 < tokens ? g1 + ROW : g0;
+    const g3 = t + 3 < tokens ? g2 + ROW : g0;
+    for (let j = 0; j < n; j += 4) {
+      const at = <usize>(j << 2);
+      const r0 = v128.load(g0 + at), r1 = v128.load(g1 + at), r2 = v128.load(g2 + at), r3 = v128.load(g3 + at);
+      const t0 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
+      const t1 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+      const t2 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
+      const t3 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+      const to = out + <usize>((j * T_BLOCK + t) << 2);
+      v128.store(to, v128.shuffle<i64>(t0, t2, 0, 2));
+      v128.store(to + <usize>(T_BLOCK << 2), v128.shuffle<i64>(t0, t2, 1, 3));
+      v128.store(to + <usize>(T_BLOCK << 3), v128.shuffle<i64>(t1, t3, 0, 2));
+      v128.store(to + <usize>(T_BLOCK * 12), v128.shuffle<i64>(t1, t3, 1, 3));
+    }
   }
 }

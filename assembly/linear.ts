@@ -1,4 +1,8 @@
-import { BLOCK_BYTES, bytesOf, K_BLOCK, multiplyColumns, multiplyRows, N_BLOCK, pack, packTransposed } from './gemm';
+import {
+  BLOCK_BYTES, bytesOf, K_BLOCK, multiplyColumns, multiplyRows, multiplyStrips, N_BLOCK, pack, packStrips, packTransposed,
+} from './gemm';
+import { F32 } from './simd';
+import { storeFirst } from './tail';
 
 /** C [m, n] (+)= scale A W^T, A [m, k] f32, W [n, k]; `w` points at the first of the n rows. */
 export function productTransposed(
@@ -35,14 +39,26 @@ function copyTile(y: usize, base: usize, n: i32, height: i32, width: i32): void 
   }
 }
 
+/** Adds `bias` to each row of a tile of `y`, [.., n] with `height` rows of `width`; sets them to it with `fresh`. */
+function addBias(y: usize, bias: usize, fresh: bool, n: i32, height: i32, width: i32): void {
+  for (let i = 0; i < height; i++) {
+    const row = y + <usize>i * <usize>(n << 2);
+    for (let j = 0; j < width; j += 4) {
+      const at = <usize>(j << 2);
+      const start = fresh ? f32x4.splat(0) : v128.load(row + at);
+      storeFirst(row + at, f32x4.add(start, v128.load(bias + at)), width - j);
+    }
+  }
+}
+
 /**
- * y [m, n] = base + scale1 x1 w1^T + scale2 x2 w2^T, x_i [m, k_i], w_i [n, k_i]; base and the second term may be 0.
- * One tile = rowsPerTile rows x columnsPerTile <= N_BLOCK columns. base may be y.
+ * y [m, n] = base + bias + scale1 x1 w1^T + scale2 x2 w2^T, x_i [m, k_i], w_i [n, k_i], bias [n]; base, bias and the
+ * second term may be 0. One tile = rowsPerTile rows x columnsPerTile <= N_BLOCK columns. base may be y.
  */
 export function linear(
   tile: i32, scratch: usize, base: usize, y: usize, m: i32, n: i32, rowsPerTile: i32, columnsPerTile: i32,
   x1: usize, w1: usize, k1: i32, dtype1: i32, scale1: f32,
-  x2: usize, w2: usize, k2: i32, dtype2: i32, scale2: f32,
+  x2: usize, w2: usize, k2: i32, dtype2: i32, scale2: f32, bias: usize,
 ): void {
   const across = (n + columnsPerTile - 1) / columnsPerTile;
   const i = (tile / across) * rowsPerTile;
@@ -53,15 +69,14 @@ export function linear(
   const corner = <usize>i * ldc + <usize>(j << 2);
   const c = y + corner;
   if (base) copyTile(c, base + corner, n, height, width);
+  if (bias) addBias(c, bias + <usize>(j << 2), base == 0, n, height, width);
   const a1 = x1 + <usize>i * <usize>(k1 << 2);
-  productTransposed(
-    scratch, a1, height, k1, w1 + <usize>j * <usize>k1 * bytesOf(dtype1), dtype1, width, c, ldc, scale1, base != 0,
-  );
+  const at1 = w1 + <usize>j * <usize>k1 * bytesOf(dtype1);
+  productTransposed(scratch, a1, height, k1, at1, dtype1, width, c, ldc, scale1, (base | bias) != 0);
   if (x2 == 0) return;
   const a2 = x2 + <usize>i * <usize>(k2 << 2);
-  productTransposed(
-    scratch, a2, height, k2, w2 + <usize>j * <usize>k2 * bytesOf(dtype2), dtype2, width, c, ldc, scale2, true,
-  );
+  const at2 = w2 + <usize>j * <usize>k2 * bytesOf(dtype2);
+  productTransposed(scratch, a2, height, k2, at2, dtype2, width, c, ldc, scale2, true);
 }
 
 /** dx [m, n] = base + scale1 dy1 w1 + scale2 dy2 w2, dy_i [m, k_i], w_i [k_i, n]; tiles as in linear. */
@@ -88,33 +103,44 @@ export function linear_dx(
   product(scratch, dy2 + <usize>i * lda2, lda2, height, k2, at2, n, dtype2, width, c, ldc, scale2, true);
 }
 
-/** Rows of the token dimension that linear_dw multiplies at once: 256 cache lines per panel stay in L1. */
+/** Tokens that linear_dw multiplies at once: 256 cache lines per panel stay in L1. */
 const DW_BLOCK: i32 = 256;
-/** Columns of the smaller operand that linear_dw takes at once. */
+/** Most columns of a tile, and rows of one whose operands are packed. */
 const DW_COLUMNS: i32 = 128;
+const DW_ROWS: i32 = 126;
 
 /**
- * dw = base + scale big^T small, summed over `tokens` in order: big [tokens, m], small [tokens, n] with n <= m or
- * not, as the caller likes. dw is [m, n], or [n, m] when `flip`. One tile = rowsPerTile columns of `big`.
+ * dw = base + scale big^T small, summed over `tokens` in order: big [tokens, m], small [tokens, n]. dw is [m, n], or
+ * [n, m] when `flip`. One tile = rowsPerTile columns of `big` x columnsPerTile <= DW_COLUMNS of `small`. With `packed`,
+ * which pays where both are wide and their rows far apart, a tile has at most DW_ROWS rows.
  */
 export function linear_dw(
   tile: i32, scratch: usize, base: usize, dw: usize, big: usize, m: i32, small: usize, n: i32, tokens: i32,
-  rowsPerTile: i32, scale: f32, flip: i32,
+  rowsPerTile: i32, columnsPerTile: i32, scale: f32, flip: i32, packed: i32,
 ): void {
-  const i = tile * rowsPerTile;
+  const across = (n + columnsPerTile - 1) / columnsPerTile;
+  const i = (tile / across) * rowsPerTile;
+  const j = (tile % across) * columnsPerTile;
   const height = min(rowsPerTile, m - i);
+  const width = min(columnsPerTile, n - j);
   const lda = <usize>(m << 2);
   const ldb = <usize>(n << 2);
   const ldc = <usize>(DW_COLUMNS << 2);
-  for (let j = 0; j < n; j += DW_COLUMNS) {
-    const width = min(DW_COLUMNS, n - j);
-    for (let t = 0; t < tokens; t += DW_BLOCK) {
-      const a = big + <usize>t * lda + <usize>(i << 2);
-      const b = small + <usize>t * ldb + <usize>(j << 2);
-      multiplyColumns(a, lda, height, b, ldb, min(DW_BLOCK, tokens - t), width, scratch, ldc, t > 0);
+  const strips = scratch + <usize>DW_ROWS * ldc;
+  const panels = strips + <usize>(DW_ROWS * DW_BLOCK * 4);
+  for (let t = 0; t < tokens; t += DW_BLOCK) {
+    const a = big + <usize>t * lda + <usize>(i << 2);
+    const b = small + <usize>t * ldb + <usize>(j << 2);
+    const depth = min(DW_BLOCK, tokens - t);
+    if (packed) {
+      packStrips(strips, a, lda, height, depth);
+      pack(panels, b, n, width, depth, F32, 1);
+      multiplyStrips(strips, height, panels, depth, width, scratch, ldc, t > 0);
+    } else {
+      multiplyColumns(a, lda, height, b, ldb, depth, width, scratch, ldc, t > 0);
     }
-    storeDw(scratch, base, dw, i, height, m, j, width, n, scale, flip);
   }
+  storeDw(scratch, base, dw, i, height, m, j, width, n, scale, flip);
 }
 
 function storeDw(

@@ -1,9 +1,10 @@
+import { partBytes } from './column_sum';
 import { fma, sumLanes } from './simd';
 import { loadFirst, storeFirst } from './tail';
 
 /**
- * y = x rstd weight, rstd = 1 / sqrt(mean(x^2) + eps): x, y [rows, columns], weight [columns], rstd [rows]. A tile is
- * some rows.
+ * y = x rstd weight, rstd = 1 / sqrt(mean(x^2) + eps): x, y [rows, columns], weight [columns], rstd [rows]. A row is
+ * what is normalised together. A tile is some rows.
  */
 export function rmsnorm(
   tile: i32, scratch: usize, x: usize, weight: usize, y: usize, rstd: usize, rows: i32, columns: i32,
@@ -42,6 +43,24 @@ export function rmsnorm_dx(
       const product = f32x4.mul(v128.load(weight + (<usize>j << 2)), v128.load(dy + at));
       const sum = fma(f32x4.splat(scale), product, fma(along, v128.load(x + at), start));
       storeFirst(dx + at, sum, columns - j);
+    }
+  }
+}
+
+/** parts[tile] = the sum of dy x rstd over a tile's rows, in their order; rows and parts as in `column_sum`. */
+export function rmsnorm_dw(
+  tile: i32, scratch: usize, dy: usize, x: usize, rstd: usize, parts: usize, rows: i32, columns: i32,
+  rowsPerTile: i32,
+): void {
+  const part = parts + <usize>tile * partBytes(columns);
+  memory.fill(part, 0, partBytes(columns));
+  const end = min((tile + 1) * rowsPerTile, rows);
+  for (let row = tile * rowsPerTile; row < end; row++) {
+    const offset = (<usize>row * columns) << 2;
+    const scale = v128.load32_splat(rstd + (<usize>row << 2));
+    for (let at: usize = 0; at < <usize>columns << 2; at += 16) {
+      const normal = f32x4.mul(v128.load(x + offset + at), scale);
+      v128.store(part + at, fma(v128.load(dy + offset + at), normal, v128.load(part + at)));
     }
   }
 }

@@ -1,9 +1,23 @@
-import { jointLossHead } from '#src/program/ops/joint_loss_head.js';
+import { type Divergence, jointLossHead } from '#src/program/ops/joint_loss_head.js';
 import type { OpBench, Sizes } from './measure.js';
 
+interface Variant {
+  readonly gradient?: boolean;
+  readonly divergence?: Divergence;
+  readonly headGradient?: boolean;
+}
+
 export function jointLossHeadBenches({ tokens, hidden, vocabulary, teacherHidden }: Sizes): OpBench[] {
-  const bench = (teacher: boolean, gradient: boolean): OpBench => ({
-    label: `joint_loss_head ${tokens} x ${vocabulary}${teacher ? ' with teacher' : ''}${gradient ? '' : ', no gradient'}`,
+  const bench = (
+    teacher: boolean,
+    { gradient = true, divergence, headGradient = false }: Variant,
+  ): OpBench => ({
+    label: [
+      `joint_loss_head ${tokens} x ${vocabulary}${teacher ? ' with teacher' : ''}`,
+      ...(divergence ? [divergence] : []),
+      ...(gradient ? [] : ['no gradient']),
+      ...(headGradient ? ['trained head'] : []),
+    ].join(', '),
     build: (b) => {
       const inputs = {
         hidden: b.value('input', 'hidden', [tokens, hidden]),
@@ -16,8 +30,22 @@ export function jointLossHeadBenches({ tokens, hidden, vocabulary, teacherHidden
             }
           : {}),
       };
-      jointLossHead(b, inputs, { alpha: teacher ? 0.5 : 0, temperature: 1, gradient });
+      const alpha = teacher ? 0.5 : 0;
+      jointLossHead(b, inputs, {
+        alpha,
+        temperature: 1,
+        ...(divergence && { divergence }),
+        gradient,
+        headGradient,
+      });
     },
   });
-  return [bench(true, true), bench(false, true), bench(false, false)];
+  return [
+    bench(true, {}),
+    bench(true, { divergence: 'reverse-kl' }),
+    bench(true, { divergence: 'jsd' }),
+    bench(false, {}),
+    bench(false, { gradient: false }),
+    bench(true, { headGradient: true }),
+  ];
 }

@@ -33,5 +33,10 @@ export function linearBenches({ tokens, hidden, intermediate, rank }: Sizes): Op
     product('linear_dx', tokens, intermediate, hidden),
     product('linear_dw', hidden, tokens, rank),
     product('linear_dw', rank, tokens, hidden),
+    // Every weight trained: both sides are wide.
+    product('linear', tokens, 512, 1376),
+    product('linear_dw', 1376, tokens, 512),
+    product('linear_dw', intermediate, tokens, hidden),
+    product('linear_dw', hidden, tokens, intermediate),
   ];
 }

@@ -1,7 +1,15 @@
-import { rmsnorm, rmsnormDx } from '#src/program/ops/rmsnorm.js';
+import { rmsnorm, rmsnormDw, rmsnormDx } from '#src/program/ops/rmsnorm.js';
 import type { OpBench, Sizes } from './measure.js';
 
-export function rmsnormBenches({ tokens, hidden }: Sizes): OpBench[] {
+const weightGradient = (tokens: number, columns: number, width: number): OpBench => ({
+  label: `rmsnorm_dw ${tokens} x ${columns}${width === columns ? '' : ` in groups of ${width}`}`,
+  build: (b) => {
+    const [dy, x] = [b.value('input', 'dy', [tokens, columns]), b.value('input', 'x', [tokens, columns])];
+    rmsnormDw(b, dy, x, b.value('input', 'rstd', [(tokens * columns) / width]), null);
+  },
+});
+
+export function rmsnormBenches({ tokens, hidden, heads, headDim }: Sizes): OpBench[] {
   return [
     {
       label: `rmsnorm ${tokens} x ${hidden}`,
@@ -16,5 +24,7 @@ export function rmsnormBenches({ tokens, hidden }: Sizes): OpBench[] {
         rmsnormDx(b, dy, x, b.value('weight', 'w', [hidden]), b.value('input', 'rstd', [tokens]), null);
       },
     },
+    weightGradient(tokens, hidden, hidden),
+    weightGradient(tokens, heads * headDim, headDim),
   ];
 }

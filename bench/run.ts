@@ -5,6 +5,7 @@ import { Command, Option } from 'commander';
 import { openDevice } from '#src/devices/index.js';
 import { addBenches } from './add.js';
 import { attentionBenches } from './attention.js';
+import { columnSumBenches } from './column_sum.js';
 import { dropoutBenches } from './dropout.js';
 import { embedBenches } from './embed.js';
 import { jointLossHeadBenches } from './joint_loss_head.js';
@@ -20,6 +21,7 @@ import { swigluBenches } from './swiglu.js';
 /** Every bench by name: one per op file, and the whole step. */
 const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
   linear: linearBenches,
+  column_sum: columnSumBenches,
   attention: attentionBenches,
   joint_loss_head: jointLossHeadBenches,
   rmsnorm: rmsnormBenches,

@@ -40,7 +40,7 @@ function randomCheckpoint(shape: ShapeName, who: 'student' | 'teacher'): Checkpo
     const info = { name, dtype, shape: [...dimensions], byteOffset: 0, byteLength: 0, path: '' };
     return [name, info] as const;
   });
-  return { folder: who, config, tensors: new Map(tensors) as unknown as Checkpoint['tensors'] };
+  return { folder: who, configFile: who, config, tensors: new Map(tensors) as unknown as Checkpoint['tensors'] };
 }
 
 async function fillModel(
@@ -87,14 +87,14 @@ class Step {
         dropout: 0,
         targetModules: targetModules(['all-linear']),
       },
-      objective: { alpha: options.teacher ? 0.5 : 0, temperature: 1 },
+      objective: { alpha: options.teacher ? 0.5 : 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
       optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
       train: batch,
       evaluate: { rows: 1, sequence: batch.sequence },
     });
     const session = await device.compile(student.module);
-    await fillModel(session, student.weights);
-    for (const value of student.lora.values.values()) await fill(session, value);
+    await fillModel(session, student.trained.training.weights);
+    for (const value of student.trained.values.values()) await fill(session, value);
     const teacher = teacherCheckpoint && teacherModule(teacherCheckpoint, batch);
     const sessions = [session];
     if (teacher) {
@@ -107,9 +107,9 @@ class Step {
     }
     const { tokens, labels, positions } = student.step;
     for (const value of [tokens, labels, positions]) await fill(session, value, batch.sequence);
-    const { learningRate, scale, clip } = student.optimizer;
+    const { learningRate, learningRateB, scale, clip } = student.optimizer;
     const count = batch.rows * batch.sequence;
-    await session.write(learningRate, Float32Array.of(1e-4));
+    for (const rate of [learningRate, learningRateB]) await session.write(rate, Float32Array.of(1e-4));
     await session.write(scale, Float32Array.of(1 / count));
     await session.write(clip, Float32Array.of(1));
     return new Step(options, student, teacher, sessions);

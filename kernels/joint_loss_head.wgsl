@@ -1,17 +1,24 @@
-// Cross-entropy and KL(teacher || student) of a chunk of tokens, and their gradient in the student's logits.
-// Logits come from linear.wgsl: zs [tokens, vocabulary], zt [tokens, shared], shared = min(V, V_t), or no zt.
+// Cross-entropy and the divergence of teacher p and student q for a chunk of tokens, and their gradient in the student's
+// logits. Logits come from linear.wgsl: zs [tokens, vocabulary], zt [tokens, shared], shared = min(V, V_t), or no zt.
 //   ce = -log softmax(zs)[label]
-//   kl = tau^2 KL(softmax(zt / tau) || softmax(zs / tau)) over the shared entries
-//   zs = ce_weight (softmax(zs) - onehot(label))
-//      + kl_weight tau (softmax(zs / tau) - softmax(zt / tau))        where GRADIENT; d_hidden = zs head follows
+//   kl = tau^2 D, p = softmax(zt / tau), q = softmax(zs / tau) over the shared entries, m = beta p + (1 - beta) q
+//        FORWARD D = KL(p || q)    REVERSE D = KL(q || p)    JSD D = beta KL(p || m) + (1 - beta) KL(q || m)
+//   zs = ce_weight (softmax(zs) - onehot(label)) + kl_weight tau dD      where GRADIENT; d_hidden = zs head follows
+//        FORWARD dD = q - p        REVERSE dD = q (log(q / p) - D)       JSD dD = (1 - beta) q (log(q / m) - KL(q || m))
 // ce, kl, zs are 0 where the label is negative.
-// One workgroup computes one token, in three passes over its logits: maxima, sums, gradient. Sums go thread by thread
-// in steps of THREADS, then by halves. All results are written (=); the gradient takes the place of zs.
+// One workgroup computes one token, in passes over its logits: maxima, sums, mixture (JSD), gradient. Sums go thread by
+// thread in steps of THREADS, then by halves. All results are written (=); the gradient takes the place of zs.
 
 // A power of two.
 override THREADS: u32 = 256;
 override TEACHER: bool = false;
 override GRADIENT: bool = false;
+// src/program/ops/joint_loss_head.ts: DIVERGENCES.
+override DIVERGENCE: u32 = 0;
+
+const FORWARD = 0u;
+const REVERSE = 1u;
+const JSD = 2u;
 
 const LOWEST: f32 = -0x1.fffffep+127;
 
@@ -24,6 +31,7 @@ struct Shape {
   inverse_tau: f32,
   ce_weight: f32,
   kl_weight: f32,
+  beta: f32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -73,7 +81,7 @@ fn maxima(thread: u32, s: u32, t: u32) -> vec4f {
   return all_max(thread, m);
 }
 
-// Sums of e^(z - m), and of e^(zt / tau - m) (zt - zs) / tau.
+// Sums of e^(z - m), and of e^(zt / tau - m) (zt - zs) / tau (FORWARD) or e^(zs / tau - m) (zs - zt) / tau (REVERSE).
 fn sums(thread: u32, s: u32, t: u32, m: vec4f) -> vec4f {
   var l = vec4f(0);
   for (var j = thread; j < shape.vocabulary; j += THREADS) {
@@ -81,16 +89,60 @@ fn sums(thread: u32, s: u32, t: u32, m: vec4f) -> vec4f {
   }
   if (TEACHER) {
     for (var j = thread; j < shape.shared_entries; j += THREADS) {
-      let e = exp(zt[t + j] * shape.inverse_tau - m.z);
-      l.y += exp(zs[s + j] * shape.inverse_tau - m.y);
-      l.z += e;
-      l.w = fma(e, (zt[t + j] - zs[s + j]) * shape.inverse_tau, l.w);
+      let teacher = exp(zt[t + j] * shape.inverse_tau - m.z);
+      let student = exp(zs[s + j] * shape.inverse_tau - m.y);
+      let difference = (zt[t + j] - zs[s + j]) * shape.inverse_tau;
+      l.y += student;
+      l.z += teacher;
+      if (DIVERGENCE == FORWARD) {
+        l.w = fma(teacher, difference, l.w);
+      } else if (DIVERGENCE == REVERSE) {
+        l.w = fma(student, -difference, l.w);
+      }
     }
   }
   return all_sum(thread, l);
 }
 
-fn write_gradient(thread: u32, s: u32, t: u32, m: vec4f, l: vec4f, label: u32) {
+// log(m / q) = log(beta e^r + 1 - beta) for r = log(p / q); the larger of p, q is factored out.
+fn log_mixture(r: f32) -> f32 {
+  let student = 1 - shape.beta;
+  let e = exp(-abs(r));
+  return max(r, 0) + log(select(fma(shape.beta, e, student), fma(student, e, shape.beta), r > 0));
+}
+
+// log(sum e^(zt / tau) / sum e^(zs / tau)).
+fn normaliser(m: vec4f, l: vec4f) -> f32 {
+  return m.z - m.y + log(l.z / l.y);
+}
+
+// KL(p || m) and KL(q || m).
+fn mixture(thread: u32, s: u32, t: u32, m: vec4f, l: vec4f) -> vec2f {
+  let norm = normaliser(m, l);
+  var sum = vec4f(0);
+  for (var j = thread; j < shape.shared_entries; j += THREADS) {
+    let r = (zt[t + j] - zs[s + j]) * shape.inverse_tau - norm;
+    let log_m_q = log_mixture(r);
+    sum.x += exp(zt[t + j] * shape.inverse_tau - m.z) * (r - log_m_q);
+    sum.y -= exp(zs[s + j] * shape.inverse_tau - m.y) * log_m_q;
+  }
+  return all_sum(thread, sum).xy / l.zy;
+}
+
+// The divergence, and the mean under q that its gradient is centred on: of log(q / p) or log(q / m).
+fn divergence(thread: u32, s: u32, t: u32, m: vec4f, l: vec4f) -> vec2f {
+  if (DIVERGENCE == JSD) {
+    let kl = mixture(thread, s, t, m, l);
+    return vec2f(shape.beta * kl.x + (1 - shape.beta) * kl.y, kl.y);
+  }
+  if (DIVERGENCE == REVERSE) {
+    return vec2f(l.w / l.y + normaliser(m, l));
+  }
+  return vec2f(l.w / l.z - normaliser(m, l), 0);
+}
+
+fn write_gradient(thread: u32, s: u32, t: u32, m: vec4f, l: vec4f, mean: f32, label: u32) {
+  let norm = normaliser(m, l);
   let student = shape.ce_weight / l.x;
   let tempered = shape.kl_weight * shape.tau / l.y;
   let teacher = shape.kl_weight * shape.tau / l.z;
@@ -101,7 +153,16 @@ fn write_gradient(thread: u32, s: u32, t: u32, m: vec4f, l: vec4f, label: u32) {
       g -= shape.ce_weight;
     }
     if (TEACHER && j < shape.shared_entries) {
-      g += tempered * exp(z * shape.inverse_tau - m.y) - teacher * exp(zt[t + j] * shape.inverse_tau - m.z);
+      let y = zt[t + j];
+      let q = tempered * exp(z * shape.inverse_tau - m.y);
+      let r = (y - z) * shape.inverse_tau - norm;
+      if (DIVERGENCE == JSD) {
+        g -= (1 - shape.beta) * q * (log_mixture(r) + mean);
+      } else if (DIVERGENCE == REVERSE) {
+        g -= q * (r + mean);
+      } else {
+        g += q - teacher * exp(y * shape.inverse_tau - m.z);
+      }
     }
     zs[s + j] = g;
   }
@@ -131,15 +192,16 @@ fn joint_loss_rows(@builtin(local_invocation_index) thread: u32, @builtin(workgr
   }
   let m = maxima(thread, s, t);
   let l = sums(thread, s, t, m);
+  var d = vec2f(0);
+  if (TEACHER) {
+    d = divergence(thread, s, t, m, l);
+  }
   if (thread == 0) {
     ce[token] = m.x - zs[s + u32(label)] + log(l.x);
-    kl[token] = 0;
-    if (TEACHER) {
-      kl[token] = shape.tau * shape.tau * (l.w / l.z - (m.z - m.y) - log(l.z / l.y));
-    }
+    kl[token] = shape.tau * shape.tau * d.x;
   }
   if (GRADIENT) {
     storageBarrier();
-    write_gradient(thread, s, t, m, l, u32(label));
+    write_gradient(thread, s, t, m, l, d.y, u32(label));
   }
 }

@@ -1,10 +1,10 @@
-// y = [base +] sum over one or two terms of scale X W, f32 throughout; X [m, depth], W [depth, n], y [m, n]:
-//   linear     y  = base + scale x W^T   X = x [T, in] as stored,        W = weight [out, in] transposed
+// y = [base + bias +] sum over one or two terms of scale X W, f32 throughout; X [m, depth], W [depth, n], y [m, n]:
+//   linear     y  = base + bias + scale x W^T   X = x [T, in] as stored,        W = weight [out, in] transposed
 //   linear_dx  dx = base + scale dy W    X = dy [T, out] as stored,      W = weight [out, in] as stored
 //   linear_dw  dw = base + scale dy^T x  X = dy [T, out] transposed,     W = x [T, in] as stored
 // Weights are words: one f32, or two bf16 / f16 (the first in the low half).
 // One workgroup computes a TILE_M x TILE_N tile of y, each thread 8 x 8 of it, over k in steps of TILE_K in order:
-// first term 1, then term 2, then base. Grid: (ceil(n / TILE_N), ceil(m / TILE_M)). y is written (=), not added to;
+// first term 1, then term 2, then bias [n], then base. Grid: (ceil(n / TILE_N), ceil(m / TILE_M)). y is written (=), not added to;
 // with base = IN_PLACE, it is what y holds (+=).
 requires unrestricted_pointer_parameters;
 
@@ -46,7 +46,9 @@ struct Shape {
   y_first: u32,
   y_stride: u32,
   base: u32,
-  @size(12) term_count: u32,
+  term_count: u32,
+  // 0 for none, else 1 + the column of the bias that belongs to column 0 of y.
+  @size(8) bias: u32,
   terms: array<Term, 2>,
 }
 
@@ -56,7 +58,8 @@ struct Shape {
 @group(0) @binding(3) var<storage, read> w_1: array<u32>;
 @group(0) @binding(4) var<storage, read> x_2: array<f32>;
 @group(0) @binding(5) var<storage, read> w_2: array<u32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read> bias: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<f32>;
 
 var<workgroup> tile_x: array<f32, TILE_K * STRIDE_X>;
 var<workgroup> tile_w: array<f32, TILE_K * STRIDE_W>;
@@ -157,6 +160,9 @@ fn linear(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) g
       }
       let at = shape.y_first + row * shape.y_stride + column;
       var sum = sums[i * REGISTERS + j];
+      if (shape.bias > 0) {
+        sum += bias[shape.bias - 1 + column];
+      }
       if (shape.base == SEPARATE) {
         sum += base[at];
       } else if (shape.base == IN_PLACE) {

@@ -8,13 +8,41 @@ import type { Call, Value } from './types.js';
 /**
  * Appends the backward pass to the program being recorded: walks its calls in reverse, each op adding to the
  * gradients of its inputs. Ops that end a loss (joint_loss_head) give the first gradients themselves.
- * @returns the gradient of each trained value that the losses reach.
+ * @param finish called as soon as a trained value's gradient is complete, so that what it does with it (and the
+ * gradient's storage) need not wait for the end of the walk
+ * @returns the gradient of each trained value that the losses reach
  */
-export function addGradients(builder: Builder): Map<Value, Value> {
+export function addGradients(
+  builder: Builder,
+  finish: (parameter: Value, gradient: Value) => void = () => {},
+): Map<Value, Value> {
   const forward = [...builder.calls];
   const walk = new Walk(builder, trainedBehind(forward));
-  for (const call of forward.reverse()) ops[call.op]!.gradient?.(call, walk);
-  return walk.parameters();
+  const complete = firstUses(forward);
+  const gradients = new Map<Value, Value>();
+  for (const call of forward.reverse()) {
+    ops[call.op]!.gradient?.(call, walk);
+    for (const parameter of complete.get(call) ?? []) {
+      const gradient = walk.get(parameter);
+      if (!gradient) continue;
+      gradients.set(parameter, gradient);
+      finish(parameter, gradient);
+    }
+  }
+  return gradients;
+}
+
+/** For each call, the parameters that no earlier call uses: walking backwards, nothing is added to them after it. */
+function firstUses(calls: readonly Call[]): Map<Call, Value[]> {
+  const seen = new Set<Value>();
+  return new Map(
+    calls.map((call) => {
+      const fresh = call.inputs.filter((value) => value?.role === 'parameter' && !seen.has(value));
+      const parameters = [...new Set(fresh)] as Value[];
+      for (const parameter of parameters) seen.add(parameter);
+      return [call, parameters];
+    }),
+  );
 }
 
 /** Every value of `calls` that depends on a parameter. */
@@ -68,15 +96,5 @@ class Walk implements Gradients {
     const waiting = this.#products.get(value);
     if (waiting) waiting.push(product);
     else this.#products.set(value, [product]);
-  }
-
-  parameters(): Map<Value, Value> {
-    const trained = [...this.#needed].filter((value) => value.role === 'parameter');
-    return new Map(
-      trained.flatMap((value) => {
-        const gradient = this.get(value);
-        return gradient ? [[value, gradient] as const] : [];
-      }),
-    );
   }
 }

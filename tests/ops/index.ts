@@ -1,6 +1,7 @@
 import { add } from './add.js';
 import { attention } from './attention.js';
 import type { OpCase, OpTable, Reference } from './cases.js';
+import { column_sum } from './column_sum.js';
 import { dropout } from './dropout.js';
 import { embed } from './embed.js';
 import { joint_loss_head } from './joint_loss_head.js';
@@ -14,6 +15,7 @@ const tables: readonly OpTable[] = [
   embed,
   rmsnorm,
   linear,
+  column_sum,
   dropout,
   rope,
   attention,

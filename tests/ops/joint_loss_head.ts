@@ -1,5 +1,5 @@
-import { jointLossHead } from '#src/program/ops/joint_loss_head.js';
-import type { DType } from '#src/program/types.js';
+import { DIVERGENCES, type Divergence, jointLossHead } from '#src/program/ops/joint_loss_head.js';
+import type { Attributes, DType } from '#src/program/types.js';
 import {
   activations,
   columns,
@@ -31,8 +31,43 @@ function logSoftmax(z: Float64Array): Float64Array {
   return z.map((value) => value - logSum);
 }
 
-/** ce and kl of every labelled token; and d_hidden if there is a third output. */
-const reference: Reference = ({ inputs, outputs: [ceOut, , dHidden], attributes }) => {
+/** A divergence of teacher p from student q, and its gradient in q's logits. */
+function divergenceOf(
+  logP: Float64Array,
+  logQ: Float64Array,
+  which: Divergence,
+  beta: number,
+): { value: number; gradient: Float64Array } {
+  const p = logP.map(Math.exp);
+  const q = logQ.map(Math.exp);
+  const kl = (weight: Float64Array, from: Float64Array, to: Float64Array) =>
+    weight.reduce((sum, w, j) => sum + w * (from[j]! - to[j]!), 0);
+  if (which === 'forward-kl') return { value: kl(p, logP, logQ), gradient: q.map((x, j) => x - p[j]!) };
+  // log(q / other) centred on its mean under q, for q against p or against the mixture.
+  const centred = (to: Float64Array, mean: number) => q.map((x, j) => x * (logQ[j]! - to[j]! - mean));
+  if (which === 'reverse-kl') {
+    const value = kl(q, logQ, logP);
+    return { value, gradient: centred(logP, value) };
+  }
+  const logM = logP.map((x, j) => {
+    const [a, b] = [x + Math.log(beta), logQ[j]! + Math.log(1 - beta)];
+    return Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)));
+  });
+  const student = kl(q, logQ, logM);
+  return {
+    value: beta * kl(p, logP, logM) + (1 - beta) * student,
+    gradient: centred(logM, student).map((x) => (1 - beta) * x),
+  };
+}
+
+/** Attributes of a call; those of the divergence have their defaults where they are absent. */
+function objectiveOf(attributes: Attributes) {
+  const { alpha, temperature, divergence = 0, beta = 0.5 } = attributes as Record<string, number>;
+  return { alpha: alpha!, temperature: temperature!, divergence: DIVERGENCES[divergence]!, beta };
+}
+
+/** ce and kl of every labelled token; and d_hidden, d_head if there are such outputs. */
+const reference: Reference = ({ inputs, outputs: [ceOut, , dHidden, dHead], attributes }) => {
   const [hidden, head, teacherHidden, teacherHead, labels] = inputs as [
     Tensor,
     Tensor,
@@ -40,10 +75,11 @@ const reference: Reference = ({ inputs, outputs: [ceOut, , dHidden], attributes 
     Tensor?,
     Tensor?,
   ];
-  const { alpha, temperature } = attributes as { alpha: number; temperature: number };
+  const { alpha, temperature, divergence, beta } = objectiveOf(attributes);
   const [vocabulary, width] = head.shape as [number, number];
   const [ce, kl] = [new Float64Array(ceOut!.data.length), new Float64Array(ceOut!.data.length)];
   const gradient = new Float64Array(dHidden?.data.length ?? 0);
+  const headGradient = new Float64Array(dHead?.data.length ?? 0);
   labels!.data.forEach((label, t) => {
     if (label === IGNORED) return;
     const student = logSoftmax(logits(hidden, head, t, 1, vocabulary));
@@ -53,18 +89,31 @@ const reference: Reference = ({ inputs, outputs: [ceOut, , dHidden], attributes 
       const shared = Math.min(vocabulary, teacherHead.shape[0]!);
       const logQ = logSoftmax(logits(hidden, head, t, temperature, shared));
       const logP = logSoftmax(logits(teacherHidden, teacherHead, t, temperature, shared));
-      logP.forEach((teacher, j) => {
-        kl[t]! += temperature ** 2 * Math.exp(teacher) * (teacher - logQ[j]!);
-        dz[j]! += alpha * temperature * (Math.exp(logQ[j]!) - Math.exp(teacher));
+      const result = divergenceOf(logP, logQ, divergence, beta);
+      kl[t] = temperature ** 2 * result.value;
+      result.gradient.forEach((g, j) => {
+        dz[j]! += alpha * temperature * g;
       });
     }
-    if (!dHidden) return;
-    for (let d = 0; d < width; d++) {
-      for (let j = 0; j < vocabulary; j++) gradient[t * width + d]! += dz[j]! * head.data[j * width + d]!;
-    }
+    if (dHidden) addProducts(gradient.subarray(t * width, (t + 1) * width), dz, head.data);
+    if (dHead) addOuterProduct(headGradient, dz, hidden.data.subarray(t * width, (t + 1) * width));
   });
-  return dHidden ? [ce, kl, gradient] : [ce, kl];
+  return [ce, kl, ...(dHidden ? [gradient] : []), ...(dHead ? [headGradient] : [])];
 };
+
+/** y += dz W. */
+function addProducts(y: Float64Array, dz: Float64Array, w: Float64Array): void {
+  for (let d = 0; d < y.length; d++) {
+    for (let j = 0; j < dz.length; j++) y[d]! += dz[j]! * w[j * y.length + d]!;
+  }
+}
+
+/** dw += dz h^T. */
+function addOuterProduct(dw: Float64Array, dz: Float64Array, h: Float64Array): void {
+  dz.forEach((g, j) => {
+    for (let d = 0; d < h.length; d++) dw[j * h.length + d]! += g * h[d]!;
+  });
+}
 
 interface Options {
   readonly tokens: number;
@@ -74,7 +123,10 @@ interface Options {
   readonly teacher?: readonly [number, number] | { readonly same: number };
   readonly alpha: number;
   readonly temperature?: number;
+  readonly divergence?: Divergence;
+  readonly beta?: number;
   readonly gradient?: boolean;
+  readonly headGradient?: boolean;
   readonly dtype?: DType;
   readonly teacherDtype?: DType;
   /** Standard deviation of the logits; 25 gives +-80. */
@@ -93,7 +145,7 @@ function describe(options: Options): string {
     gradient = true,
     dtype = 'f32',
   } = options;
-  const { deviation = 1, labelled = 'some', teacherDtype = 'f32' } = options;
+  const { deviation = 1, labelled = 'some', teacherDtype = 'f32', headGradient, divergence, beta } = options;
   const other = !teacher
     ? 'no teacher'
     : 'same' in teacher
@@ -101,7 +153,9 @@ function describe(options: Options): string {
       : `teacher ${teacher.join(' x ')} ${teacherDtype}`;
   return [
     `${tokens} tokens, ${vocabulary} x ${width} ${dtype}, ${other}, alpha ${alpha}, temperature ${temperature}`,
+    ...(divergence ? [divergence === 'jsd' ? `jsd ${beta}` : divergence] : []),
     ...(gradient ? [] : ['no gradient']),
+    ...(headGradient ? ['trained head'] : []),
     ...(deviation === 1 ? [] : [`logits about ${deviation}`]),
     ...(labelled === 'some' ? [] : [`${labelled} labelled`]),
   ].join(', ');
@@ -139,17 +193,23 @@ function operands(random: Random, options: Options) {
 }
 
 function lossCase(options: Options) {
-  const { alpha, temperature = 1, gradient = true, teacher, deviation = 1 } = options;
+  const { alpha, temperature = 1, gradient = true, teacher, deviation = 1, headGradient = false } = options;
+  const { divergence, beta, tokens } = options;
   const same = teacher && 'same' in teacher;
+  const choice = { ...(divergence && { divergence }), ...(beta !== undefined && { beta }) };
+  // Every element of d_head is a sum over all tokens.
+  const terms = headGradient ? Math.sqrt(tokens) : 1;
+  // Reverse KL multiplies probabilities by logarithms of their quotients.
+  const size = divergence === 'reverse-kl' ? deviation ** 2 : deviation;
   return opCase({
     op: 'joint_loss_head',
     label: describe(options),
     inputs: (random) => operands(random, options),
     build: (b, values) => {
-      jointLossHead(b, values, { alpha, temperature, gradient });
+      jointLossHead(b, values, { alpha, temperature, ...choice, gradient, headGradient });
     },
     tolerance: {
-      absolute: same ? 1e-6 : 5e-6 * deviation,
+      absolute: (same ? 1e-6 : 5e-6 * size) * terms,
       relative: 2e-6,
       reason: same
         ? 'KL is a sum of differences that vanish'
@@ -177,10 +237,58 @@ const sweep = [5, 211, 512, 1000].flatMap((vocabulary, i) =>
   }),
 );
 
+/** Every divergence with every form of teacher; a frozen and a trained head in turn. */
+const divergences = ([['reverse-kl'], ['jsd', 0.1], ['jsd', 0.5], ['jsd', 0.9]] as const).flatMap(
+  ([divergence, beta], i) => {
+    const choice = { divergence, ...(beta !== undefined && { beta }) };
+    const widths = [24, 43, 64] as const;
+    return [
+      { tokens: 7, vocabulary: 211, teacher: [224, 48], alpha: 1, temperature: 1 },
+      { tokens: 70, vocabulary: 512, teacher: [500, 12], alpha: 0.5, temperature: 2 },
+      { tokens: 300, vocabulary: 1000, teacher: [1000, 40], alpha: 0.5, temperature: 1 },
+      { tokens: 70, vocabulary: 1000, teacher: [700, 40], alpha: 1, temperature: 2, labelled: 'all' },
+      { tokens: 70, vocabulary: 211, teacher: [211, 64], alpha: 0.5, temperature: 1, deviation: 25 },
+      { tokens: 7, vocabulary: 512, teacher: [600, 32], alpha: 1, temperature: 2, deviation: 25 },
+      { tokens: 7, vocabulary: 211, teacher: [211, 48], alpha: 0, temperature: 2, gradient: false },
+      { tokens: 7, vocabulary: 211, teacher: [211, 48], alpha: 0.5, temperature: 1, labelled: 'none' },
+      { tokens: 70, vocabulary: 211, teacher: { same: 211 }, alpha: 1, temperature: 1 },
+      { tokens: 70, vocabulary: 512, teacher: { same: 519 }, alpha: 1, temperature: 2 },
+    ].map((options, j) =>
+      lossCase({
+        width: widths[(i + j) % 3]!,
+        headGradient: (i + j) % 2 === 0 && options.gradient !== false,
+        ...choice,
+        ...(options as Omit<Options, 'width'>),
+      }),
+    );
+  },
+);
+
+const trainedHead = { headGradient: true } as const;
+
 export const joint_loss_head: OpTable = {
   references: { joint_loss_head: reference },
   cases: [
     ...sweep,
+    ...divergences,
+    lossCase({ tokens: 1, vocabulary: 5, width: 3, alpha: 0, labelled: 'all', ...trainedHead }),
+    lossCase({ tokens: 7, vocabulary: 211, width: 24, alpha: 0, ...trainedHead }),
+    lossCase({ tokens: 70, vocabulary: 512, width: 43, teacher: [500, 96], alpha: 0.5, ...trainedHead }),
+    // More than a block of tokens and of columns.
+    lossCase({ tokens: 270, vocabulary: 300, width: 172, teacher: [313, 16], alpha: 0.5, ...trainedHead }),
+    lossCase({ tokens: 70, vocabulary: 211, width: 64, teacher: { same: 211 }, alpha: 1, ...trainedHead }),
+    lossCase({ tokens: 70, vocabulary: 211, width: 40, alpha: 0.5, labelled: 'none', ...trainedHead }),
+    // More tokens than a chunk has.
+    lossCase({
+      tokens: 1030,
+      vocabulary: 131,
+      width: 24,
+      teacher: [130, 12],
+      alpha: 0.5,
+      divergence: 'jsd',
+      beta: 0.5,
+      ...trainedHead,
+    }),
     lossCase({ tokens: 1, vocabulary: 5, width: 3, alpha: 0, labelled: 'all' }),
     lossCase({ tokens: 1, vocabulary: 5, width: 3, teacher: [5, 4], alpha: 1, labelled: 'all' }),
     lossCase({ tokens: 7, vocabulary: 5, width: 8, teacher: [9, 5], alpha: 0.5 }),

@@ -15,11 +15,12 @@ import {
   zerosLike,
 } from './cases.js';
 
-/** y = base + sum_i scale_i x_i M_i, where M_i is W_i^T [in, out] forward and W_i [out, in] backward. */
+/** y = base + bias + sum_i scale_i x_i M_i, where M_i is W_i^T [in, out] forward and W_i [out, in] backward. */
 const sumOfProducts =
   (transposed: boolean): Reference =>
-  ({ inputs: [base, x1, weight1, x2, weight2], outputs: [out], attributes }) => {
-    const y = base ? base.data.slice() : zerosLike(out!);
+  ({ inputs: [base, x1, weight1, x2, weight2, bias], outputs: [out], attributes }) => {
+    const start = base ? base.data.slice() : zerosLike(out!);
+    const y = bias ? start.map((value, i) => value + bias.data[i % columns(bias)]!) : start;
     addProduct(y, x1!, weight1!, attributes.scale!, transposed);
     if (x2 && weight2) addProduct(y, x2, weight2, attributes.scale2!, transposed);
     return [y];
@@ -61,12 +62,20 @@ interface Options {
   /** Depth of a second term (0 for none), whose scale is 2. */
   readonly rank?: number;
   readonly scale?: number;
+  readonly bias?: boolean;
   /** All weights are this much smaller; 2^-16 makes most of them subnormal in f16. */
   readonly shrink?: number;
 }
 
-const describe = ({ dtype = 'f32', base = 'no base', rank = 0, scale = 1, shrink = 1 }: Options): string =>
-  `${dtype}, ${base}${rank ? `, rank ${rank}` : ''}${scale === 1 ? '' : `, scale ${scale}`}${shrink === 1 ? '' : `, weights / ${1 / shrink}`}`;
+const describe = ({
+  dtype = 'f32',
+  base = 'no base',
+  rank = 0,
+  scale = 1,
+  bias = false,
+  shrink = 1,
+}: Options): string =>
+  `${dtype}, ${base}${bias ? ', bias' : ''}${rank ? `, rank ${rank}` : ''}${scale === 1 ? '' : `, scale ${scale}`}${shrink === 1 ? '' : `, weights / ${1 / shrink}`}`;
 
 /** x_i, W_i for a sum of products of depth `depth` and `rank`; `shape` gives a weight's shape from its depth. */
 function operands(
@@ -94,12 +103,16 @@ function forwardCase(lead: readonly number[], out: number, depth: number, option
   return opCase({
     op: 'linear',
     label: `${lead.join(' x ')} x ${depth} to ${out}, ${describe(options)}`,
-    inputs: (random) => operands(random, lead, [depth, out], options, (d) => [out, d]),
-    build: (b, { base, x, weight, x2, weight2 }) => {
+    inputs: (random) => ({
+      ...operands(random, lead, [depth, out], options, (d) => [out, d]),
+      biasValues: activations(random, [out], options.shrink),
+    }),
+    build: (b, { base, x, weight, x2, weight2, biasValues }) => {
       const terms: LinearTerm[] = [{ x, weight, scale: options.scale ?? 1 }];
       if (options.rank) terms.push({ x: x2, weight: weight2, scale: 2 });
       const early = options.base === 'base in place' ? product(b, 'early', terms, base) : base;
-      product(b, 'y', terms, (options.base ?? 'no base') === 'no base' ? null : early);
+      const kept = (options.base ?? 'no base') === 'no base' ? null : early;
+      product(b, 'y', terms, kept, options.bias ? biasValues : null);
     },
     tolerance: productTolerance(depth, options),
   });
@@ -147,6 +160,7 @@ const sweep = [1, 5, 6, 7, 13, 20].flatMap((height, i) =>
       base: (['no base', 'base', 'base in place'] as const)[(i + j) % 3]!,
       rank: [0, 1, 4, 8, 64][n % 5]!,
       scale: [1, 0.5][n % 2]!,
+      bias: n % 4 > 1,
     };
     const depth = [1, 7, 8, 43, 172][(i + n) % 5]!;
     return [
@@ -181,6 +195,9 @@ export const linear: OpTable = {
     forwardCase([1], 300, 600, { dtype: 'bf16' }),
     forwardCase([2], 129, 513, { dtype: 'f16', base: 'base' }),
     forwardCase([7], 33, 40, { dtype: 'f16', shrink: 2 ** -16 }),
+    forwardCase([301], 300, 601, { dtype: 'bf16', bias: true }),
+    forwardCase([1030], 7, 5, { base: 'base', bias: true, rank: 8 }),
+    forwardCase([7], 33, 40, { dtype: 'f16', bias: true, base: 'base in place' }),
     inputGradientCase([1], 5, 3, { base: 'base' }),
     inputGradientCase([3], 43, 7, { rank: 1 }),
     inputGradientCase([5], 8, 8, { rank: 1, base: 'base in place' }),
@@ -201,5 +218,10 @@ export const linear: OpTable = {
     weightGradientCase([300], 8, 600, 'no base', 2),
     weightGradientCase([600], 203, 8, 'base in place', 2),
     weightGradientCase([1030], 172, 131, 'base'),
+    // Both sides wide: operands are packed.
+    weightGradientCase([1], 129, 129, 'no base'),
+    weightGradientCase([5], 131, 260, 'base', 0.5),
+    weightGradientCase([600], 257, 193, 'base in place', 2),
+    weightGradientCase([2, 129], 385, 302, 'no base'),
   ],
 };

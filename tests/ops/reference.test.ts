@@ -47,10 +47,14 @@ function checkGradients<O extends Operands>(
 const scales = { scale: 0.7, scale2: -1.3 };
 checkGradients(
   'linear',
-  { base: tensor([3, 4]), x: tensor([3, 5]), w: tensor([4, 5]), x2: tensor([3, 2]), w2: tensor([4, 2]) },
-  ({ base, x, w, x2, w2 }) => apply('linear', [base, x, w, x2, w2], [base.shape], scales)[0]!,
+  {
+    ...{ base: tensor([3, 4]), bias: tensor([4]) },
+    ...{ x: tensor([3, 5]), w: tensor([4, 5]), x2: tensor([3, 2]), w2: tensor([4, 2]) },
+  },
+  ({ base, bias, x, w, x2, w2 }) => apply('linear', [base, x, w, x2, w2, bias], [base.shape], scales)[0]!,
   ({ x, w, x2, w2 }, dy) => ({
     base: dy,
+    bias: apply('column_sum', [null, dy], [[4]])[0]!,
     x: apply('linear_dx', [null, dy, w, null, null], [x.shape], { scale: 0.7, scale2: 1 })[0]!,
     x2: apply('linear_dx', [null, dy, w2, null, null], [x2.shape], { scale: -1.3, scale2: 1 })[0]!,
     w: apply('linear_dw', [null, dy, x], [w.shape], { scale: 0.7 })[0]!,
@@ -73,14 +77,32 @@ checkGradients(
   },
 );
 
+for (const [name, width] of [
+  ['rmsnorm', 6],
+  ['rmsnorm over groups of columns', 3],
+] as const) {
+  const norm = (x: Tensor, weight: Tensor) =>
+    apply('rmsnorm', [x, weight], [x.shape, [24 / width]], { eps: 1e-2 });
+  checkGradients(
+    name,
+    { x: tensor([4, 6]), weight: tensor([width]) },
+    ({ x, weight }) => norm(x, weight)[0]!,
+    ({ x, weight }, dy) => {
+      const rstd = norm(x, weight)[1]!;
+      return {
+        x: apply('rmsnorm_dx', [null, dy, x, weight, rstd], [x.shape])[0]!,
+        weight: apply('rmsnorm_dw', [null, dy, x, rstd], [weight.shape])[0]!,
+      };
+    },
+  );
+}
+
+const tokens = tensor([6], (i) => [3, 0, 3, 4, 3, 0][i]!);
 checkGradients(
-  'rmsnorm',
-  { x: tensor([3, 5]), weight: tensor([5]) },
-  ({ x, weight }) => apply('rmsnorm', [x, weight], [x.shape, [3]], { eps: 1e-2 })[0]!,
-  ({ x, weight }, dy) => {
-    const rstd = apply('rmsnorm', [x, weight], [x.shape, [3]], { eps: 1e-2 })[1]!;
-    return { x: apply('rmsnorm_dx', [null, dy, x, weight, rstd], [x.shape])[0]! };
-  },
+  'embed',
+  { table: tensor([5, 3]) },
+  ({ table }) => apply('embed', [tokens, table], [[6, 3]])[0]!,
+  ({ table }, dy) => ({ table: apply('embed_dw', [null, tokens, dy], [table.shape])[0]! }),
 );
 
 const positions = tensor([6], (i) => [0, 5, 2, 1, 1, 4][i]!);

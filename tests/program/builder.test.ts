@@ -4,6 +4,7 @@ import { Builder } from '#src/program/builder.js';
 import { add } from '#src/program/ops/add.js';
 import { jointLossHead } from '#src/program/ops/joint_loss_head.js';
 import { linear } from '#src/program/ops/linear.js';
+import { rmsnorm } from '#src/program/ops/rmsnorm.js';
 
 /** uvu compares no string with a message: it wants a function or an expression. */
 const saying = (message: string) => (error: Error) => error.message.includes(message);
@@ -55,7 +56,17 @@ test('shapes that cannot be are refused with both shapes, calls outside of a pro
     assert.throws(() => add(b, x, weight), saying('add: expected weight of shape [4,3], found [5,2]'));
     assert.throws(
       () => linear(b, 'y', [{ x, weight }]),
-      'linear: expected weight of shape [5,3], found [5,2]',
+      saying('linear: expected weight of shape [5,3], found [5,2]'),
+    );
+    const bias = b.value('weight', 'bias', [4]);
+    const square = b.value('weight', 'square', [5, 3]);
+    assert.throws(
+      () => linear(b, 'y', [{ x, weight: square }], null, bias),
+      saying('linear: expected bias of shape [5], found [4]'),
+    );
+    assert.throws(
+      () => rmsnorm(b, 'y', x, b.value('weight', 'two', [2]), 1e-5),
+      saying('rmsnorm y: expected a weight whose length divides the columns of x, found [2] for 3 columns'),
     );
     const inputs = { hidden: x, head: weight, labels };
     const options = { alpha: 0.5, temperature: 1, gradient: true };
@@ -65,7 +76,7 @@ test('shapes that cannot be are refused with both shapes, calls outside of a pro
     );
     assert.throws(
       () => b.program('inner', { arena: 'a' }, () => {}),
-      'Program inner was begun inside another',
+      saying('Program inner was begun inside another'),
     );
   });
 });

@@ -137,6 +137,76 @@ test('every parameter of a Llama block has the gradient of finite differences', 
   checkParameters(recorded);
 });
 
+/** The same block with every weight trained, biases, q and k normalised by head, and the embedding as the head. */
+function wholeBlock(model: Model, embeddingRole: Role): void {
+  const { b } = model;
+  const tokens = model.value('input', 'tokens', [TOKENS], (t) => (t * 3) % (VOCABULARY - 1));
+  const positions = model.value('input', 'positions', [TOKENS], (t) => [0, 1, 0, 0, 1, 2][t]!);
+  const angles = model.value('weight', 'angles', [3, 2], (i) => (i % 2 ? Math.sin : Math.cos)(i - (i % 2)));
+  const norm = (name: string, x: Value, width = WIDTH) =>
+    rmsnorm(b, name, x, model.value('parameter', `${name}.weight`, [width]), 1e-2);
+  const layer = (name: string, x: Value, out: number, base: Value | null = null) => {
+    const weight = model.value('parameter', `${name}.weight`, [out, x.shape.at(-1)!]);
+    return linear(b, name, [{ x, weight }], base, model.value('parameter', `${name}.bias`, [out]));
+  };
+  const embedding = model.value(embeddingRole, 'embedding', [VOCABULARY, WIDTH]);
+  const h0 = embed(b, tokens, embedding);
+  const n0 = norm('n0', h0);
+  const q = rope(b, norm('q_norm', layer('q', n0, 4), 2), positions, angles);
+  const k = rope(b, norm('k_norm', layer('k', n0, 2), 2), positions, angles);
+  const sizes = { sequence: 3, heads: 2, keyValueHeads: 1, headDim: 2 };
+  const o = attention(b, { q, k, v: layer('v', n0, 2) }, positions, sizes);
+  const h1 = layer('o', o, WIDTH, h0);
+  const n1 = norm('n1', h1);
+  const h2 = layer('down', swiglu(b, layer('gate', n1, 5), layer('up', n1, 5)), WIDTH, h1);
+  const logits = linear(b, 'logits', [{ x: norm('n2', h2), weight: embedding }]);
+  model.loss(linear(b, 'end', [{ x: logits, weight: model.value('weight', 'end', [WIDTH, VOCABULARY]) }]));
+}
+
+test('with every weight trained each has the gradient of finite differences, the tied embedding too', () => {
+  const recorded = record((model) => wholeBlock(model, 'parameter'));
+  assert.is(recorded.gradients.size, 1 + 5 + 2 * 7);
+  checkParameters(recorded);
+  const [first, second] = ['linear_dw', 'embed_dw'].map((op) =>
+    recorded.calls
+      .filter((call) => call.op === op)
+      .find(({ outputs }) => outputs[0]!.shape[0] === VOCABULARY),
+  );
+  assert.is(second!.inputs[0], first!.outputs[0]);
+});
+
+test('nothing is computed for a frozen embedding below the first trained weight', () => {
+  const { calls, gradients } = record((model) => wholeBlock(model, 'weight'));
+  assert.is(gradients.size, 5 + 2 * 7);
+  const named = (op: string) => calls.filter((call) => call.op === op);
+  assert.is(named('embed_dw').length, 0);
+  assert.is(named('linear_dw').length, 7);
+  assert.is(named('column_sum').length, 7);
+  assert.is(named('rmsnorm_dw').length, 5);
+  assert.is(named('rmsnorm_dx').length, 4);
+  const weights = named('rmsnorm_dx').map((call) => call.inputs[3]!.name);
+  assert.not(weights.includes('n0.weight'));
+});
+
+test('a weight and a bias that are used more than once, also by both terms of a call, get the sum', () => {
+  const recorded = record((model) => {
+    const [weight, bias, scale] = [
+      model.value('parameter', 'weight', [WIDTH, WIDTH]),
+      model.value('parameter', 'bias', [WIDTH]),
+      model.value('parameter', 'scale', [WIDTH / 2]),
+    ];
+    const x = model.value('input', 'x', [TOKENS, WIDTH]);
+    const once = rmsnorm(model.b, 'once', linear(model.b, 'y', [{ x, weight }], null, bias), scale, 1e-2);
+    const terms = [
+      { x, weight, scale: 0.5 },
+      { x: once, weight, scale: -0.7 },
+    ];
+    model.loss(rmsnorm(model.b, 'twice', linear(model.b, 'z', terms, once, bias), scale, 1e-2));
+  });
+  assert.is(recorded.gradients.size, 3);
+  checkParameters(recorded);
+});
+
 test('frozen values and what lies before the first trained one cost nothing backwards', () => {
   const { calls, gradients } = record(block);
   const named = (op: string) => calls.filter((call) => call.op === op);

@@ -1,12 +1,13 @@
 import type { Op } from '../op.js';
 import { addOp } from './add.js';
 import { attentionDxOp, attentionOp } from './attention.js';
+import { columnSumOp } from './column_sum.js';
 import { dropoutOp } from './dropout.js';
-import { embedOp } from './embed.js';
+import { embedDwOp, embedOp } from './embed.js';
 import { jointLossHeadOp } from './joint_loss_head.js';
 import { linearDwOp, linearDxOp, linearOp } from './linear.js';
 import { accumulateOp, adamwOp, sumOfSquaresOp } from './optimizer.js';
-import { rmsnormDxOp, rmsnormOp } from './rmsnorm.js';
+import { rmsnormDwOp, rmsnormDxOp, rmsnormOp } from './rmsnorm.js';
 import { ropeOp } from './rope.js';
 import { swigluDxOp, swigluOp } from './swiglu.js';
 
@@ -18,12 +19,15 @@ export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
     addOp,
     attentionDxOp,
     attentionOp,
+    columnSumOp,
     dropoutOp,
+    embedDwOp,
     embedOp,
     jointLossHeadOp,
     linearDwOp,
     linearDxOp,
     linearOp,
+    rmsnormDwOp,
     rmsnormDxOp,
     rmsnormOp,
     ropeOp,

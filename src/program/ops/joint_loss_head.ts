@@ -13,25 +13,47 @@ export interface JointLossInputs {
   readonly labels: Value;
 }
 
+/**
+ * Of teacher p and student q: KL(p || q), KL(q || p), or generalised Jensen-Shannon, beta KL(p || m) +
+ * (1 - beta) KL(q || m) with m = beta p + (1 - beta) q. The attribute `divergence` is the index.
+ */
+export const DIVERGENCES = ['forward-kl', 'reverse-kl', 'jsd'] as const;
+export type Divergence = (typeof DIVERGENCES)[number];
+
 export interface JointLossOptions {
-  /** L = alpha KL + (1 - alpha) CE. */
+  /** L = alpha divergence + (1 - alpha) CE. */
   readonly alpha: number;
-  /** KL is between softmax(z / temperature), and weighted by temperature^2. */
+  /** The divergence is between softmax(z / temperature), and weighted by temperature^2. */
   readonly temperature: number;
+  /** Default forward-kl. */
+  readonly divergence?: Divergence;
+  /** Weight of the teacher in jsd, 0 < beta < 1, default 0.5; other divergences ignore it. */
+  readonly beta?: number;
   readonly gradient: boolean;
+  /** With `gradient`, that of the student's head too: for a head that is trained. */
+  readonly headGradient?: boolean;
 }
 
 /**
- * Per token, in nats: ce_t = -log softmax(z_t)[label_t] over the student's whole vocabulary, and
- * kl_t = tau^2 KL(softmax(zt_t / tau) || softmax(zs_t / tau)) over the first min(V, V_t) entries, both 0 where the
- * label is -100. With `gradient`, also d_hidden [T, D], the gradient of sum_t alpha kl_t + (1 - alpha) ce_t. Logits
- * z = h W^T exist only for a chunk of tokens at a time; heads are frozen.
+ * Per token, in nats: ce_t = -log softmax(z_t)[label_t] over the student's whole vocabulary, and kl_t = tau^2 times the
+ * divergence of p = softmax(zt_t / tau) and q = softmax(zs_t / tau) over the first min(V, V_t) entries, both 0 where
+ * the label is -100. With `gradient`, also d_hidden [T, D] and, if asked for, d_head f32 [V, D]: the gradients of
+ * sum_t alpha kl_t + (1 - alpha) ce_t. Logits z = h W^T exist only for a chunk of tokens at a time; the teacher's head
+ * is frozen.
  */
 export function jointLossHead(
   b: Builder,
   { hidden, head, teacherHidden = null, teacherHead = null, labels }: JointLossInputs,
-  { alpha, temperature, gradient }: JointLossOptions,
+  options: JointLossOptions,
 ): { ce: Value; kl: Value } {
+  const {
+    alpha,
+    temperature,
+    divergence = 'forward-kl',
+    beta = 0.5,
+    gradient,
+    headGradient = false,
+  } = options;
   const tokens = rows(hidden);
   expectShape(labels, [tokens], 'joint_loss_head');
   expectShape(head, [head.shape[0]!, hidden.shape.at(-1)!], 'joint_loss_head');
@@ -40,31 +62,44 @@ export function jointLossHead(
   } else if (teacherHidden || teacherHead) {
     throw new Error('joint_loss_head: expected both teacher hidden states and teacher head, or neither');
   }
+  if (!(beta > 0 && beta < 1)) throw new Error(`joint_loss_head: expected 0 < beta < 1, found ${beta}`);
   const ce = b.value('output', 'ce', [tokens]);
   const kl = b.value('output', 'kl', [tokens]);
-  const outputs = gradient ? [ce, kl, b.activation('d_hidden', hidden.shape)] : [ce, kl];
+  const outputs = [ce, kl];
+  if (gradient) outputs.push(b.activation('d_hidden', hidden.shape));
+  if (gradient && headGradient) outputs.push(b.activation('d_head', head.shape));
   b.call('joint_loss_head', [hidden, head, teacherHidden, teacherHead, labels], outputs, {
     alpha,
     temperature,
+    divergence: DIVERGENCES.indexOf(divergence),
+    beta,
   });
   return { ce, kl };
 }
 
 function cost({ inputs: [hidden, head, teacherHidden, teacherHead], outputs }: Call): Cost {
   const product = (h: Value, w: Value) => 2 * rows(h) * w.shape[0]! * w.shape[1]!;
-  const student = product(hidden!, head!) * (outputs.length > 2 ? 2 : 1);
+  // One product for the logits, one for each gradient.
+  const student = product(hidden!, head!) * (outputs.length - 1);
+  const dHead = outputs[3];
   const teacher = teacherHidden && teacherHead ? product(teacherHidden, teacherHead) : 0;
   return {
     flops: student + teacher,
-    bytes: valueBytes(hidden!) + valueBytes(head!) + (teacherHead ? valueBytes(teacherHead) : 0),
+    bytes: [hidden!, head!, teacherHead, dHead].reduce(
+      (sum, value) => sum + (value ? valueBytes(value) : 0),
+      0,
+    ),
   };
 }
 
 export const jointLossHeadOp: Op = {
   name: 'joint_loss_head',
-  gradient: ({ inputs: [hidden], outputs }, gradients) => {
-    const dHidden = outputs[2];
+  gradient: ({ inputs: [hidden, head], outputs: [, , dHidden, dHead] }, gradients) => {
     if (dHidden && gradients.needed(hidden)) gradients.add(hidden, dHidden);
+    if (!gradients.needed(head)) return;
+    if (!dHead)
+      throw new Error(`joint_loss_head: ${head.name} is trained; expected headGradient, found none`);
+    gradients.add(head, dHead);
   },
   cost,
 };

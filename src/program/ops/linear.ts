@@ -1,6 +1,7 @@
 import type { Builder } from '../builder.js';
 import { expectShape, type Gradients, type Op } from '../op.js';
 import { type Call, type Cost, columns, rows, type Value, valueBytes } from '../types.js';
+import { columnSum } from './column_sum.js';
 
 /** One product of a sum of products: x [.., in], weight [out, in]. */
 export interface LinearTerm {
@@ -10,14 +11,16 @@ export interface LinearTerm {
 }
 
 /**
- * y = base + sum_i scale_i x_i W_i^T, for one or two terms. LoRA is the second term: x_2 = x A^T [.., r], W_2 = B,
- * scale_2 = s. Inputs: base?, x_1, W_1, x_2?, W_2?. Weights may be f32, bf16 or f16; all arithmetic is f32.
+ * y = base + bias + sum_i scale_i x_i W_i^T, for one or two terms. LoRA is the second term: x_2 = x A^T [.., r],
+ * W_2 = B, scale_2 = s. Inputs: base?, x_1, W_1, x_2?, W_2?, bias?. Weights may be f32, bf16 or f16, the bias is
+ * f32 [out]; all arithmetic is f32.
  */
 export function linear(
   b: Builder,
   name: string,
   terms: readonly LinearTerm[],
   base: Value | null = null,
+  bias: Value | null = null,
 ): Value {
   const [first, second] = terms;
   if (!first || terms.length > 2)
@@ -29,9 +32,11 @@ export function linear(
     if (rows(x) !== rows(first.x)) throw new Error(`linear ${name}: ${x.name} has ${rows(x)} rows`);
   }
   if (base) expectShape(base, shape, 'linear');
+  if (bias) expectShape(bias, [out], 'linear');
   const y = b.activation(name, shape);
   const scales = { scale: first.scale ?? 1, scale2: second?.scale ?? 1 };
-  b.call('linear', [base, first.x, first.weight, second?.x ?? null, second?.weight ?? null], [y], scales);
+  const factors = [first.x, first.weight, second?.x ?? null, second?.weight ?? null];
+  b.call('linear', [base, ...factors, bias], [y], scales);
   return y;
 }
 
@@ -58,10 +63,13 @@ export function linearDw(b: Builder, dy: Value, x: Value, scale: number, base: V
 }
 
 function linearGradient(call: Call, gradients: Gradients): void {
-  const [base, x1, weight1, x2, weight2] = call.inputs;
+  const [base, x1, weight1, x2, weight2, bias] = call.inputs;
   const dy = gradients.get(call.outputs[0]!);
   if (!dy) return;
   if (gradients.needed(base)) gradients.add(base, dy);
+  if (gradients.needed(bias)) {
+    gradients.set(bias, columnSum(gradients.builder, dy, gradients.get(bias)));
+  }
   const terms = [
     [x1, weight1, call.attributes.scale!],
     [x2, weight2, call.attributes.scale2!],
@@ -78,10 +86,12 @@ function linearGradient(call: Call, gradients: Gradients): void {
 function productCost(call: Call): Cost {
   let flops = 0;
   let bytes = valueBytes(call.outputs[0]!);
-  const [base, ...terms] = call.inputs;
+  const [base, x1, weight1, x2, weight2] = call.inputs;
   if (base) bytes += valueBytes(base);
-  for (let i = 0; i < terms.length; i += 2) {
-    const [x, weight] = [terms[i], terms[i + 1]];
+  for (const [x, weight] of [
+    [x1, weight1],
+    [x2, weight2],
+  ]) {
     if (!x || !weight) continue;
     flops += 2 * rows(x) * weight.shape[0]! * weight.shape[1]!;
     bytes += valueBytes(x) + valueBytes(weight);

@@ -1,20 +1,27 @@
 import type { Builder } from '../builder.js';
 import { expectShape, type Op } from '../op.js';
-import { columns, elementCount, rows, type Value, valueBytes } from '../types.js';
+import { columns, elementCount, type Value, valueBytes } from '../types.js';
 
 /**
- * y = x / rms(x) * weight, rms(x) = sqrt(mean(x^2) + eps) over the last dimension (Zhang & Sennrich 2019).
- * x [.., D], weight f32 [D]; also keeps rstd = 1 / rms(x), [rows], for the backward pass.
+ * y = x / rms(x) * weight, rms(x) = sqrt(mean(x^2) + eps) over groups of W neighbours (Zhang & Sennrich 2019).
+ * x [.., D], weight f32 [W], D a multiple of W: the whole row where W is D, each head where it is the head's width.
+ * Also keeps rstd = 1 / rms(x), [elements / W], for the backward pass.
  */
 export function rmsnorm(b: Builder, name: string, x: Value, weight: Value, eps: number): Value {
-  expectShape(weight, [columns(x)], 'rmsnorm');
+  const width = columns(weight);
+  if (weight.shape.length !== 1 || columns(x) % width !== 0) {
+    const found = `[${weight.shape}] for ${columns(x)} columns`;
+    throw new Error(
+      `rmsnorm ${name}: expected a weight whose length divides the columns of x, found ${found}`,
+    );
+  }
   const y = b.activation(name, x.shape);
-  const rstd = b.activation(`${name}.rstd`, [rows(x)]);
+  const rstd = b.activation(`${name}.rstd`, [elementCount(x.shape) / width]);
   b.call('rmsnorm', [x, weight], [y, rstd], { eps });
   return y;
 }
 
-/** dx = base + rstd (w dy - x rstd^2 mean(w dy x)), row by row. */
+/** dx = base + rstd (w dy - x rstd^2 mean(w dy x)), group by group. */
 export function rmsnormDx(
   b: Builder,
   dy: Value,
@@ -28,12 +35,25 @@ export function rmsnormDx(
   return dx;
 }
 
+/** d_weight [W] = base + sum over groups g of dy_g x_g rstd_g. */
+export function rmsnormDw(b: Builder, dy: Value, x: Value, rstd: Value, base: Value | null): Value {
+  const shape = [elementCount(x.shape) / elementCount(rstd.shape)];
+  if (base) expectShape(base, shape, 'rmsnorm_dw');
+  const dw = b.activation('d_norm_weight', shape);
+  b.call('rmsnorm_dw', [base, dy, x, rstd], [dw]);
+  return dw;
+}
+
 export const rmsnormOp: Op = {
   name: 'rmsnorm',
   gradient: ({ inputs: [x, weight], outputs: [y, rstd] }, gradients) => {
     const dy = gradients.get(y!);
-    if (!dy || !gradients.needed(x)) return;
-    gradients.set(x, rmsnormDx(gradients.builder, dy, x, weight!, rstd!, gradients.get(x)));
+    if (!dy) return;
+    const b = gradients.builder;
+    if (gradients.needed(weight)) {
+      gradients.set(weight, rmsnormDw(b, dy, x!, rstd!, gradients.get(weight)));
+    }
+    if (gradients.needed(x)) gradients.set(x, rmsnormDx(b, dy, x, weight!, rstd!, gradients.get(x)));
   },
   cost: ({ outputs: [y] }) => ({ flops: 4 * elementCount(y!.shape), bytes: 2 * valueBytes(y!) }),
 };
@@ -48,4 +68,10 @@ export const rmsnormDxOp: Op = {
     [0, 0],
     [1, 0],
   ],
+};
+
+export const rmsnormDwOp: Op = {
+  name: 'rmsnorm_dw',
+  cost: ({ inputs: [, , x] }) => ({ flops: 3 * elementCount(x!.shape), bytes: 2 * valueBytes(x!) }),
+  inPlace: [[0, 0]],
 };

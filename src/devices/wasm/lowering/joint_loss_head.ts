@@ -1,12 +1,14 @@
+import { DIVERGENCES } from '../../../program/ops/joint_loss_head.js';
 import type { Call, Value } from '../../../program/types.js';
 import { columns, rows } from '../../../program/types.js';
 import { BLOCK_SCRATCH_BYTES } from './linear.js';
-import { dtypeCode, type KernelCall, type Lowering, tileCount } from './lowering.js';
+import { type Addresses, dtypeCode, type KernelCall, type Lowering, tileCount } from './lowering.js';
 
-/** assembly/joint_loss_head.ts: V_TILE, the number of statistics, FACTORS. */
+/** assembly/joint_loss_head.ts: V_TILE, T_BLOCK, the number of statistics; assembly/divergence.ts: FACTORS / 4. */
 const V_TILE = 256;
+const T_BLOCK = 256;
 const STATISTICS = 8;
-const FACTORS = 8;
+const FACTORS = 12;
 /** Logits of both models for one chunk of tokens stay about this large; less where they are not needed twice. */
 const CHUNK_BYTES = { training: 64 * 2 ** 20, scoring: 16 * 2 ** 20 };
 const MIN_CHUNK = 60;
@@ -14,6 +16,8 @@ const MAX_CHUNK = 1020;
 /** Parts in which d_hidden is summed: enough for the threads, few enough to stay in the cache. */
 const MAX_PARTIALS = 16;
 const ROWS_PER_TILE = 12;
+
+type Objective = Readonly<Record<'alpha' | 'temperature' | 'divergence' | 'beta', number>>;
 
 /** Sizes of a call, from shapes only. */
 function shapeOf({ inputs: [hidden, head, , teacherHead], outputs }: Call) {
@@ -64,55 +68,121 @@ function workspaceOf(call: Call) {
 
 const rowBytes = (value: Value) => columns(value) * 4;
 
+/** `count` tokens from `first` on, and what their kernels have in common. */
+interface Chunk {
+  readonly first: number;
+  readonly count: number;
+  /** Address of its labels. */
+  readonly labels: number;
+  readonly at: (name: keyof ReturnType<typeof workspaceOf>['at']) => number;
+}
+
 export const jointLossHeadLowering: Lowering = {
   lower(call, memory): KernelCall[] {
-    const [hidden, head, teacherHidden, teacherHead, labels] = call.inputs;
-    const [ce, kl, dHidden] = call.outputs;
-    const { tokens, d, vocabulary, shared, tiles, chunk, range, partials } = shapeOf(call);
+    const { tokens, chunk } = shapeOf(call);
     const offsets = workspaceOf(call).at;
-    const at = (name: keyof typeof offsets) => memory.workspace + offsets[name];
-    const { alpha, temperature: tau } = call.attributes as { alpha: number; temperature: number };
-    const teacher = teacherHidden ? 1 : 0;
+    const [, , dHidden, dHead] = call.outputs;
     const calls: KernelCall[] = [];
-    for (let t = 0; t < tokens; t += chunk) {
-      const n = Math.min(chunk, tokens - t);
-      const label = memory.of(labels) + 4 * t;
-      const student = [
-        memory.of(hidden) + t * rowBytes(hidden!),
-        d,
-        memory.of(head),
-        dtypeCode(head),
-        vocabulary,
-      ];
-      const other = teacherHidden
-        ? [memory.of(teacherHidden) + t * rowBytes(teacherHidden), columns(teacherHidden)]
-        : [0, 0];
-      const logits = [n, label, ...student, ...other, memory.of(teacherHead), dtypeCode(teacherHead), shared];
-      logits.push(1 / tau, at('zs'), at('zt'), at('stats'), tiles);
-      calls.push({ kernel: 'joint_loss_logits', tiles, args: logits });
-      const rowsArgs = [ROWS_PER_TILE, n, label, at('stats'), tiles, teacher, tau, 1 - alpha, alpha];
-      rowsArgs.push(memory.of(ce) + 4 * t, memory.of(kl) + 4 * t, at('factors'));
-      calls.push({ kernel: 'joint_loss_rows', tiles: tileCount(n, ROWS_PER_TILE), args: rowsArgs });
-      if (!dHidden) continue;
-      const weights = [d, memory.of(head), dtypeCode(head), vocabulary, teacher, shared, 1 / tau];
-      const gradient = [
-        range,
-        n,
-        label,
-        ...weights,
-        at('zs'),
-        at('zt'),
-        at('factors'),
-        at('partials'),
-        tiles,
-      ];
-      calls.push({ kernel: 'joint_loss_gradient', tiles: partials, args: gradient });
-      const out = memory.of(dHidden) + t * rowBytes(dHidden);
-      const reduce = [ROWS_PER_TILE, n, d, at('partials'), partials, out];
-      calls.push({ kernel: 'joint_loss_reduce', tiles: tileCount(n, ROWS_PER_TILE), args: reduce });
+    for (let first = 0; first < tokens; first += chunk) {
+      const part: Chunk = {
+        first,
+        count: Math.min(chunk, tokens - first),
+        labels: memory.of(call.inputs[4]) + 4 * first,
+        at: (name) => memory.workspace + offsets[name],
+      };
+      calls.push(...losses(call, part, memory));
+      if (dHidden) calls.push(...hiddenGradient(call, dHidden, part, memory));
+      if (dHead) calls.push(headGradient(call, dHead, part, memory));
     }
     return calls;
   },
   workspaceBytes: (call) => workspaceOf(call).bytes,
-  scratchBytes: () => BLOCK_SCRATCH_BYTES,
+  scratchBytes: ({ outputs }) => BLOCK_SCRATCH_BYTES + (outputs.length > 3 ? V_TILE * T_BLOCK * 4 : 0),
 };
+
+/** Hidden states of the chunk and their width. */
+const statesOf = (hidden: Value, { first }: Chunk, memory: Addresses): number[] => [
+  memory.of(hidden) + first * rowBytes(hidden),
+  columns(hidden),
+];
+
+/** Both models' logits, then losses and gradient factors of every token. */
+function losses(call: Call, chunk: Chunk, memory: Addresses): KernelCall[] {
+  const [hidden, head, teacherHidden, teacherHead] = call.inputs;
+  const { vocabulary, shared, tiles, teacherTiles } = shapeOf(call);
+  const { alpha, temperature: tau, divergence, beta } = call.attributes as Objective;
+  const { first, count, labels, at } = chunk;
+  const [ce, kl] = call.outputs.map((output) => memory.of(output) + 4 * first) as [number, number];
+  const student = [...statesOf(hidden!, chunk, memory), memory.of(head), dtypeCode(head), vocabulary];
+  const teacher = teacherHidden ? statesOf(teacherHidden, chunk, memory) : [0, 0];
+  const logits = [
+    count,
+    labels,
+    ...student,
+    ...teacher,
+    memory.of(teacherHead),
+    dtypeCode(teacherHead),
+    shared,
+  ];
+  logits.push(divergence, 1 / tau, at('zs'), at('zt'), at('stats'), tiles);
+  const rowsOf = [ROWS_PER_TILE, count, labels, at('stats'), tiles];
+  const rowTiles = tileCount(count, ROWS_PER_TILE);
+  const weights = [divergence, beta, tau, 1 - alpha, alpha];
+  const calls: KernelCall[] = [
+    { kernel: 'joint_loss_logits', tiles, args: logits },
+    {
+      kernel: 'joint_loss_rows',
+      tiles: rowTiles,
+      args: [...rowsOf, teacherHidden ? 1 : 0, ...weights, ce, kl, at('factors')],
+    },
+  ];
+  if (!teacherHidden || DIVERGENCES[divergence] !== 'jsd') return calls;
+  const mixture = [
+    count,
+    labels,
+    shared,
+    1 / tau,
+    beta,
+    at('zs'),
+    at('zt'),
+    at('factors'),
+    at('stats'),
+    tiles,
+  ];
+  calls.push({ kernel: 'joint_loss_mixture', tiles: teacherTiles, args: mixture });
+  const mixtureRows = [...rowsOf, teacherTiles, tau, beta, kl, at('factors')];
+  calls.push({ kernel: 'joint_loss_mixture_rows', tiles: rowTiles, args: mixtureRows });
+  return calls;
+}
+
+/** Logits become their gradient; d_hidden in parts, and their sum. */
+function hiddenGradient(call: Call, dHidden: Value, chunk: Chunk, memory: Addresses): KernelCall[] {
+  const [, head, teacherHidden] = call.inputs;
+  const { d, vocabulary, shared, tiles, range, partials } = shapeOf(call);
+  const { temperature: tau, divergence, beta } = call.attributes as Objective;
+  const { first, count, labels, at } = chunk;
+  const weights = [d, memory.of(head), dtypeCode(head), vocabulary, teacherHidden ? 1 : 0, shared];
+  const gradient = [range, count, labels, ...weights, divergence, beta, 1 / tau, at('zs'), at('zt')];
+  gradient.push(at('factors'), at('partials'), tiles);
+  const out = memory.of(dHidden) + first * rowBytes(dHidden);
+  const reduce = [ROWS_PER_TILE, count, d, at('partials'), partials, out];
+  return [
+    { kernel: 'joint_loss_gradient', tiles: partials, args: gradient },
+    { kernel: 'joint_loss_reduce', tiles: tileCount(count, ROWS_PER_TILE), args: reduce },
+  ];
+}
+
+/** The chunk's part of d_head, added to that of the chunks before it. */
+function headGradient(call: Call, dHead: Value, chunk: Chunk, memory: Addresses): KernelCall {
+  const { vocabulary, tiles } = shapeOf(call);
+  const states = statesOf(call.inputs[0]!, chunk, memory);
+  const args = [
+    chunk.count,
+    ...states,
+    vocabulary,
+    chunk.at('zs'),
+    memory.of(dHead),
+    chunk.first > 0 ? 1 : 0,
+  ];
+  return { kernel: 'joint_loss_head_gradient', tiles, args };
+}

@@ -10,14 +10,15 @@ const TILE_ROWS = 252;
 
 const roundUp = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
 
-/** Tiles of a product [m, n]: equal column ranges of whole panels, so that no tile is a sliver. */
+/** Tiles of a product [m, n], of about `most` rows: equal ranges of whole panels, so that no tile is a sliver. */
 export function tileShape(
   m: number,
   n: number,
+  most = TILE_ROWS,
 ): { rowsPerTile: number; columnsPerTile: number; tiles: number } {
   const across = tileCount(n, MAX_TILE_COLUMNS);
   const columnsPerTile = roundUp(Math.ceil(n / across), 8);
-  const down = tileCount(m, TILE_ROWS);
+  const down = tileCount(m, most);
   const rowsPerTile = roundUp(Math.ceil(m / down), 6);
   return {
     rowsPerTile,
@@ -38,11 +39,12 @@ function term(
 
 function productLowering(kernel: 'linear' | 'linear_dx'): Lowering {
   return {
-    lower({ inputs: [base, x1, w1, x2, w2], outputs: [y], attributes }, at): KernelCall[] {
+    lower({ inputs: [base, x1, w1, x2, w2, bias], outputs: [y], attributes }, at): KernelCall[] {
       const [m, n] = [rows(y!), columns(y!)];
       const { rowsPerTile, columnsPerTile, tiles } = tileShape(m, n);
       const args = [at.of(base), at.of(y), m, n, rowsPerTile, columnsPerTile];
       args.push(...term(x1, w1, attributes.scale!, at), ...term(x2, w2, attributes.scale2!, at));
+      if (kernel === 'linear') args.push(at.of(bias));
       return [{ kernel, tiles, args }];
     },
     scratchBytes: () => BLOCK_SCRATCH_BYTES,
@@ -52,19 +54,27 @@ function productLowering(kernel: 'linear' | 'linear_dx'): Lowering {
 export const linearLowering = productLowering('linear');
 export const linearDxLowering = productLowering('linear_dx');
 
-/** Columns of the larger operand in one tile of linear_dw: whole micro-kernels of 6. */
+/** assembly/linear.ts: DW_ROWS, DW_BLOCK. */
+const DW_PACKED_ROWS = 126;
+const DW_BLOCK = 256;
+/** Rows of a tile whose operands are read in place: whole micro-kernels of 6. */
 const DW_TILE_ROWS = 48;
+const DW_SCRATCH_BYTES =
+  4 * (DW_PACKED_ROWS * MAX_TILE_COLUMNS + DW_BLOCK * (DW_PACKED_ROWS + MAX_TILE_COLUMNS));
 
+/** LoRA's gradients have one narrow side and are read in place; packing pays where a whole weight is trained. */
 export const linearDwLowering: Lowering = {
   lower({ inputs: [base, dy, x], outputs: [dw], attributes }, at): KernelCall[] {
     const [out, width] = [columns(dy!), columns(x!)];
-    const flip = out < width;
+    const packed = Math.min(out, width) > MAX_TILE_COLUMNS;
+    const flip = !packed && out < width;
     const [big, small] = flip ? [x!, dy!] : [dy!, x!];
-    const m = columns(big);
-    const rowsPerTile = Math.min(DW_TILE_ROWS, roundUp(Math.ceil(m / 4), 6));
-    const args = [at.of(base), at.of(dw), at.of(big), m, at.of(small), columns(small), rows(dy!)];
-    args.push(rowsPerTile, attributes.scale!, flip ? 1 : 0);
-    return [{ kernel: 'linear_dw', tiles: tileCount(m, rowsPerTile), args }];
+    const [m, n] = [columns(big), columns(small)];
+    const most = packed ? DW_PACKED_ROWS : Math.min(DW_TILE_ROWS, Math.ceil(m / 4));
+    const { rowsPerTile, columnsPerTile, tiles } = tileShape(m, n, most);
+    const args = [at.of(base), at.of(dw), at.of(big), m, at.of(small), n, rows(dy!)];
+    args.push(rowsPerTile, columnsPerTile, attributes.scale!, flip ? 1 : 0, packed ? 1 : 0);
+    return [{ kernel: 'linear_dw', tiles, args }];
   },
-  scratchBytes: () => DW_TILE_ROWS * 128 * 4,
+  scratchBytes: () => DW_SCRATCH_BYTES,
 };

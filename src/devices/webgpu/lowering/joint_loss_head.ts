@@ -17,6 +17,11 @@ const TILE = 64;
 /** Where a binding may begin. */
 const ALIGNMENT = 256;
 
+const HEAD_GRADIENT =
+  'joint_loss_head: the webgpu device has no gradient of the head; keep the head frozen, or train it on wasm';
+
+type Objective = Readonly<Record<'alpha' | 'temperature' | 'divergence' | 'beta', number>>;
+
 /** Sizes of a call, from shapes and limits only. `shared` is 0 without a teacher. */
 function sizesOf({ inputs: [hidden, head, , teacherHead] }: Call, limits: Limits) {
   const tokens = rows(hidden!);
@@ -42,7 +47,8 @@ interface Chunk {
 export const jointLossHeadLowering: Lowering = {
   lower(call, at): Dispatch[] {
     const [hidden, head, teacherHidden, teacherHead] = call.inputs;
-    const dHidden = call.outputs[2];
+    const [, , dHidden, dHead] = call.outputs;
+    if (dHead) throw new Error(HEAD_GRADIENT);
     return chunks(call, at).flatMap((chunk) => {
       const { vocabulary, shared, zs, zt } = chunk;
       return [
@@ -87,12 +93,12 @@ function logits(
 function lossRows({ inputs, outputs, attributes }: Call, chunk: Chunk, at: Operands): Dispatch {
   const [ce, kl, dHidden] = outputs;
   const { first, count, vocabulary, shared, zs, zt } = chunk;
-  const { alpha, temperature } = attributes as { alpha: number; temperature: number };
-  const factors = [temperature, 1 / temperature, 1 - alpha, alpha];
+  const { alpha, temperature, divergence, beta } = attributes as Objective;
+  const factors = [temperature, 1 / temperature, 1 - alpha, alpha, beta];
   return {
     file: 'joint_loss_head',
     entry: 'joint_loss_rows',
-    constants: { TEACHER: zt ? 1 : 0, GRADIENT: dHidden ? 1 : 0 },
+    constants: { TEACHER: zt ? 1 : 0, GRADIENT: dHidden ? 1 : 0, DIVERGENCE: divergence },
     shape: [first, vocabulary, shared, ...factors.map(f32Word)],
     bindings: [at.of(inputs[4]!), zs, zt, at.of(ce!), at.of(kl!)],
     groups: [count, 1],

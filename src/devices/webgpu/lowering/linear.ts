@@ -41,11 +41,16 @@ export interface Term {
   readonly scale: number;
 }
 
-/** y [m, n] = base + sum of terms; y and base begin at element `first`, with rows of `stride` elements. */
+/**
+ * y [m, n] = base + bias + sum of terms; y and base begin at element `first`, with rows of `stride` elements, the bias
+ * at `firstColumn`.
+ */
 export interface Product {
   readonly m: number;
   readonly n: number;
   readonly base: Region | null;
+  readonly bias?: Region | null;
+  readonly firstColumn?: number;
   readonly y: Region;
   readonly first: number;
   readonly stride: number;
@@ -85,7 +90,7 @@ function columnRanges(product: Product, limits: Limits): Dispatch[] {
   const most = Math.min(...product.terms.map(({ w }) => rowsPerRange(w, limits)));
   return ranges(product.n, most).map(({ from, count }) => {
     const terms = product.terms.map((term) => ({ ...term, w: sliceRows(term.w, from, count) }));
-    return dispatch({ ...product, n: count, first: product.first + from, terms });
+    return dispatch({ ...product, n: count, first: product.first + from, firstColumn: from, terms });
   });
 }
 
@@ -120,7 +125,7 @@ function sliceRows(w: RightFactor, from: number, count: number): RightFactor {
   return { ...w, rows: count, region: { ...region, offset: region.offset + from * rowBytes, bytes } };
 }
 
-function dispatch({ m, n, base, y, first, stride, terms }: Product): Dispatch {
+function dispatch({ m, n, base, bias = null, firstColumn = 0, y, first, stride, terms }: Product): Dispatch {
   const [one, two] = terms as [Term, Term?];
   const added = operand(base, y);
   return {
@@ -132,8 +137,14 @@ function dispatch({ m, n, base, y, first, stride, terms }: Product): Dispatch {
       DTYPE_1: one.w.dtype,
       DTYPE_2: two?.w.dtype ?? 0,
     },
-    shape: [m, n, first, stride, added.code, terms.length, 0, 0, ...termWords(one), ...termWords(two)],
-    bindings: [added.binding, one.x.region, one.w.region, two?.x.region ?? null, two?.w.region ?? null, y],
+    shape: [
+      ...[m, n, first, stride, added.code, terms.length, bias ? 1 + firstColumn : 0, 0],
+      ...[...termWords(one), ...termWords(two)],
+    ],
+    bindings: [
+      ...[added.binding, one.x.region, one.w.region],
+      ...[two?.x.region ?? null, two?.w.region ?? null, bias, y],
+    ],
     groups: [Math.ceil(n / TILE), Math.ceil(m / TILE)],
   };
 }
@@ -146,7 +157,7 @@ const termWords = (term: Term | undefined): number[] =>
 /** linear reads weights [out, in] along k, its gradient in x across. */
 function sumOfProducts(alongK: boolean): Lowering {
   return {
-    lower({ inputs: [base, x1, w1, x2, w2], outputs: [y], attributes }, at): Dispatch[] {
+    lower({ inputs: [base, x1, w1, x2, w2, bias], outputs: [y], attributes }, at): Dispatch[] {
       const term = (x: Value, w: Value, scale: number): Term => ({
         x: leftFactor(x, at, true),
         w: rightFactor(w, at, alongK),
@@ -156,7 +167,8 @@ function sumOfProducts(alongK: boolean): Lowering {
       const terms = [term(x1!, w1!, attributes.scale!)];
       if (x2 && w2) terms.push(term(x2, w2, attributes.scale2!));
       const shape = { m: rows(y!), n: columns(y!), first: 0, stride: columns(y!) };
-      return productDispatches({ ...shape, base: base ? at.of(base) : null, y: at.of(y!), terms }, at.limits);
+      const added = { base: base ? at.of(base) : null, bias: bias ? at.of(bias) : null };
+      return productDispatches({ ...shape, ...added, y: at.of(y!), terms }, at.limits);
     },
   };
 }

@@ -1,5 +1,11 @@
-import { columns, rows } from '../../../program/types.js';
+import { elementCount, type Value } from '../../../program/types.js';
 import { f32Word, type Lowering, OPERAND, operand } from './lowering.js';
+
+/** Groups that are normalised on their own, and their width: rows and width to the kernel. */
+function groupsOf(x: Value, rstd: Value): [groups: number, width: number] {
+  const groups = elementCount(rstd.shape);
+  return [groups, elementCount(x.shape) / groups];
+}
 
 export const rmsnormLowering: Lowering = {
   lower: ({ inputs: [x, weight], outputs: [y, rstd], attributes: { eps } }, at) => [
@@ -7,9 +13,9 @@ export const rmsnormLowering: Lowering = {
       file: 'rmsnorm',
       entry: 'rmsnorm',
       constants: {},
-      shape: [rows(x!), columns(x!), f32Word(eps!), OPERAND.none, OPERAND.none],
+      shape: [...groupsOf(x!, rstd!), f32Word(eps!), OPERAND.none, OPERAND.none],
       bindings: [at.of(x!), at.of(weight!), at.of(y!), at.of(rstd!)],
-      groups: [Math.min(rows(x!), at.limits.groups), 1],
+      groups: [Math.min(elementCount(rstd!.shape), at.limits.groups), 1],
     },
   ],
 };
@@ -24,9 +30,9 @@ export const rmsnormDxLowering: Lowering = {
         file: 'rmsnorm',
         entry: 'rmsnorm_dx',
         constants: {},
-        shape: [rows(x!), columns(x!), f32Word(0), added.code, upstream.code],
+        shape: [...groupsOf(x!, rstd!), f32Word(0), added.code, upstream.code],
         bindings: [added.binding, upstream.binding, at.of(x!), at.of(weight!), at.of(rstd!), out],
-        groups: [Math.min(rows(x!), at.limits.groups), 1],
+        groups: [Math.min(elementCount(rstd!.shape), at.limits.groups), 1],
       },
     ];
   },
