@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { shardFiles } from '../formats/safetensors.js';
+
+/** What a repository is wanted for: a whole model, or a PEFT adapter of one. */
+export type ModelKind = 'model' | 'adapter';
+
+interface Files {
+  readonly required: readonly string[];
+  /** Taken along where they exist. */
+  readonly optional: readonly string[];
+  readonly weights: string;
+  /** Names the shards that stand for `weights` in a large model. */
+  readonly index?: string;
+}
+
+const FILES: Readonly<Record<ModelKind, Files>> = {
+  model: {
+    required: ['config.json', 'tokenizer.json'],
+    optional: ['tokenizer_config.json', 'generation_config.json'],
+    weights: 'model.safetensors',
+    index: 'model.safetensors.index.json',
+  },
+  adapter: { required: ['adapter_config.json'], optional: [], weights: 'adapter_model.safetensors' },
+};
+
+/** The first file that a folder lacks; undefined when it is complete. */
+export function missingFile(kind: ModelKind, folder: string): string | undefined {
+  const { required, weights, index } = FILES[kind];
+  const isMissing = (file: string) => !existsSync(join(folder, file));
+  const absent = required.find(isMissing);
+  if (absent !== undefined || !isMissing(weights)) return absent;
+  if (index === undefined || isMissing(index)) return weights;
+  return shardFiles(join(folder, index)).find(isMissing);
+}
+
+/** What to fetch of the files a repository has, small ones first; `missing` is one that it should have. */
+export function neededFiles(
+  kind: ModelKind,
+  available: ReadonlySet<string>,
+): { files: string[]; index?: string } | { missing: string } {
+  const { required, optional, weights, index } = FILES[kind];
+  const absent = required.find((file) => !available.has(file));
+  if (absent !== undefined) return { missing: absent };
+  const small = [...required, ...optional.filter((file) => available.has(file))];
+  if (available.has(weights)) return { files: [...small, weights] };
+  if (index === undefined || !available.has(index)) return { missing: weights };
+  return { files: [...small, index], index };
+}

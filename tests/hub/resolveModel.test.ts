@@ -1,0 +1,163 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { DownloadRecord } from '#src/messages.js';
+import { inputErrorOf } from '../inputErrors.js';
+import { bytes, FILES, json, NAME, NEEDED, withHub } from './scene.js';
+import { blobName } from './server.js';
+
+const resolving = suite('resolveModel');
+
+resolving('fetches what is needed into the layout that all Hugging Face tools share', () =>
+  withHub(FILES, async ({ hub, repository, snapshot, resolve }) => {
+    assert.equal(await resolve(), { folder: snapshot, commit: hub.commit });
+    assert.equal(readdirSync(snapshot).sort(), NEEDED);
+    for (const file of NEEDED) {
+      const content = FILES[file as keyof typeof FILES];
+      const blob = blobName(file, content);
+      assert.is(readlinkSync(join(snapshot, file)), `../../blobs/${blob}`);
+      assert.ok(readFileSync(join(snapshot, file)).equals(content), file);
+    }
+    assert.is(readdirSync(join(repository, 'blobs')).length, NEEDED.length, 'and no leftovers');
+    assert.is(readFileSync(join(repository, 'refs/main'), 'utf8'), hub.commit);
+  }),
+);
+
+resolving('what is in the cache is used without a request', () =>
+  withHub(FILES, async ({ hub, resolve, snapshot }) => {
+    await resolve();
+    const before = hub.requests.length;
+    assert.is((await resolve()).folder, snapshot);
+    assert.is((await resolve(NAME, { offline: true })).folder, snapshot);
+    assert.is((await resolve(`${NAME}@${hub.commit}`)).folder, snapshot);
+    assert.is(hub.requests.length, before);
+  }),
+);
+
+resolving('a snapshot that lacks a file is completed, without fetching again what is there', () =>
+  withHub(FILES, async ({ hub, repository, snapshot, resolve }) => {
+    const blob = blobName('config.json', FILES['config.json']);
+    for (const folder of [snapshot, join(repository, 'blobs'), join(repository, 'refs')]) {
+      mkdirSync(folder, { recursive: true });
+    }
+    writeFileSync(join(repository, 'refs/main'), hub.commit);
+    writeFileSync(join(repository, 'blobs', blob), FILES['config.json']);
+    symlinkSync(`../../blobs/${blob}`, join(snapshot, 'config.json'));
+    await resolve();
+    assert.equal(readdirSync(snapshot).sort(), NEEDED);
+    assert.equal(hub.rangesOf('config.json'), []);
+  }),
+);
+
+resolving('an existing folder wins', () =>
+  withHub(FILES, async ({ hub, cache, resolve }) => {
+    const folder = join(cache, '..', NAME);
+    mkdirSync(folder, { recursive: true });
+    assert.equal(await resolve(folder), { folder, commit: undefined });
+    assert.is(hub.requests.length, 0);
+  }),
+);
+
+resolving('branches, also with slashes, become refs; a commit does not', () =>
+  withHub(
+    FILES,
+    async ({ hub, repository, snapshot, resolve }) => {
+      assert.is((await resolve(`${NAME}@${hub.commit}`)).folder, snapshot);
+      assert.not(existsSync(join(repository, 'refs')));
+      assert.is((await resolve(`${NAME}@refs/pr/1`)).folder, snapshot);
+      assert.is(readFileSync(join(repository, 'refs/refs/pr/1'), 'utf8'), hub.commit);
+    },
+    { branches: ['main', 'refs/pr/1'] },
+  ),
+);
+
+const shards = { 'model-1.safetensors': bytes(4, 500), 'model-2.safetensors': bytes(5, 600) };
+const { 'model.safetensors': _, ...small } = FILES;
+const indexOf = (...files: string[]) => ({
+  'model.safetensors.index.json': json({
+    weight_map: Object.fromEntries(files.map((file, i) => [`w${i}`, file])),
+  }),
+});
+
+resolving('a large model: the index, then the shards that it names', () =>
+  withHub(
+    { ...small, ...shards, ...indexOf('model-1.safetensors', 'model-2.safetensors', 'model-1.safetensors') },
+    async ({ snapshot, hub, resolve }) => {
+      await resolve();
+      assert.equal(
+        readdirSync(snapshot).filter((file) => file.startsWith('model')),
+        ['model-1.safetensors', 'model-2.safetensors', 'model.safetensors.index.json'],
+      );
+      const before = hub.requests.length;
+      await resolve();
+      assert.is(hub.requests.length, before);
+    },
+  ),
+);
+
+resolving('an index that names what is not there, or outside', async () => {
+  await withHub({ ...small, ...shards, ...indexOf('model-3.safetensors') }, async ({ resolve }) =>
+    assert.match(
+      await inputErrorOf(resolve),
+      /expected model-3\.safetensors among its files, found config\.json, /,
+    ),
+  );
+  await withHub({ ...small, ...indexOf('../../x.safetensors') }, async ({ resolve }) =>
+    assert.match(
+      await inputErrorOf(resolve),
+      /expected the name of a file in this folder, found \.\.\/\.\.\/x/,
+    ),
+  );
+});
+
+resolving('an adapter is its config and its weights', () =>
+  withHub(
+    {
+      'adapter_config.json': json({}),
+      'adapter_model.safetensors': bytes(6, 900),
+      'tokenizer.json': json({}),
+    },
+    async ({ resolve }) => {
+      const { folder } = await resolve(NAME, { kind: 'adapter' });
+      assert.equal(readdirSync(folder).sort(), ['adapter_config.json', 'adapter_model.safetensors']);
+      assert.match(await inputErrorOf(resolve), /expected config\.json among its files/);
+    },
+  ),
+);
+
+resolving('the token goes to the Hub, and not to the host it redirects to', () =>
+  withHub(
+    FILES,
+    async ({ hub, resolve }) => {
+      await resolve();
+      for (const { what, authorization } of hub.requests) {
+        assert.is(authorization, what.startsWith('large:') ? undefined : 'Bearer secret', what);
+      }
+      assert.ok(hub.requests.some(({ what }) => what === 'large:model.safetensors'));
+    },
+    { token: 'secret' },
+  ),
+);
+
+resolving('progress grows up to the size of everything', () =>
+  withHub(FILES, async ({ resolve }) => {
+    const seen: DownloadRecord[] = [];
+    await resolve(NAME, { onProgress: (progress) => seen.push(progress) });
+    const total = NEEDED.reduce((sum, file) => sum + FILES[file as keyof typeof FILES].length, 0);
+    const last = { type: 'download', model: NAME, file: 'model.safetensors' };
+    assert.equal(seen.at(-1), { ...last, bytes: total, total_bytes: total });
+    assert.ok(seen.every(({ bytes }, i) => i === 0 || bytes >= seen[i - 1]!.bytes));
+    assert.ok(seen.some(({ file }) => file === 'tokenizer.json'));
+  }),
+);
+
+resolving.run();
