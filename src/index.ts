@@ -1,5 +1,6 @@
 import { type Observable, Subject } from 'rxjs';
 import { type DeviceHost, hostDevice } from './devices/host.js';
+import { secondsPerStep } from './estimate.js';
 import type { MetricsRecord } from './messages.js';
 import type { TrainInput } from './options.js';
 import { type RunResult, runPipeline } from './pipeline.js';
@@ -41,10 +42,13 @@ export function train(options: TrainInput): Run {
     return hostDevice(name, threads);
   });
   const prepared = device.then(async (host) => ({
-    ...(await prepare({ ...options }, host)),
+    ...(await prepare({ ...options }, host, hooks.emit)),
     device: host.description,
   }));
-  const finished = prepared.then(async (preparation) => runPipeline(preparation, await device, hooks));
+  const finished = prepared.then(async (preparation) => {
+    const work = preparation.options.dryRun ? dryRun : runPipeline;
+    return work(preparation, await device, hooks);
+  });
   const closed = finished.finally(() => closeQuietly(device));
   closed.then(
     () => metrics$.complete(),
@@ -59,6 +63,13 @@ export function train(options: TrainInput): Run {
       stopping = true;
     },
   };
+}
+
+/** Ends where a run would start. */
+async function dryRun(prepared: Preparation, device: DeviceHost): Promise<RunResult> {
+  const { out, resume } = prepared;
+  const estimate = { secondsPerStep: await secondsPerStep(prepared, device) };
+  return { out, steps: resume?.state.step ?? 0, finished: false, estimate };
 }
 
 /** Runs `work` in a later turn, so that subscribers are there first and errors reject instead of throwing. */

@@ -78,7 +78,7 @@ export interface StepRecord {
   readonly memory_bytes: number;
 }
 
-/** Held-out loss of the adapter after `step` steps. */
+/** Held-out loss after `step` steps. */
 export interface EvalRecord {
   readonly type: 'eval';
   readonly step: number;
@@ -108,15 +108,34 @@ export interface CheckpointRecord {
 export interface EndRecord {
   readonly type: 'end';
   readonly step: number;
-  readonly adapter: string;
+  /** Where what was made is: one of the two. */
+  readonly adapter?: string;
+  readonly model?: string;
 }
 
-/** What `metrics$` emits and `metrics.jsonl` holds. */
-export type MetricsRecord = StartRecord | StepRecord | EvalRecord | CheckpointRecord | EndRecord;
+/** A model on its way from the Hub, before the run starts: on `metrics$` only. */
+export interface DownloadRecord {
+  readonly type: 'download';
+  /** owner/name */
+  readonly model: string;
+  readonly file: string;
+  /** Of all the model's files that are wanted, as far as their sizes are known. */
+  readonly bytes: number;
+  readonly total_bytes: number;
+}
+
+/** What `metrics$` emits and, downloads aside, `metrics.jsonl` holds. */
+export type MetricsRecord =
+  | DownloadRecord
+  | StartRecord
+  | StepRecord
+  | EvalRecord
+  | CheckpointRecord
+  | EndRecord;
 
 /** The pipeline's answer to a finished step. */
 export interface StepOrders {
-  /** Give the evaluator a snapshot of the adapter. */
+  /** Give the evaluator a snapshot of what is trained. */
   readonly evaluate: boolean;
   /** Publish a checkpoint; resolves once everything before it is on disk. */
   readonly checkpoint: boolean;

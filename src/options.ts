@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nearestName } from './nearestName.js';
 
 /** One row of the table that flags, defaults, checks, help texts and the README all come from. */
 interface Option {
@@ -23,6 +24,12 @@ const notNegative = z.coerce.number().min(0, 'expected 0 or more');
 const share = z.coerce.number().min(0, 'expected 0 to 1').max(1, 'expected 0 to 1');
 const belowOne = z.coerce.number().min(0, 'expected at least 0').lt(1, 'expected below 1');
 const toggle = z.boolean();
+/** `q_proj=16,mlp.down_proj=4` on the command line, a map in files and code. */
+const pattern = z.preprocess(
+  (value) =>
+    typeof value === 'string' ? Object.fromEntries(value.split(',').map((part) => part.split('='))) : value,
+  z.record(z.string(), z.coerce.number().positive('expected NAME=NUMBER,...')),
+);
 const oneOf = <T extends string>(...values: [T, ...T[]]) => z.enum(values, `expected ${values.join(' | ')}`);
 
 /** The options of `train`, in the order help shows them. */
@@ -30,7 +37,7 @@ export const TRAIN_OPTIONS = {
   student: {
     group: 'model',
     value: 'MODEL',
-    schema: text,
+    schema: text.optional(),
     help: 'the model to adapt: a Hugging Face folder, or owner/name[@revision] on the Hub',
   },
   teacher: {
@@ -39,6 +46,19 @@ export const TRAIN_OPTIONS = {
     schema: text,
     default: 'none',
     help: 'the model to learn from, with the same tokenizer; none implies --alpha 0',
+  },
+  trainable: {
+    group: 'model',
+    value: 'WHAT',
+    schema: oneOf('lora', 'all'),
+    default: 'lora',
+    help: 'lora: an adapter | all: every weight, saved as a Hugging Face folder',
+  },
+  fromConfig: {
+    group: 'model',
+    value: 'FILE',
+    schema: text.optional(),
+    help: 'make the student from this config.json, at random; its tokenizer lies beside it; needs --trainable all',
   },
   data: {
     group: 'data',
@@ -114,6 +134,20 @@ export const TRAIN_OPTIONS = {
     default: 0.5,
     help: 'L = alpha KL(teacher || student) + (1 - alpha) cross-entropy',
   },
+  divergence: {
+    group: 'objective',
+    value: 'NAME',
+    schema: oneOf('forward-kl', 'reverse-kl', 'jsd'),
+    default: 'forward-kl',
+    help: 'in place of the KL: forward-kl | reverse-kl, KL(student || teacher) | jsd, generalised Jensen-Shannon',
+  },
+  beta: {
+    group: 'objective',
+    value: 'X',
+    schema: z.coerce.number().gt(0, 'expected above 0').lt(1, 'expected below 1'),
+    default: 0.5,
+    help: "the teacher's share in the mixture of jsd",
+  },
   temperature: {
     group: 'objective',
     value: 'X',
@@ -143,6 +177,18 @@ export const TRAIN_OPTIONS = {
     default: 'all-linear',
     help: 'adapted layers: all-linear, or names such as q_proj,v_proj',
   },
+  rankPattern: {
+    group: 'adapter',
+    value: 'NAME=N,...',
+    schema: pattern.optional(),
+    help: "ranks of layers that differ: ends of their names, as PEFT's rank_pattern",
+  },
+  alphaPattern: {
+    group: 'adapter',
+    value: 'NAME=X,...',
+    schema: pattern.optional(),
+    help: 'alphas of layers that differ',
+  },
   init: {
     group: 'adapter',
     value: 'ADAPTER',
@@ -166,16 +212,30 @@ export const TRAIN_OPTIONS = {
   schedule: {
     group: 'optimizer',
     value: 'NAME',
-    schema: oneOf('cosine', 'linear', 'constant'),
+    schema: oneOf('cosine', 'linear', 'constant', 'wsd'),
     default: 'cosine',
-    help: 'cosine | linear (both to 0) | constant',
+    help: 'cosine | linear (both to 0) | constant | wsd: warm-up, stable, then linear decay to 0',
+  },
+  decay: {
+    group: 'optimizer',
+    value: 'F',
+    schema: share,
+    default: 0.1,
+    help: 'share of the steps that wsd decays over',
+  },
+  loraPlus: {
+    group: 'optimizer',
+    value: 'X',
+    schema: positive,
+    default: 1,
+    help: 'learning rate of the B factors over that of the A factors (LoRA+)',
   },
   weightDecay: {
     group: 'optimizer',
     value: 'X',
     schema: notNegative,
     default: 0,
-    help: 'decoupled weight decay',
+    help: 'decoupled weight decay of matrices',
   },
   beta1: {
     group: 'optimizer',
@@ -319,7 +379,9 @@ export function problemsOf(table: OptionTable, given: Readonly<Record<string, un
     const option = table[name];
     if (!option) {
       const nearest = flagOf(nearestName(name, Object.keys(table)));
-      problems.push(`${flagOf(name)}: expected a known option, found an unknown one; did you mean ${nearest}?`);
+      problems.push(
+        `${flagOf(name)}: expected a known option, found an unknown one; did you mean ${nearest}?`,
+      );
     } else if (value !== undefined) {
       const result = option.schema.safeParse(value);
       if (!result.success) {
@@ -334,26 +396,6 @@ export function problemsOf(table: OptionTable, given: Readonly<Record<string, un
     }
   }
   return problems;
-}
-
-/** The name that takes the fewest edits to get to. */
-export function nearestName(name: string, names: readonly string[]): string {
-  const distances = names.map((known) => editDistance(name.toLowerCase(), known.toLowerCase()));
-  return names[distances.indexOf(Math.min(...distances))]!;
-}
-
-/** Letters to add, leave out or exchange (Levenshtein). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const exchanged = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(exchanged, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row.at(-1)!;
 }
 
 /** Fills in defaults; call it on options without problems. */

@@ -19,10 +19,13 @@ import { version } from './version.js';
 /** How a run ended. */
 export interface RunResult {
   readonly out: string;
-  /** The adapter's folder; absent when the run was stopped before its last step. */
+  /** What was made, an adapter or a model; neither when the run was stopped before its last step. */
   readonly adapter?: string;
+  readonly model?: string;
   readonly steps: number;
   readonly finished: boolean;
+  /** Of a dry run: what a step will take, evaluations and checkpoints aside. */
+  readonly estimate?: { readonly secondsPerStep: number };
 }
 
 /** What the pipeline tells and asks its owner. */
@@ -83,15 +86,15 @@ class Run {
   }
 
   async go(device: DeviceHost): Promise<RunResult> {
-    const { out, options, resume, schedule } = this.#prepared;
+    const { out, options, models, resume, schedule } = this.#prepared;
     await this.#start(device);
-    prepareRunFolder(out, { version, options });
+    prepareRunFolder(out, { version, options, commits: models.commits });
     this.#journal = new Journal(runPaths(out).metrics, resume?.state.metricsBytes ?? 0);
     if (!resume) await this.#begin(device);
     const steps = await this.#train();
     const finished = steps === schedule.steps;
-    if (finished) await this.#finish(steps);
-    return { out, steps, finished, ...(finished ? { adapter: runPaths(out).adapter } : {}) };
+    const made = finished ? await this.#finish(steps) : {};
+    return { out, steps, finished, ...made };
   }
 
   /** Once the actors are gone: a dead one leaves calls that never settle, and `go` with them. */
@@ -123,12 +126,12 @@ class Run {
   }
 
   #loaderSetup(port: MessagePort): LoaderSetup {
-    const { options, microBatch, resume } = this.#prepared;
+    const { options, models, microBatch, resume } = this.#prepared;
     const { eos, sequence, batch, seed } = options;
     const shuffleRows = options.shuffleRows ?? Math.max(1, Math.floor(SHUFFLE_TOKENS / sequence));
     const cursor = resume && { cursor: resume.state.cursor as Cursor };
     return {
-      tokenizer: options.student,
+      tokenizer: models.student,
       text: this.#text(options.data),
       evalFraction: options.evalData === undefined ? options.evalFraction : 0,
       ...{ eos, sequence, batch, microBatch, shuffleRows, seed, port },
@@ -138,28 +141,29 @@ class Run {
   }
 
   #studentSetup(device: DeviceHost, source: MessagePort, evaluator: MessagePort): StudentSetup {
-    const { options, out, student, schedule, resume, microBatch } = this.#prepared;
+    const { options, models, out, student, product, schedule, resume, microBatch } = this.#prepared;
     const tokens = microBatch * options.sequence;
     const batchBytes = tokens * 4 * (4 + (student.teacher?.config.hiddenSize ?? 0));
     return {
       ...{ student, schedule, source },
       clip: options.clip,
       seed: options.seed,
-      baseModel: options.student,
+      loraPlus: options.loraPlus,
+      product,
       checkpoints: runPaths(out).checkpoints,
       keep: options.keep,
       device: device.connect(),
       credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
       ...(this.#evaluates ? { evaluator } : {}),
-      ...(resume ? { resume: resume.path } : options.init === undefined ? {} : { init: options.init }),
+      ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),
     };
   }
 
   async #startEvaluator(device: DeviceHost, port: MessagePort): Promise<void> {
-    const { options, student } = this.#prepared;
+    const { options, models, student } = this.#prepared;
     const setup: EvaluatorSetup = {
       text: {
-        tokenizer: options.student,
+        tokenizer: models.student,
         text: this.#text(options.evalData === undefined ? options.data : [options.evalData]),
         evalFraction: options.evalData === undefined ? options.evalFraction : 0,
         eos: options.eos,
@@ -226,11 +230,13 @@ class Run {
     return this.#journal.flushed();
   }
 
-  async #finish(step: number): Promise<void> {
-    const { adapter } = runPaths(this.#prepared.out);
-    await this.#student.saveAdapter(adapter);
-    this.#record({ type: 'end', step, adapter });
+  async #finish(step: number): Promise<{ adapter?: string; model?: string }> {
+    const { out, product } = this.#prepared;
+    const path = await this.#student.save(out);
+    const made = product.kind === 'adapter' ? { adapter: path } : { model: path };
+    this.#record({ type: 'end', step, ...made });
     await this.#journal.flushed();
+    return made;
   }
 
   /** Expects the evaluation of `step`; its record comes here in the file, and at once to whoever listens. */

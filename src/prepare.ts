@@ -4,13 +4,24 @@ import { firstDifference, loadTokenizer } from './data/tokenizer.js';
 import type { DeviceHost } from './devices/host.js';
 import { InputError } from './errors.js';
 import { readAdapter } from './formats/adapter.js';
+import { readConfigFile } from './formats/configFile.js';
+import type { Product } from './formats/parameters.js';
 import { freshRunFolder, holdsRun, lastCheckpoint, readRunFile } from './formats/runFolder.js';
-import type { RunState } from './messages.js';
-import { openCheckpoint } from './model/checkpoint.js';
-import { type LoraOptions, loraOptions, loraShapes, parameterCount, targetModules } from './model/lora.js';
+import { locateModels, type Models } from './locateModels.js';
+import type { DownloadRecord, RunState } from './messages.js';
+import { hasMiniature, miniaturePaths, QUICKSTART } from './miniature/index.js';
+import { blankCheckpoint, checkSequence, openCheckpoint } from './model/checkpoint.js';
+import {
+  adapterConfig,
+  type LoraOptions,
+  loraOptions,
+  loraShapes,
+  parameterCount,
+  targetModules,
+} from './model/lora.js';
 import { type StudentOptions, studentModule, teacherModule } from './model/programs.js';
 import type { ScheduleOptions } from './model/schedule.js';
-import type { Checkpoint } from './model/weights.js';
+import { type Checkpoint, weightShapes } from './model/weights.js';
 import {
   flagOf,
   isOperational,
@@ -26,8 +37,10 @@ export interface Preparation {
   /** As the run records them: what it chose by itself is filled in, and how it was started is left out. */
   readonly options: TrainOptions;
   readonly out: string;
+  readonly models: Models;
   readonly resume: { readonly path: string; readonly state: RunState } | undefined;
   readonly student: StudentOptions;
+  readonly product: Product;
   readonly teacher: Checkpoint | undefined;
   readonly schedule: ScheduleOptions;
   readonly microBatch: number;
@@ -40,25 +53,71 @@ const MICRO_BATCH_TOKENS = 2048;
 /** Evaluations run beside the training and keep their own activations: small ones. */
 const EVALUATION_TOKENS = 512;
 
-/** Options as a run starts with them: those stored with the run it resumes, else the defaults, fill the gaps. */
-export function resolveOptions(given: Readonly<Record<string, unknown>>): TrainOptions {
+type Given = Readonly<Record<string, unknown>>;
+
+/** Options as a run starts with them: the config file, the run it resumes and the defaults fill the gaps, in that order. */
+export function resolveOptions(input: Given): TrainOptions {
+  const given = withMiniature(withConfigFile(defined(input)));
   const stored = given.resume && typeof given.out === 'string' ? readRunFile(given.out) : undefined;
-  const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const problems = problemsOf(TRAIN_OPTIONS, { ...stored?.options, ...defined });
+  const problems = stored ? [] : studentProblems(given);
+  problems.push(...problemsOf(TRAIN_OPTIONS, { ...stored?.options, ...given }));
   if (given.resume && given.out === undefined)
     problems.push('--resume: expected --out with the run, found none');
-  if (defined.steps !== undefined && defined.tokens !== undefined) {
+  if (given.steps !== undefined && given.tokens !== undefined) {
     problems.push('--tokens: expected it without --steps, found both; leave one out');
   }
   if (problems.length > 0 && given.resume && given.out !== undefined && !stored) {
     problems.unshift(`--resume: expected a run in ${given.out}, found none: check --out`);
   }
   if (problems.length > 0) throw new InputError(problems.join('; '));
-  if (stored) refuseChanges(defined, withDefaults(TRAIN_OPTIONS, stored.options));
-  return withDefaults(TRAIN_OPTIONS, { ...stored?.options, ...defined });
+  if (stored) refuseChanges(given, withDefaults(TRAIN_OPTIONS, stored.options));
+  return withDefaults(TRAIN_OPTIONS, { ...stored?.options, ...given });
 }
 
-function refuseChanges(given: Readonly<Record<string, unknown>>, stored: TrainOptions): void {
+/** With no model and no text named, the run is the quickstart on the bundled miniature; what is given wins. */
+function withMiniature(given: Given): Given {
+  const named = ['student', 'teacher', 'fromConfig', 'data', 'resume'].some(
+    (name) => given[name] !== undefined,
+  );
+  if (named || !hasMiniature()) return given;
+  const { student, teacher, corpus, heldOut } = miniaturePaths();
+  return { ...QUICKSTART, student, teacher, data: [corpus], evalData: heldOut, ...given };
+}
+
+/** A student is given, or made from a config, which is only possible when all of it is trained. */
+function studentProblems({ student, fromConfig, trainable, init }: Given): string[] {
+  const problems: string[] = [];
+  if (student === undefined && fromConfig === undefined) {
+    problems.push(
+      `--student: expected ${TRAIN_OPTIONS.student.value}, found nothing: give ${TRAIN_OPTIONS.student.help}`,
+    );
+  }
+  if (student !== undefined && fromConfig !== undefined) {
+    problems.push('--from-config: expected it without --student, found both; leave one out');
+  }
+  if (fromConfig !== undefined && trainable !== 'all') {
+    problems.push('--from-config: expected --trainable all with it, found none');
+  }
+  if (init !== undefined && trainable === 'all') {
+    problems.push('--init: expected --trainable lora, found all; leave one out');
+  }
+  return problems;
+}
+
+/** What is given beside a config file wins. */
+function withConfigFile(given: Given): Given {
+  if (typeof given.config !== 'string') return given;
+  const inFile = readConfigFile(given.config, TRAIN_OPTIONS);
+  // Either says how long the run is: one that is given replaces the other one, too.
+  if (given.steps !== undefined) delete inFile.tokens;
+  if (given.tokens !== undefined) delete inFile.steps;
+  return { ...inFile, ...given };
+}
+
+const defined = (values: Given): Given =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+
+function refuseChanges(given: Given, stored: TrainOptions): void {
   const before = stored as Readonly<Record<string, unknown>>;
   const changed = Object.keys(given).filter((name) => {
     if (isOperational(name) || name === 'out') return false;
@@ -76,8 +135,9 @@ function refuseChanges(given: Readonly<Record<string, unknown>>, stored: TrainOp
 
 /** Checks models, tokenizers, adapter and memory against each other and the device. Writes nothing. */
 export async function prepare(
-  given: Readonly<Record<string, unknown>>,
+  given: Given,
   device: DeviceHost,
+  onDownload: (record: DownloadRecord) => void,
 ): Promise<Preparation> {
   const options = resolveOptions(given);
   const out = options.out ?? freshRunFolder();
@@ -86,13 +146,16 @@ export async function prepare(
       `--out: expected a folder without a run, found one in ${out}; add --resume to continue it`,
     );
   }
-  const student = openCheckpoint(options.student);
-  const teacher = options.teacher === 'none' ? undefined : openCheckpoint(options.teacher);
+  const models = await locateModels(options, out, onDownload);
+  const student =
+    options.fromConfig === undefined ? openCheckpoint(models.student) : blankCheckpoint(options.fromConfig);
+  const teacher = models.teacher === undefined ? undefined : openCheckpoint(models.teacher);
   // Opening is the check; the actors read.
   openDocuments({ paths: [...options.data, ...(options.evalData === undefined ? [] : [options.evalData])] });
   await checkModels(options, student, teacher);
-  const lora = adapterOptions(options);
-  const objective = { alpha: teacher ? options.alpha : 0, temperature: options.temperature };
+  const lora = options.trainable === 'lora' ? adapterOptions(options, models.init) : undefined;
+  const { temperature, divergence, beta } = options;
+  const objective = { alpha: teacher ? options.alpha : 0, temperature, divergence, beta };
   const { beta1, beta2, epsilon: eps, weightDecay } = options;
   const studentWith = (rows: number): StudentOptions => {
     const { sequence } = options;
@@ -105,16 +168,20 @@ export async function prepare(
   };
   const { microBatch, plans } = chooseMicroBatch(options, device, studentWith, teacher);
   const steps = options.steps ?? stepsFor(options);
-  const { lr, warmup, schedule } = options;
+  const { lr, warmup, schedule, decay } = options;
   return {
-    options: { ...options, out, microBatch, resume: false },
+    options: { ...options, out, microBatch, resume: false, config: undefined },
     out,
+    models,
     resume: options.resume ? lastCheckpoint(out) : undefined,
     student: studentWith(microBatch),
     teacher,
-    schedule: { lr, warmup, schedule, steps },
+    schedule: { lr, warmup, schedule, decay, steps },
+    product: lora
+      ? { kind: 'adapter', config: adapterConfig(lora, models.baseModel) }
+      : { kind: 'model', configFile: student.configFile },
     microBatch,
-    parameters: parameterCount(loraShapes(student.config, lora)),
+    parameters: parameterCount(lora ? loraShapes(student.config, lora) : weightShapes(student.config)),
     plans,
   };
 }
@@ -124,9 +191,9 @@ const DEFAULT_STEPS = 1000;
 const stepsFor = ({ tokens, batch, sequence }: TrainOptions): number =>
   tokens === undefined ? DEFAULT_STEPS : Math.ceil(tokens / (batch * sequence));
 
-function adapterOptions(options: TrainOptions): LoraOptions {
-  if (options.init !== undefined) {
-    const adapter = loraOptions(readAdapter(options.init).config);
+function adapterOptions(options: TrainOptions, init: string | undefined): LoraOptions {
+  if (init !== undefined) {
+    const adapter = loraOptions(readAdapter(init).config);
     return { ...adapter, dropout: options.loraDropout };
   }
   return {
@@ -135,18 +202,15 @@ function adapterOptions(options: TrainOptions): LoraOptions {
     rsLora: options.rslora,
     dropout: options.loraDropout,
     targetModules: targetModules(options.targetModules.split(',')),
+    rankPattern: options.rankPattern ?? {},
+    alphaPattern: options.alphaPattern ?? {},
   };
 }
 
 async function checkModels(options: TrainOptions, student: Checkpoint, teacher?: Checkpoint): Promise<void> {
-  for (const { folder, config } of teacher ? [student, teacher] : [student]) {
-    if (options.sequence > config.maxPositions) {
-      throw new InputError(
-        `--sequence: expected at most ${config.maxPositions}, the positions of ${folder}, found ${options.sequence}`,
-      );
-    }
-  }
-  const tokenizer = await loadTokenizer(options.student);
+  for (const checkpoint of teacher ? [student, teacher] : [student])
+    checkSequence(checkpoint, options.sequence);
+  const tokenizer = await loadTokenizer(student.folder);
   for (const { folder, config } of teacher ? [student, teacher] : [student]) {
     if (tokenizer.vocabularySize > config.vocabularySize) {
       throw new InputError(
@@ -156,10 +220,10 @@ async function checkModels(options: TrainOptions, student: Checkpoint, teacher?:
     }
   }
   if (!teacher) return;
-  const difference = firstDifference(tokenizer, await loadTokenizer(options.teacher));
+  const difference = firstDifference(tokenizer, await loadTokenizer(teacher.folder));
   if (difference !== undefined) {
     throw new InputError(
-      `--teacher: expected the tokenizer of ${options.student}, found another in ${options.teacher}: ${difference}`,
+      `--teacher: expected the tokenizer of ${options.student ?? student.folder}, found another in ${options.teacher}: ${difference}`,
     );
   }
 }

@@ -13,15 +13,27 @@ const ROOTS = ['src', 'assembly', 'kernels', 'bench', 'tests', 'docs'];
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'messages.ts': [],
-  'options.ts': [],
+  'nearestName.ts': [],
+  'options.ts': ['nearestName.ts'],
   'version.ts': [],
   program: [],
   wasm: ['errors.ts'],
   devices: ['program', 'wasm', 'errors.ts'],
-  formats: ['errors.ts', 'messages.ts'],
+  formats: ['errors.ts', 'messages.ts', 'nearestName.ts', 'options.ts'],
+  hub: ['formats', 'errors.ts', 'messages.ts'],
   data: ['formats', 'wasm', 'errors.ts'],
   model: ['data', 'devices', 'formats', 'program', 'errors.ts'],
-  evaluation: ['data', 'devices', 'formats', 'model', 'wasm', 'errors.ts', 'messages.ts', 'options.ts'],
+  evaluation: [
+    'data',
+    'devices',
+    'formats',
+    'hub',
+    'model',
+    'wasm',
+    'errors.ts',
+    'messages.ts',
+    'options.ts',
+  ],
   actors: [
     'data',
     'devices',
@@ -36,17 +48,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   report: ['messages.ts'],
   'exit.ts': ['errors.ts'],
   'command.ts': ['options.ts'],
-  'prepare.ts': ['data', 'devices', 'formats', 'model', 'program', 'errors.ts', 'messages.ts', 'options.ts'],
+  'locateModels.ts': ['formats', 'hub', 'messages.ts', 'options.ts'],
+  'prepare.ts': [
+    ...['data', 'devices', 'formats', 'model', 'program'],
+    ...['errors.ts', 'locateModels.ts', 'messages.ts', 'options.ts'],
+  ],
+  'estimate.ts': ['devices', 'model', 'program', 'prepare.ts'],
   'pipeline.ts': [
     ...['actors', 'data', 'devices', 'formats', 'report'],
     ...['errors.ts', 'messages.ts', 'prepare.ts', 'version.ts'],
   ],
   'index.ts': [
     ...['data', 'devices', 'evaluation'],
-    ...['errors.ts', 'messages.ts', 'options.ts', 'pipeline.ts', 'prepare.ts'],
+    ...['errors.ts', 'estimate.ts', 'messages.ts', 'options.ts', 'pipeline.ts', 'prepare.ts'],
   ],
   'train.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'prepare.ts', 'report'],
-  'evaluate.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts'],
+  'evaluate.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'report'],
 };
 
 /** Parts of which others take nothing but types. */
@@ -55,6 +72,8 @@ const TYPES_ONLY: readonly [from: string, to: string][] = [
   ['actors', 'program'],
   ['prepare.ts', 'devices'],
   ['prepare.ts', 'program'],
+  ['estimate.ts', 'program'],
+  ['estimate.ts', 'prepare.ts'],
   ['pipeline.ts', 'data'],
   ['pipeline.ts', 'devices'],
 ];

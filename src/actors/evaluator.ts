@@ -34,7 +34,7 @@ export interface EvaluatorSetup {
 /** What the student calls. */
 export interface SnapshotSink {
   /** Takes the adapter after `step` steps and evaluates it; resolves once the evaluation before it is done. */
-  load(step: number, adapter: Tensors): Promise<void>;
+  load(step: number, parameters: Tensors): Promise<void>;
 }
 
 /** Windows of the evaluation text, as many as `tokens` allows. */
@@ -76,10 +76,10 @@ class Evaluator implements SnapshotSink {
     offer(this, setup.port);
   }
 
-  async load(step: number, adapter: Tensors): Promise<void> {
+  async load(step: number, parameters: Tensors): Promise<void> {
     await this.#running;
-    for (const [name, value] of this.#model.snapshot.values) {
-      await this.#session.write(value, adapter.get(name)!);
+    for (const [name, value] of this.#model.trained.snapshot) {
+      await this.#session.write(value, parameters.get(name)!);
     }
     const record = named(
       'evaluator',

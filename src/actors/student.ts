@@ -3,15 +3,16 @@ import * as Comlink from 'comlink';
 import { lastValueFrom, takeWhile } from 'rxjs';
 import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
-import { type AdapterTensor, checkAdapter, readAdapter, writeAdapter } from '../formats/adapter.js';
+import { type AdapterTensor, checkAdapter, readAdapter } from '../formats/adapter.js';
 import { readCheckpoint, writeCheckpoint } from '../formats/checkpoint.js';
 import { pruneCheckpoints } from '../formats/checkpointFiles.js';
+import { type Product, writeParameters } from '../formats/parameters.js';
 import type { BatchSource, MicroBatch, RunState, StepOrders, StepRecord, Tensors } from '../messages.js';
-import { randomLora } from '../model/initialise.js';
-import { adapterConfig, loraShapes } from '../model/lora.js';
+import { randomLora, randomWeights } from '../model/initialise.js';
+import { loraShapes } from '../model/lora.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import { learningRate, type ScheduleOptions } from '../model/schedule.js';
-import { headName, loadTensor, loadWeights } from '../model/weights.js';
+import { headName, loadRopeTable, loadTensor, loadWeights, weightShapes } from '../model/weights.js';
 import type { Value } from '../program/types.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
@@ -24,8 +25,9 @@ export interface StudentSetup {
   /** Global gradient norm is clipped here; 0: not at all. */
   readonly clip: number;
   readonly seed: number;
-  /** Written into adapter_config.json. */
-  readonly baseModel: string;
+  /** Learning rate of the B factors over that of the others (LoRA+). */
+  readonly loraPlus: number;
+  readonly product: Product;
   /** A checkpoint to go on from, or an adapter to start from. */
   readonly resume?: string;
   readonly init?: string;
@@ -47,7 +49,7 @@ export interface StepObserver {
   beforeCheckpoint(step: number): Promise<number>;
 }
 
-/** Trains the adapter: forward and backward of each micro-batch, one optimizer update per batch. */
+/** Trains an adapter or a model: forward and backward of each micro-batch, one optimizer update per batch. */
 export class Student {
   #setup!: StudentSetup;
   #session!: Session;
@@ -60,10 +62,9 @@ export class Student {
 
   async start(setup: StudentSetup): Promise<void> {
     this.#setup = setup;
-    const { student, teacher } = setup.student;
+    const { teacher } = setup.student;
     this.#model = studentModule(setup.student);
     this.#session = await joinDevice(setup.device).compile(this.#model.module);
-    await loadWeights(this.#session, student, this.#model.weights);
     if (teacher && this.#model.teacherHead) {
       await loadTensor(
         this.#session,
@@ -82,9 +83,9 @@ export class Student {
     return this.#session.handle();
   }
 
-  /** Gives the evaluator the adapter as it is now. */
+  /** Gives the evaluator the parameters as they are now. */
   async snapshot(): Promise<void> {
-    const tensors = await this.#read(this.#model.lora.values);
+    const tensors = await this.#read(this.#model.trained.values);
     const buffers = [...tensors.values()].map((data) => data.buffer as ArrayBuffer);
     await this.#evaluator?.load(this.#state.step, Comlink.transfer(tensors, buffers));
   }
@@ -106,14 +107,13 @@ export class Student {
     return this.#state.step;
   }
 
-  async saveAdapter(folder: string): Promise<void> {
-    const { baseModel, student } = this.#setup;
-    const save = async () =>
-      writeAdapter(folder, adapterConfig(student.lora, baseModel), await this.#adapter());
-    await named('student', () => 'the adapter', save);
+  /** Publishes what was trained. @returns its path */
+  async save(folder: string): Promise<string> {
+    const save = async () => writeParameters(folder, this.#setup.product, await this.#parameters());
+    return named('student', () => `the ${this.#setup.product.kind}`, save);
   }
 
-  /** One micro-batch; the last one of a batch also updates the adapter. @returns whether to go on. */
+  /** One micro-batch; the last one of a batch also updates the parameters. @returns whether to go on. */
   async #learn(batch: MicroBatch): Promise<boolean> {
     const { step, optimizer } = this.#model;
     this.#meter.received(batch);
@@ -135,6 +135,7 @@ export class Student {
     const scalars: [Value, number][] = [
       [optimizer.step, batch.step],
       [optimizer.learningRate, lr],
+      [optimizer.learningRateB, lr * this.#setup.loraPlus],
       [optimizer.scale, 1 / Math.max(1, this.#meter.count)],
     ];
     for (const [value, number] of scalars) await this.#session.write(value, Float32Array.of(number));
@@ -156,9 +157,9 @@ export class Student {
 
   async #checkpoint(): Promise<void> {
     const metricsBytes = await this.#observer.beforeCheckpoint(this.#state.step);
-    const { student, baseModel, checkpoints, keep } = this.#setup;
-    await writeCheckpoint(checkpoints, adapterConfig(student.lora, baseModel), {
-      adapter: await this.#adapter(),
+    const { product, checkpoints, keep } = this.#setup;
+    await writeCheckpoint(checkpoints, product, {
+      parameters: await this.#parameters(),
       first: await this.#read(this.#model.optimizer.first),
       second: await this.#read(this.#model.optimizer.second),
       state: { ...this.#state, metricsBytes },
@@ -166,27 +167,46 @@ export class Student {
     pruneCheckpoints(checkpoints, keep);
   }
 
+  /** Fills in frozen weights, and what is trained: from a checkpoint, from `init`, or fresh. */
   async #restore(): Promise<void> {
-    const { resume, init, student, seed } = this.#setup;
-    const shapes = loraShapes(student.student.config, student.lora);
-    if (resume !== undefined) {
-      const { adapter, first, second, state } = readCheckpoint(resume);
-      await this.#write(this.#model.lora.values, dataOf(adapter));
-      await this.#write(this.#model.optimizer.first, first);
-      await this.#write(this.#model.optimizer.second, second);
-      this.#state = state;
-    } else if (init !== undefined) {
-      const adapter = readAdapter(init);
-      checkAdapter(adapter, shapes);
-      await this.#write(this.#model.lora.values, dataOf(adapter.tensors));
-    } else {
-      await this.#write(this.#model.lora.values, dataOf(randomLora(shapes, seed)));
+    const { resume, student, product } = this.#setup;
+    const { trained } = this.#model;
+    const { weights } = trained.training;
+    if (student.lora) await loadWeights(this.#session, student.student, weights);
+    else await loadRopeTable(this.#session, weights);
+    if (resume === undefined) {
+      await this.#initialise();
+      return;
     }
+    const { parameters, first, second, state } = readCheckpoint(resume, product.kind);
+    await this.#write(trained.values, dataOf(parameters));
+    await this.#write(this.#model.optimizer.first, first);
+    await this.#write(this.#model.optimizer.second, second);
+    this.#state = state;
   }
 
-  async #adapter(): Promise<Map<string, AdapterTensor>> {
-    const tensors = await this.#read(this.#model.lora.values);
-    const { values } = this.#model.lora;
+  async #initialise(): Promise<void> {
+    const { init, student, seed } = this.#setup;
+    const { values, training } = this.#model.trained;
+    const { config, tensors } = student.student;
+    if (!student.lora) {
+      if (tensors.size > 0) await loadWeights(this.#session, student.student, training.weights);
+      else await this.#write(values, dataOf(randomWeights(weightShapes(config), seed)));
+      return;
+    }
+    const shapes = loraShapes(config, student.lora);
+    if (init === undefined) {
+      await this.#write(values, dataOf(randomLora(shapes, seed)));
+      return;
+    }
+    const adapter = readAdapter(init);
+    checkAdapter(adapter, shapes);
+    await this.#write(values, dataOf(adapter.tensors));
+  }
+
+  async #parameters(): Promise<Map<string, AdapterTensor>> {
+    const { values } = this.#model.trained;
+    const tensors = await this.#read(values);
     return new Map([...tensors].map(([name, data]) => [name, { shape: values.get(name)!.shape, data }]));
   }
 

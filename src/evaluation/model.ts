@@ -6,7 +6,9 @@ import type { Device, Session } from '../devices/device.js';
 import { openDevice } from '../devices/index.js';
 import { InputError } from '../errors.js';
 import { type Adapter, checkAdapter, readAdapter } from '../formats/adapter.js';
-import { openCheckpoint } from '../model/checkpoint.js';
+import { resolveModel } from '../hub/resolveModel.js';
+import type { DownloadRecord } from '../messages.js';
+import { checkSequence, openCheckpoint } from '../model/checkpoint.js';
 import { loraOptions, loraShapes } from '../model/lora.js';
 import { type EvaluationModule, evaluationModule } from '../model/programs.js';
 import { loadWeights } from '../model/weights.js';
@@ -20,6 +22,8 @@ export interface ModelOptions {
   readonly adapter?: string | undefined;
   readonly device?: 'auto' | 'wasm' | 'webgpu';
   readonly threads?: number | undefined;
+  /** Told how far the download of a model by Hub name is. */
+  readonly onDownload?: ((record: DownloadRecord) => void) | undefined;
 }
 
 /** Windows are scored together up to about this many tokens. */
@@ -73,22 +77,23 @@ export class Model {
   }
 
   async close(): Promise<void> {
-    await this.#session.close();
     await this.#device.close();
   }
 }
 
-/** Loads a Hugging Face folder. @throws InputError when model, adapter and device do not fit together */
-export async function loadModel(folder: string, options: ModelOptions): Promise<Model> {
-  const { sequence, threads = availableParallelism() } = options;
+/**
+ * Loads a Hugging Face folder, or `owner/name[@revision]` from the cache or the Hub.
+ * @throws InputError when model, adapter and device do not fit together
+ */
+export async function loadModel(model: string, options: ModelOptions): Promise<Model> {
+  const { sequence, threads = availableParallelism(), onDownload: onProgress } = options;
+  const { folder } = await resolveModel(model, { onProgress });
   const checkpoint = openCheckpoint(folder);
-  const { maxPositions } = checkpoint.config;
-  if (sequence > maxPositions) {
-    throw new InputError(
-      `--sequence: expected at most ${maxPositions}, the positions of ${folder}, found ${sequence}`,
-    );
-  }
-  const adapter = options.adapter === undefined ? undefined : readAdapter(options.adapter);
+  checkSequence(checkpoint, sequence);
+  const adapter =
+    options.adapter === undefined
+      ? undefined
+      : readAdapter((await resolveModel(options.adapter, { kind: 'adapter', onProgress })).folder);
   const lora = adapter && loraOptions(adapter.config);
   if (adapter && lora) checkAdapter(adapter, loraShapes(checkpoint.config, lora));
   const tokenizer = await loadTokenizer(folder);
@@ -121,12 +126,15 @@ export interface Evaluation extends MeanLoss {
 }
 
 /** Perplexity of a model on a text file: the library form of `node dist/evaluate.js`. */
-export async function evaluate(input: EvaluateInput): Promise<Evaluation> {
+export async function evaluate(
+  input: EvaluateInput,
+  onDownload?: ModelOptions['onDownload'],
+): Promise<Evaluation> {
   const problems = problemsOf(EVALUATE_OPTIONS, { ...input });
   if (problems.length > 0) throw new InputError(problems.join('; '));
   const options = withDefaults(EVALUATE_OPTIONS, { ...input });
   const text = readText(options.perplexity);
-  const model = await loadModel(options.model, options);
+  const model = await loadModel(options.model, { ...options, onDownload });
   try {
     const start = performance.now();
     const { nll, tokens } = await model.perplexity(text, options.perplexity);

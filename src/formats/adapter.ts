@@ -17,6 +17,9 @@ export interface AdapterConfig {
   alpha: number;
   rsLora: boolean;
   dropout: number;
+  /** Ranks and alphas of layers that differ, by PEFT's patterns: the end of a module's name, or a regular expression. */
+  rankPattern: Record<string, number>;
+  alphaPattern: Record<string, number>;
   /** Names of the adapted linear layers, such as `q_proj`. */
   targetModules: string[];
   /** Name or path of the model that the adapter belongs to. */
@@ -79,6 +82,7 @@ function writeWeights(path: string, tensors: ReadonlyMap<string, AdapterTensor>)
 /** The keys every PEFT version since 0.7 knows, sorted as PEFT does; it fills in the others with their defaults. */
 function peftConfig(config: AdapterConfig): Record<string, unknown> {
   return {
+    alpha_pattern: config.alphaPattern,
     base_model_name_or_path: config.baseModel,
     bias: 'none',
     fan_in_fan_out: false,
@@ -89,6 +93,7 @@ function peftConfig(config: AdapterConfig): Record<string, unknown> {
     modules_to_save: null,
     peft_type: 'LORA',
     r: config.rank,
+    rank_pattern: config.rankPattern,
     target_modules: config.targetModules,
     task_type: 'CAUSAL_LM',
     use_rslora: config.rsLora,
@@ -101,6 +106,8 @@ const configSchema = z.looseObject({
   lora_alpha: z.number().default(8),
   lora_dropout: z.number().min(0).lt(1).default(0),
   use_rslora: z.boolean().default(false),
+  rank_pattern: z.record(z.string(), z.int().min(1)).nullish(),
+  alpha_pattern: z.record(z.string(), z.number()).nullish(),
   target_modules: z.unknown().optional(),
   base_model_name_or_path: z.string().nullish(),
 });
@@ -151,6 +158,8 @@ export function readAdapter(folder: string): Adapter {
       alpha: config.lora_alpha,
       rsLora: config.use_rslora,
       dropout: config.lora_dropout,
+      rankPattern: config.rank_pattern ?? {},
+      alphaPattern: config.alpha_pattern ?? {},
       targetModules: modulesOf(tensors.keys()),
       baseModel: config.base_model_name_or_path ?? '',
     },

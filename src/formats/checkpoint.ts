@@ -3,22 +3,22 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { RunError } from '../errors.js';
 import type { RunState, Tensors } from '../messages.js';
-import { type AdapterConfig, type AdapterTensor, readAdapter, writeAdapter } from './adapter.js';
+import type { AdapterTensor } from './adapter.js';
 import { checkpointPath, publishFile, publishFolder } from './checkpointFiles.js';
+import { type Product, readParameters, writeParameters } from './parameters.js';
 import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
 
 /*
- * A checkpoint is a folder: `adapter/` in PEFT's format, `optimizer.safetensors` with the moments of every factor, and
- * `state.json` with everything else.
+ * A checkpoint is a folder: `adapter/` in PEFT's format or `model/` in Hugging Face's, `optimizer.safetensors` with the
+ * moments of every tensor in it, and `state.json` with everything else.
  */
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const STATE_FILE = 'state.json';
-const ADAPTER_FOLDER = 'adapter';
 
 export interface CheckpointContents {
-  readonly adapter: ReadonlyMap<string, AdapterTensor>;
-  /** AdamW's moments, with the shapes of the factors of the same name. */
+  readonly parameters: ReadonlyMap<string, AdapterTensor>;
+  /** AdamW's moments, with the shapes of the parameters of the same name. */
   readonly first: Tensors;
   readonly second: Tensors;
   readonly state: RunState;
@@ -27,13 +27,13 @@ export interface CheckpointContents {
 /** Publishes `checkpoints/step-NNNNNNNN`. A kill at any instant leaves no folder or the whole one. */
 export async function writeCheckpoint(
   folder: string,
-  config: AdapterConfig,
-  { adapter, first, second, state }: CheckpointContents,
+  product: Product,
+  { parameters, first, second, state }: CheckpointContents,
 ): Promise<string> {
   const path = checkpointPath(folder, state.step);
   await publishFolder(path, async (unfinished) => {
-    await writeAdapter(join(unfinished, ADAPTER_FOLDER), config, adapter);
-    const moments = [...adapter].flatMap(([name, { shape }]) => [
+    await writeParameters(unfinished, product, parameters);
+    const moments = [...parameters].flatMap(([name, { shape }]) => [
       [`first_moment.${name}`, { dtype: 'F32', shape, data: first.get(name)! }] as const,
       [`second_moment.${name}`, { dtype: 'F32', shape, data: second.get(name)! }] as const,
     ]);
@@ -62,12 +62,12 @@ export function readCheckpointState(path: string): RunState {
   }
 }
 
-export function readCheckpoint(path: string): CheckpointContents {
-  const adapter = readAdapter(join(path, ADAPTER_FOLDER)).tensors;
+export function readCheckpoint(path: string, kind: Product['kind'] = 'adapter'): CheckpointContents {
+  const parameters = readParameters(path, kind);
   const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));
   const moments = (prefix: string): Tensors =>
     new Map(
-      [...adapter.keys()].map((name) => {
+      [...parameters.keys()].map((name) => {
         const info = tensors.get(`${prefix}.${name}`);
         if (!info)
           throw new RunError(`${path}: expected ${prefix}.${name}, found none; delete this checkpoint`);
@@ -75,7 +75,7 @@ export function readCheckpoint(path: string): CheckpointContents {
       }),
     );
   return {
-    adapter,
+    parameters,
     first: moments('first_moment'),
     second: moments('second_moment'),
     state: readCheckpointState(path),

@@ -10,6 +10,7 @@ export const runPaths = (folder: string) => ({
   options: join(folder, 'run.json'),
   metrics: join(folder, 'metrics.jsonl'),
   adapter: join(folder, 'adapter'),
+  model: join(folder, 'model'),
   checkpoints: join(folder, 'checkpoints'),
 });
 
@@ -17,12 +18,14 @@ export const runPaths = (folder: string) => ({
 export interface RunFile {
   readonly version: string;
   readonly options: Readonly<Record<string, unknown>>;
+  /** Of models by Hub name: the commits, by option. */
+  readonly commits?: Readonly<Record<string, string>>;
 }
 
 /** Whether a folder holds a run, finished or not. */
 export const holdsRun = (folder: string): boolean => {
-  const { options, metrics, adapter } = runPaths(folder);
-  return [options, metrics, adapter].some((path) => existsSync(path));
+  const { options, metrics, adapter, model } = runPaths(folder);
+  return [options, metrics, adapter, model].some((path) => existsSync(path));
 };
 
 export function readRunFile(folder: string): RunFile | undefined {

@@ -277,7 +277,16 @@ export function openModelWeights(folder: string): Map<string, TensorInfo> {
   );
 }
 
-function openShards(folder: string, index: string): Map<string, TensorInfo> {
+/**
+ * The files that an index of shards names, each once.
+ * @throws InputError when one is not a plain file name: shards lie beside the index
+ */
+export const shardFiles = (index: string): string[] => [
+  ...new Set(placementOf(index).map(([, file]) => file)),
+];
+
+/** [tensor, file] for every tensor of an index. */
+function placementOf(index: string): [tensor: string, file: string][] {
   const placement = Object.entries(readJsonFile(index, shardIndex).weight_map);
   const outside = placement.find(([, file]) => basename(file) !== file);
   if (outside) {
@@ -287,8 +296,13 @@ function openShards(folder: string, index: string): Map<string, TensorInfo> {
       ),
     );
   }
-  const files = [...new Set(placement.map(([, file]) => file))];
-  const shards = new Map(files.map((file) => [file, openSafetensors(join(folder, file)).tensors]));
+  return placement;
+}
+
+function openShards(folder: string, index: string): Map<string, TensorInfo> {
+  const placement = placementOf(index);
+  const files = new Set(placement.map(([, file]) => file));
+  const shards = new Map([...files].map((file) => [file, openSafetensors(join(folder, file)).tensors]));
   const absent = placement.filter(([name, file]) => !shards.get(file)!.has(name));
   if (absent.length > 0) {
     const list = absent.map(([name, file]) => `${name} in ${file}`).join(', ');

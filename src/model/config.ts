@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
 import { oneLine, readJsonFile } from '../formats/json.js';
+import type { Traits } from './families/family.js';
+import { families } from './families/index.js';
 
-/** The shape of a Llama-family model, from the `config.json` of a Hugging Face folder. */
-export interface ModelConfig {
+/** The shape of a Llama-like model, from the `config.json` of a Hugging Face folder. */
+export interface ModelConfig extends Traits {
   vocabularySize: number;
   hiddenSize: number;
   intermediateSize: number;
@@ -48,12 +50,10 @@ const ropeSchema = z.looseObject({
   original_max_position_embeddings: size.optional(),
 });
 
-/** Defaults are those of transformers' LlamaConfig. */
+/** What the families share. Defaults are those of transformers' LlamaConfig. */
 const configSchema = z.looseObject({
-  model_type: z.literal('llama', 'expected "llama", the one supported type'),
+  model_type: z.enum([...families.keys()] as [string], `expected one of ${[...families.keys()].join(', ')}`),
   hidden_act: z.literal('silu', 'expected "silu", the one supported activation').default('silu'),
-  attention_bias: z.literal(false, 'expected false, biases are not supported').default(false),
-  mlp_bias: z.literal(false, 'expected false, biases are not supported').default(false),
   quantization_config: z.null('expected none, quantised weights are not supported').optional(),
   vocab_size: size,
   hidden_size: size,
@@ -79,8 +79,15 @@ type RawConfig = z.infer<typeof configSchema>;
  * @throws InputError naming every field that is missing, wrong or not supported
  */
 export function readModelConfig(folder: string): ModelConfig {
-  const path = join(folder, 'config.json');
-  const raw = readJsonFile(path, configSchema);
+  return readModelConfigFile(join(folder, 'config.json'));
+}
+
+/** The same, of a file with any name. */
+export function readModelConfigFile(path: string): ModelConfig {
+  const common = readJsonFile(path, configSchema);
+  const family = families.get(common.model_type)!;
+  const own = readJsonFile(path, family.fields);
+  const raw: RawConfig = { ...common, ...(own as Partial<RawConfig>) };
   const headDim = raw.head_dim ?? raw.hidden_size / raw.num_attention_heads;
   const keyValueHeads = raw.num_key_value_heads ?? raw.num_attention_heads;
   if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
@@ -110,6 +117,7 @@ export function readModelConfig(folder: string): ModelConfig {
     tiedEmbeddings: raw.tie_word_embeddings,
     ...(raw.bos_token_id != null && { bosId: raw.bos_token_id }),
     eosIds: [raw.eos_token_id ?? []].flat(),
+    ...family.traits(own),
   };
 }
 

@@ -15,10 +15,26 @@ export interface LoraOptions {
   readonly dropout: number;
   /** Adapted layers by the last part of their names (`q_proj`). */
   readonly targetModules: readonly string[];
+  /** Ranks and alphas of layers that differ, by PEFT's patterns. */
+  readonly rankPattern?: Readonly<Record<string, number>>;
+  readonly alphaPattern?: Readonly<Record<string, number>>;
 }
 
-export const loraScale = ({ rank, alpha, rsLora }: LoraOptions): number =>
-  alpha / (rsLora ? Math.sqrt(rank) : rank);
+/** The value of the first pattern that a module's name ends in, as PEFT's `get_pattern_key` finds it. */
+function matching(patterns: Readonly<Record<string, number>> = {}, module: string): number | undefined {
+  const found = Object.entries(patterns).find(([key]) => new RegExp(`^(?:.*\\.)?(?:${key})$`).test(module));
+  return found?.[1];
+}
+
+export const loraRank = (options: LoraOptions, module: string): number =>
+  matching(options.rankPattern, module) ?? options.rank;
+
+/** The scale s of a module's adapter. */
+export function loraScale(options: LoraOptions, module: string): number {
+  const alpha = matching(options.alphaPattern, module) ?? options.alpha;
+  const rank = loraRank(options, module);
+  return alpha / (options.rsLora ? Math.sqrt(rank) : rank);
+}
 
 const shortName = (layer: LinearLayer): string => layer.slice(layer.indexOf('.') + 1);
 
@@ -44,14 +60,15 @@ export function loraShapes(config: ModelConfig, options: LoraOptions): Map<strin
     for (const layer of LINEAR_LAYERS) {
       if (!options.targetModules.includes(shortName(layer))) continue;
       const [out, inputs] = linearShape(config, layer);
-      if (options.rank > Math.min(out, inputs)) {
+      const module = layerName(block, layer);
+      const rank = loraRank(options, module);
+      if (rank > Math.min(out, inputs)) {
         throw new InputError(
-          `--rank: expected at most ${Math.min(out, inputs)}, the smaller side of ${layerName(block, layer)}, ` +
-            `found ${options.rank}`,
+          `--rank: expected at most ${Math.min(out, inputs)}, the smaller side of ${module}, found ${rank}`,
         );
       }
-      shapes.set(`${layerName(block, layer)}.lora_A.weight`, [options.rank, inputs]);
-      shapes.set(`${layerName(block, layer)}.lora_B.weight`, [out, options.rank]);
+      shapes.set(`${module}.lora_A.weight`, [rank, inputs]);
+      shapes.set(`${module}.lora_B.weight`, [out, rank]);
     }
   }
   return shapes;
@@ -82,22 +99,11 @@ export function declareLora(
 }
 
 export function adapterConfig(options: LoraOptions, baseModel: string): AdapterConfig {
-  const { rank, alpha, rsLora, dropout } = options;
-  return { rank, alpha, rsLora, dropout, targetModules: [...options.targetModules], baseModel };
+  const { rank, alpha, rsLora, dropout, rankPattern = {}, alphaPattern = {} } = options;
+  const patterns = { rankPattern: { ...rankPattern }, alphaPattern: { ...alphaPattern } };
+  return { rank, alpha, rsLora, dropout, ...patterns, targetModules: [...options.targetModules], baseModel };
 }
 
-export function loraOptions({
-  rank,
-  alpha,
-  rsLora,
-  dropout,
-  targetModules: names,
-}: AdapterConfig): LoraOptions {
-  return {
-    rank,
-    alpha,
-    rsLora,
-    dropout,
-    targetModules: TARGET_MODULES.filter((name) => names.includes(name)),
-  };
+export function loraOptions({ targetModules: names, baseModel: _, ...options }: AdapterConfig): LoraOptions {
+  return { ...options, targetModules: TARGET_MODULES.filter((name) => names.includes(name)) };
 }

@@ -5,6 +5,7 @@ import { linear } from '../program/ops/linear.js';
 import { type AdamWOptions, accumulate, adamw, sumOfSquares } from '../program/ops/optimizer.js';
 import type { Module, Value } from '../program/types.js';
 import { declareLora, type LoraOptions, type LoraValues } from './lora.js';
+import { declareTrained, type ForwardModel, type Trained } from './trained.js';
 import { type ForwardInputs, forward } from './transformer.js';
 import { type Checkpoint, declareWeights, headName, type ModelWeights } from './weights.js';
 
@@ -48,16 +49,20 @@ export function teacherModule(checkpoint: Checkpoint, shape: BatchShape): Teache
 }
 
 export interface Objective {
-  /** L = alpha KL(teacher || student) + (1 - alpha) CE. */
+  /** L = alpha D(teacher, student) + (1 - alpha) CE. */
   readonly alpha: number;
   readonly temperature: number;
+  readonly divergence: 'forward-kl' | 'reverse-kl' | 'jsd';
+  /** Of jsd. */
+  readonly beta: number;
 }
 
 export interface StudentOptions {
   readonly student: Checkpoint;
   /** Its head scores the teacher's hidden states; none without distillation. */
   readonly teacher?: Checkpoint | undefined;
-  readonly lora: LoraOptions;
+  /** The adapter that is trained; absent: every weight of the student is. */
+  readonly lora?: LoraOptions | undefined;
   readonly objective: Objective;
   readonly optimizer: AdamWOptions;
   readonly train: BatchShape;
@@ -80,6 +85,8 @@ export interface StepValues {
 export interface OptimizerValues {
   readonly step: Value;
   readonly learningRate: Value;
+  /** That of the B factors of adapters (LoRA+). */
+  readonly learningRateB: Value;
   readonly scale: Value;
   readonly clip: Value;
   /** f32 [tensors]: squared norms of the micro-batch's and of the batch's gradient (sums, not yet divided). */
@@ -105,10 +112,8 @@ export interface EvaluationValues {
  */
 export interface StudentModule {
   readonly module: Module;
-  readonly weights: ModelWeights;
+  readonly trained: Trained;
   readonly teacherHead: Value | undefined;
-  readonly lora: LoraValues;
-  readonly snapshot: LoraValues;
   readonly step: StepValues;
   readonly optimizer: OptimizerValues;
   readonly evaluate: EvaluationValues;
@@ -119,16 +124,15 @@ export const TEACHER_PREFIX = 'teacher.';
 
 export function studentModule(options: StudentOptions): StudentModule {
   const b = new Builder();
-  const { student, teacher, lora: loraOptions, train, evaluate } = options;
-  const weights = declareWeights(b, student, Math.max(train.sequence, evaluate.sequence));
+  const { student, teacher, lora, train, evaluate } = options;
+  const positions = Math.max(train.sequence, evaluate.sequence);
+  const trained = declareTrained(b, student, lora, positions);
   const teacherHead = teacher && declareTeacherHead(b, teacher);
-  const lora = declareLora(b, student.config, loraOptions, 'parameter');
-  const snapshot = declareLora(b, student.config, loraOptions, 'state', 'snapshot.');
-  const optimizer = declareOptimizer(b, lora);
-  const step = declareStep(b, options, weights, lora, teacherHead, optimizer);
-  declareUpdate(b, lora, optimizer, options.optimizer);
-  const evaluation = declareEvaluation(b, weights, evaluate, snapshot);
-  return { module: b.module(), weights, teacherHead, lora, snapshot, step, optimizer, evaluate: evaluation };
+  const optimizer = declareOptimizer(b, trained.values);
+  const step = declareStep(b, options, trained, teacherHead, optimizer);
+  declareUpdate(b, trained.values, optimizer, options.optimizer);
+  const evaluation = declareEvaluation(b, trained.evaluation, evaluate);
+  return { module: b.module(), trained, teacherHead, step, optimizer, evaluate: evaluation };
 }
 
 function declareTeacherHead(b: Builder, { config, tensors }: Checkpoint): Value {
@@ -141,14 +145,15 @@ function headOf(weights: ModelWeights): Value {
   return weights.values.get(headName(weights.config))!;
 }
 
-function declareOptimizer(b: Builder, lora: LoraValues): OptimizerValues {
+function declareOptimizer(b: Builder, trained: ReadonlyMap<string, Value>): OptimizerValues {
   const scalar = (name: string) => b.value('scalar', name, [1]);
   const like = (role: 'gradient' | 'state', prefix: string) =>
-    new Map([...lora.values].map(([name, value]) => [name, b.value(role, prefix + name, value.shape)]));
-  const tensors = Math.max(1, lora.values.size);
+    new Map([...trained].map(([name, value]) => [name, b.value(role, prefix + name, value.shape)]));
+  const tensors = Math.max(1, trained.size);
   return {
     step: scalar('optimizer_step'),
     learningRate: scalar('learning_rate'),
+    learningRateB: scalar('learning_rate_b'),
     scale: scalar('gradient_scale'),
     clip: scalar('clip'),
     microSquares: b.value('output', 'micro_squares', [tensors]),
@@ -161,9 +166,8 @@ function declareOptimizer(b: Builder, lora: LoraValues): OptimizerValues {
 
 function declareStep(
   b: Builder,
-  { teacher, lora: { dropout }, objective, train }: StudentOptions,
-  weights: ModelWeights,
-  lora: LoraValues,
+  { teacher, lora, objective, train }: StudentOptions,
+  { values, training }: Trained,
   teacherHead: Value | undefined,
   optimizer: OptimizerValues,
 ): StepValues {
@@ -174,16 +178,17 @@ function declareStep(
     teacher && b.value('input', 'teacher_hidden', [tokensOf(train), teacher.config.hiddenSize]);
   let losses: { ce: Value; kl: Value } | undefined;
   b.program('step', { arena: 'train' }, () => {
-    const key = dropout > 0 ? { dropoutKey: { seedStep, place } } : {};
-    const hidden = forward(b, weights, { ...inputs, ...key }, lora);
-    const heads = { hidden, head: headOf(weights), teacherHidden, teacherHead, labels };
-    losses = jointLossHead(b, asNulls(heads), { ...objective, gradient: true });
-    const gradients = addGradients(b);
-    [...lora.values].forEach(([name, value], index) => {
-      const gradient = gradients.get(value);
-      if (!gradient) throw new Error(`No gradient reaches ${name}`);
+    const key = lora && lora.dropout > 0 ? { dropoutKey: { seedStep, place } } : {};
+    const hidden = forward(b, training.weights, { ...inputs, ...key }, training.lora);
+    const heads = { hidden, head: headOf(training.weights), teacherHidden, teacherHead, labels };
+    losses = jointLossHead(b, asNulls(heads), { ...objective, gradient: true, headGradient: !lora });
+    const indices = new Map([...values].map(([name, value], index) => [value, { name, index }]));
+    const reached = addGradients(b, (parameter, gradient) => {
+      const { name, index } = indices.get(parameter)!;
       accumulate(b, optimizer.gradients.get(name)!, gradient, optimizer.microSquares, index);
     });
+    if (reached.size !== values.size)
+      throw new Error(`Gradients reach ${reached.size} of ${values.size} tensors`);
   });
   const { tokens, positions } = inputs;
   return { tokens, labels, positions, seedStep, place, teacherHidden, ...losses! };
@@ -201,32 +206,26 @@ function asNulls(heads: {
 
 function declareUpdate(
   b: Builder,
-  lora: LoraValues,
+  trained: ReadonlyMap<string, Value>,
   optimizer: OptimizerValues,
-  adamwOptions: AdamWOptions,
+  options: AdamWOptions,
 ): void {
   const { squares, first, second, gradients } = optimizer;
   b.program('update', { arena: 'train' }, () => {
     [...gradients.values()].forEach((gradient, index) => {
       sumOfSquares(b, gradient, squares, index);
     });
-    for (const [name, parameter] of lora.values) {
-      const [gradient, m, v] = [gradients, first, second].map((values) => values.get(name)!) as [
-        Value,
-        Value,
-        Value,
-      ];
-      adamw(b, { parameter, gradient, m, v }, squares, optimizer, adamwOptions);
+    for (const [name, parameter] of trained) {
+      const target = { parameter, gradient: gradients.get(name)!, m: first.get(name)!, v: second.get(name)! };
+      const learningRate = name.endsWith('.lora_B.weight') ? optimizer.learningRateB : optimizer.learningRate;
+      // Norms and biases are not decayed: pulling them to 0 regularises nothing.
+      const weightDecay = parameter.shape.length > 1 ? options.weightDecay : 0;
+      adamw(b, target, squares, { ...optimizer, learningRate }, { ...options, weightDecay });
     }
   });
 }
 
-function declareEvaluation(
-  b: Builder,
-  weights: ModelWeights,
-  shape: BatchShape,
-  lora: LoraValues | undefined,
-): EvaluationValues {
+function declareEvaluation(b: Builder, { weights, lora }: ForwardModel, shape: BatchShape): EvaluationValues {
   let values: EvaluationValues | undefined;
   b.program('evaluate', { arena: 'evaluate', scope: 'evaluate.' }, () => {
     const { tokens, labels, positions, sequence } = declareInputs(b, shape);
@@ -259,7 +258,7 @@ export function evaluationModule(
   const b = new Builder();
   const weights = declareWeights(b, checkpoint, shape.sequence);
   const lora = options && declareLora(b, checkpoint.config, options, 'state');
-  const evaluate = declareEvaluation(b, weights, shape, lora);
+  const evaluate = declareEvaluation(b, { weights, lora }, shape);
   const hidden = b.value('input', 'logits.hidden', [LOGITS_TOKENS, checkpoint.config.hiddenSize]);
   let logits: Value | undefined;
   b.program('logits', { arena: 'logits' }, () => {

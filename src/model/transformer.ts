@@ -72,13 +72,22 @@ class Decoder {
     const { heads, keyValueHeads, headDim } = this.#weights.config;
     const { positions, sequence } = this.#inputs;
     const table = this.#weights.ropeTable;
-    const q = rope(this.#b, this.#linear(x, block, 'self_attn.q_proj'), positions, table);
-    const k = rope(this.#b, this.#linear(x, block, 'self_attn.k_proj'), positions, table);
+    const q = rope(this.#b, this.#normed(x, block, 'q'), positions, table);
+    const k = rope(this.#b, this.#normed(x, block, 'k'), positions, table);
     const v = this.#linear(x, block, 'self_attn.v_proj');
     return attention(this.#b, { q, k, v }, positions, { sequence, heads, keyValueHeads, headDim });
   }
 
-  /** residual + x W^T, plus s (dropout(x) A^T) B^T where the layer is adapted. */
+  /** Queries or keys, normalised head by head in families that do so. */
+  #normed(x: Value, block: number, which: 'q' | 'k'): Value {
+    const projected = this.#linear(x, block, `self_attn.${which}_proj`);
+    const { config } = this.#weights;
+    if (!config.qkNorm) return projected;
+    const weight = this.weight(`model.layers.${block}.self_attn.${which}_norm`);
+    return rmsnorm(this.#b, `${which}_norm`, projected, weight, config.normEps);
+  }
+
+  /** residual + x W^T + bias where the layer has one, plus s (dropout(x) A^T) B^T where the layer is adapted. */
   #linear(x: Value, block: number, layer: LinearLayer, residual: Value | null = null): Value {
     const name = layerName(block, layer);
     const terms: LinearTerm[] = [{ x, weight: this.weight(name) }];
@@ -87,9 +96,10 @@ class Decoder {
     if (this.#lora && a && bFactor) {
       const site = block * LINEAR_LAYERS.length + LINEAR_LAYERS.indexOf(layer);
       const low = linear(this.#b, 'lora', [{ x: this.#drop(x, site), weight: a }]);
-      terms.push({ x: low, weight: bFactor, scale: loraScale(this.#lora.options) });
+      terms.push({ x: low, weight: bFactor, scale: loraScale(this.#lora.options, name) });
     }
-    return linear(this.#b, layer, terms, residual);
+    const bias = this.#weights.values.get(`${name}.bias`) ?? null;
+    return linear(this.#b, layer, terms, residual, bias);
   }
 
   #drop(x: Value, site: number): Value {

@@ -53,16 +53,33 @@ export function weightShapes(config: ModelConfig): Map<string, readonly number[]
     for (const layer of LINEAR_LAYERS) {
       shapes.set(`${layerName(block, layer)}.weight`, linearShape(config, layer));
     }
+    for (const [name, shape] of familyShapes(config)) shapes.set(`${prefix}.${name}`, shape);
   }
   shapes.set('model.norm.weight', [d]);
   if (!config.tiedEmbeddings) shapes.set(HEAD, [v, d]);
   return shapes;
 }
 
+/** Weights of a block that Llama does not have. */
+function familyShapes(config: ModelConfig): [name: string, shape: readonly number[]][] {
+  const shapes: [string, readonly number[]][] = [];
+  if (config.qkvBias) {
+    for (const layer of LINEAR_LAYERS.slice(0, 3))
+      shapes.push([`${layer}.bias`, [linearShape(config, layer)[0]]]);
+  }
+  if (config.qkNorm) {
+    for (const which of ['q_norm', 'k_norm']) shapes.push([`self_attn.${which}.weight`, [config.headDim]]);
+  }
+  return shapes;
+}
+
 /** Where a model's weights are on disk, checked against its config. */
 export interface Checkpoint {
+  /** Where the tokenizer lies too. */
   readonly folder: string;
+  readonly configFile: string;
   readonly config: ModelConfig;
+  /** Empty for a model that is to be made from its config alone. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
 }
 
@@ -92,21 +109,30 @@ export interface ModelWeights {
   readonly ropeTable: Value;
 }
 
-/** @param positions the longest sequence that will be read. @param prefix put before the names of the values. */
+export interface WeightOptions {
+  /** `weight` keeps matrices as they are on disk; trained weights and their copies are f32. */
+  readonly role?: 'weight' | 'parameter' | 'state';
+  /** Put before the names of the values. */
+  readonly prefix?: string;
+  /** One that is there already, to share. */
+  readonly ropeTable?: Value;
+}
+
+/** @param positions the longest sequence that will be read */
 export function declareWeights(
   b: Builder,
-  checkpoint: Checkpoint,
+  { config, tensors }: Checkpoint,
   positions: number,
-  prefix = '',
+  { role = 'weight', prefix = '', ropeTable: shared }: WeightOptions = {},
 ): ModelWeights {
-  const { config, tensors } = checkpoint;
   const values = new Map<string, Value>();
   for (const [name, shape] of weightShapes(config)) {
-    const dtype = shape.length === 1 ? 'f32' : (DTYPES[tensors.get(name)!.dtype] ?? 'f32');
-    values.set(name, b.value('weight', prefix + name, shape, dtype));
+    const kept = role === 'weight' && shape.length > 1;
+    const dtype = kept ? DTYPES[tensors.get(name)!.dtype]! : 'f32';
+    values.set(name, b.value(role, prefix + name, shape, dtype));
   }
-  const ropeTable = b.value('weight', `${prefix}rope_table`, [positions, config.headDim]);
-  return { config, values, ropeTable };
+  const table = shared ?? b.value('weight', `${prefix}rope_table`, [positions, config.headDim]);
+  return { config, values, ropeTable: table };
 }
 
 /** Cosines, then sines, of position * frequency, for every position: [positions, headDim]. */
@@ -129,14 +155,21 @@ export function ropeTable(config: ModelConfig, positions: number): Float32Array 
 export async function loadWeights(
   session: Session,
   { tensors }: Checkpoint,
-  { config, values, ropeTable: table }: ModelWeights,
+  weights: ModelWeights,
 ): Promise<void> {
-  for (const [name, value] of values) await loadTensor(session, tensors.get(name)!, value);
+  for (const [name, value] of weights.values) await loadTensor(session, tensors.get(name)!, value);
+  await loadRopeTable(session, weights);
+}
+
+export async function loadRopeTable(
+  session: Session,
+  { config, ropeTable: table }: ModelWeights,
+): Promise<void> {
   await session.write(table, ropeTable(config, table.shape[0]!));
 }
 
 export async function loadTensor(session: Session, info: TensorInfo, value: Value): Promise<void> {
-  if (value.shape.length === 1) {
+  if (value.dtype === 'f32' && info.dtype !== 'F32') {
     await session.write(value, readFloat32(info));
     return;
   }

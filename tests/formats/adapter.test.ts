@@ -18,6 +18,8 @@ const config: AdapterConfig = {
   alpha: 4,
   rsLora: false,
   dropout: 0.25,
+  rankPattern: {},
+  alphaPattern: {},
   targetModules: ['down_proj', 'q_proj'],
   baseModel: 'models/small',
 };
@@ -102,6 +104,7 @@ test('the files are those of PEFT, to the letter', async () => {
   await writeAdapter(folder, config, tensors());
   assert.equal(readdirSync(folder).sort(), ['adapter_config.json', 'adapter_model.safetensors']);
   assert.equal(JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')), {
+    alpha_pattern: {},
     base_model_name_or_path: 'models/small',
     bias: 'none',
     fan_in_fan_out: false,
@@ -112,6 +115,7 @@ test('the files are those of PEFT, to the letter', async () => {
     modules_to_save: null,
     peft_type: 'LORA',
     r: 2,
+    rank_pattern: {},
     target_modules: ['down_proj', 'q_proj'],
     task_type: 'CAUSAL_LM',
     use_rslora: false,
@@ -162,11 +166,19 @@ test('an adapter as PEFT saves it is read, whatever form its target has', () => 
       alpha: 16,
       rsLora: false,
       dropout: 0,
+      rankPattern: {},
+      alphaPattern: {},
       targetModules: ['down_proj', 'q_proj'],
       baseModel: 'base',
     });
     checkAdapter(adapter, expected);
   }
+});
+
+test('patterns of ranks and alphas are read', () => {
+  const patterns = { rank_pattern: { q_proj: 4 }, alpha_pattern: { 'mlp.down_proj': 8 } };
+  const { rankPattern, alphaPattern } = readAdapter(peftFolder(patterns)).config;
+  assert.equal({ rank_pattern: rankPattern, alpha_pattern: alphaPattern }, patterns);
 });
 
 test('f16 and bf16 tensors are read as float32', () => {
@@ -188,8 +200,6 @@ const UNSUPPORTED: [string, unknown][] = [
   ['bias', 'all'],
   ['bias', 'lora_only'],
   ['lora_bias', true],
-  ['rank_pattern', { q_proj: 4 }],
-  ['alpha_pattern', { q_proj: 4 }],
   ['layers_to_transform', [0, 1]],
   ['layers_to_transform', 0],
   ['layer_replication', [[0, 1]]],

@@ -6,6 +6,7 @@ import {
   adapterConfig,
   type LoraOptions,
   loraOptions,
+  loraRank,
   loraScale,
   loraShapes,
   parameterCount,
@@ -106,8 +107,25 @@ start.run();
 const configuration = suite('configuration');
 
 configuration('the scale is alpha / rank, with rsLoRA alpha / sqrt(rank)', () => {
-  assert.is(loraScale({ ...options(64), alpha: 16 }), 0.25);
-  assert.is(loraScale({ ...options(64), alpha: 16, rsLora: true }), 2);
+  const module = 'model.layers.3.self_attn.q_proj';
+  assert.is(loraScale({ ...options(64), alpha: 16 }, module), 0.25);
+  assert.is(loraScale({ ...options(64), alpha: 16, rsLora: true }, module), 2);
+});
+
+configuration("patterns match the end of a module's name, the first one wins, as in PEFT", () => {
+  const patterned = {
+    ...{ ...options(8), alpha: 16 },
+    rankPattern: { q_proj: 4, 'layers.1.self_attn.v_proj': 2, '.*.[02].mlp.up_proj': 6, proj: 99 },
+    alphaPattern: { q_proj: 32 },
+  };
+  const rankOf = (name: string) => loraRank(patterned, `model.layers.${name}`);
+  assert.is(rankOf('0.self_attn.q_proj'), 4);
+  assert.is(rankOf('1.self_attn.v_proj'), 2);
+  assert.is(rankOf('11.self_attn.v_proj'), 8);
+  assert.is(rankOf('2.mlp.up_proj'), 6);
+  assert.is(rankOf('1.mlp.up_proj'), 8);
+  assert.is(loraScale(patterned, 'model.layers.0.self_attn.q_proj'), 8);
+  assert.is(loraScale(patterned, 'model.layers.0.self_attn.k_proj'), 2);
 });
 
 configuration('all-linear is all seven layers; names come in the order of the forward pass', () => {
@@ -125,7 +143,8 @@ configuration('unknown names of layers are refused, with those that exist', asyn
 });
 
 configuration("survives PEFT's configuration", () => {
-  const wanted = { ...options(4, ['q_proj', 'down_proj']), rsLora: true, dropout: 0.1 };
+  const patterns = { rankPattern: { q_proj: 2 }, alphaPattern: { down_proj: 3 } };
+  const wanted = { ...options(4, ['q_proj', 'down_proj']), rsLora: true, dropout: 0.1, ...patterns };
   const config = adapterConfig(wanted, 'base');
   assert.is(config.baseModel, 'base');
   assert.equal(loraOptions({ ...config, targetModules: [...config.targetModules].sort() }), wanted);

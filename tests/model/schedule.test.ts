@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { learningRate, type ScheduleOptions } from '#src/model/schedule.js';
 
 const rates = (options: Partial<ScheduleOptions>): number[] => {
-  const all: ScheduleOptions = { lr: 2, warmup: 0, schedule: 'constant', steps: 8, ...options };
+  const all: ScheduleOptions = { lr: 2, warmup: 0, schedule: 'constant', decay: 0, steps: 8, ...options };
   return Array.from({ length: all.steps }, (_, i) => learningRate(all, i + 1));
 };
 
@@ -26,6 +26,11 @@ test('cosine: half at the middle', () => {
   const r = Math.SQRT1_2;
   const [a, b] = [Math.cos(Math.PI / 8), Math.cos((3 * Math.PI) / 8)];
   assertClose(rates({ schedule: 'cosine' }), [2, 1 + a, 1 + r, 1 + b, 1, 1 - b, 1 - r, 1 - a]);
+});
+
+test('wsd: stable, then linear over the last share of the steps', () => {
+  assertClose(rates({ schedule: 'wsd', decay: 0.5 }), [2, 2, 2, 2, 2, 1.5, 1, 0.5]);
+  assertClose(rates({ schedule: 'wsd', decay: 0 }), [2, 2, 2, 2, 2, 2, 2, 2]);
 });
 
 test('warm-up rises from 1 / warmup to 1 and multiplies the schedule', () => {

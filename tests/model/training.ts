@@ -2,10 +2,19 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Session } from '#src/devices/device.js';
 import { openDevice } from '#src/devices/index.js';
+import { rowLogits } from '#src/evaluation/perplexity.js';
 import { type Adapter, readAdapter } from '#src/formats/adapter.js';
+import { openSafetensors, readFloat32, readTensor, type TensorInfo } from '#src/formats/safetensors.js';
 import { openCheckpoint } from '#src/model/checkpoint.js';
 import { loraOptions } from '#src/model/lora.js';
-import { type StudentModule, studentModule, type TeacherModule, teacherModule } from '#src/model/programs.js';
+import {
+  evaluationModule,
+  type Objective,
+  type StudentModule,
+  studentModule,
+  type TeacherModule,
+  teacherModule,
+} from '#src/model/programs.js';
 import { learningRate } from '#src/model/schedule.js';
 import { type Checkpoint, headName, loadTensor, loadWeights } from '#src/model/weights.js';
 
@@ -22,9 +31,12 @@ export interface Batch {
 export interface TrainingOptions {
   readonly student: Checkpoint;
   readonly teacher: Checkpoint | undefined;
-  readonly adapter: Adapter;
+  /** None: all weights of the student are trained. */
+  readonly adapter: Adapter | undefined;
   readonly alpha: number;
   readonly temperature: number;
+  readonly divergence?: Objective['divergence'];
+  readonly beta?: number;
   readonly weightDecay: number;
   readonly dropout?: number;
   readonly microRows: number;
@@ -40,10 +52,52 @@ export interface CaseFile {
   readonly learning_rate: number;
   readonly weight_decay: number;
   readonly clip: number;
+  readonly divergence?: Objective['divergence'];
+  readonly beta?: number;
+  /** The case whose student teaches; only in `full.json`. */
+  readonly teacher?: string;
 }
 
-export const readCase = (folder: string): CaseFile =>
-  JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as CaseFile;
+export const readCase = (folder: string, name = 'case.json'): CaseFile =>
+  JSON.parse(readFileSync(join(folder, name), 'utf8')) as CaseFile;
+
+/** The batch of a case and PyTorch's answers by name. */
+export function readExpected(file: string): { batch: Batch; floats: (name: string) => Float32Array } {
+  const { tensors } = openSafetensors(file);
+  const [rows, sequence] = tensors.get('tokens')!.shape as [number, number];
+  const batch: Batch = {
+    rows,
+    sequence,
+    tokens: Uint32Array.from(integers(tensors.get('tokens')!)),
+    labels: integers(tensors.get('labels')!),
+    positions: Uint32Array.from(integers(tensors.get('positions')!)),
+  };
+  return { batch, floats: (name) => readFloat32(tensors.get(name)!) };
+}
+
+function integers(info: TensorInfo): Int32Array {
+  const result = new Uint8Array(info.byteLength);
+  readTensor(info, (chunk, at) => result.set(chunk, at));
+  return new Int32Array(result.buffer);
+}
+
+/** Logits [B, S, V] of an adapted model. */
+export async function adaptedLogits(
+  student: Checkpoint,
+  adapter: Adapter,
+  batch: Batch,
+): Promise<Float32Array> {
+  const module = evaluationModule(student, batch, loraOptions(adapter.config));
+  const device = await openDevice('wasm', { threads: 2 });
+  const session = await device.compile(module.module);
+  await loadWeights(session, student, module.weights);
+  for (const [tensor, value] of module.lora!.values) {
+    await session.write(value, adapter.tensors.get(tensor)!.data);
+  }
+  const logits = await rowLogits(session, module, [{ ...batch, documents: [] }]);
+  await device.close();
+  return logits;
+}
 
 export function openCase(folder: string) {
   return {
@@ -87,20 +141,21 @@ export class Training {
   static async start(options: TrainingOptions): Promise<Training> {
     const device = await openDevice('wasm', { threads: options.threads ?? 2 });
     const { student, teacher, adapter, alpha, temperature, weightDecay, microRows, sequence } = options;
+    const { divergence = 'forward-kl', beta = 0.5, dropout = 0 } = options;
     const shape = { rows: microRows, sequence };
     const module = studentModule({
       student,
       teacher,
-      lora: { ...loraOptions(adapter.config), dropout: options.dropout ?? 0 },
-      objective: { alpha, temperature },
+      lora: adapter && { ...loraOptions(adapter.config), dropout },
+      objective: { alpha, temperature, divergence, beta },
       optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay },
       train: shape,
       evaluate: shape,
     });
     const session = await device.compile(module.module);
-    await loadWeights(session, student, module.weights);
-    for (const [name, value] of module.lora.values) {
-      await session.write(value, adapter.tensors.get(name)!.data);
+    await loadWeights(session, student, module.trained.training.weights);
+    for (const [name, { data }] of adapter?.tensors ?? []) {
+      await session.write(module.trained.values.get(name)!, data);
     }
     const reader = teacher && teacherModule(teacher, shape);
     const readerSession = reader && (await device.compile(reader.module));
@@ -153,7 +208,7 @@ export class Training {
   }
 
   async parameters(): Promise<Map<string, Float32Array>> {
-    const entries = [...this.student.lora.values].map(
+    const entries = [...this.student.trained.values].map(
       async ([name, value]) => [name, (await this.session.read(value)) as Float32Array] as const,
     );
     return new Map(await Promise.all(entries));
@@ -166,11 +221,13 @@ export class Training {
       lr: file.learning_rate,
       warmup: file.warmup,
       schedule: 'cosine',
+      decay: 0,
       steps: file.steps,
     } as const;
     for (const [value, number] of [
       [optimizer.step, step],
       [optimizer.learningRate, learningRate(schedule, step)],
+      [optimizer.learningRateB, learningRate(schedule, step)],
       [optimizer.scale, 1 / count],
       [optimizer.clip, file.clip],
     ] as const) {

@@ -23,7 +23,9 @@ function watchOver(): void {
       });
       if (!isVictim) return;
       victims.push(this);
-      if (when === 'start' && how === 'exit') void this.terminate();
+      if (when !== 'start') return;
+      process.stderr.write('BROKEN NOW\n');
+      if (how === 'exit') void this.terminate();
     }
   }
   threads.Worker = WatchedWorker;

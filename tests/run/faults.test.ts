@@ -1,5 +1,9 @@
+import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
+import threads, { Worker } from 'node:worker_threads';
+import { loadModel } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readCheckpoint } from '#src/formats/checkpoint.js';
@@ -30,7 +34,7 @@ async function trainWith({ worker, how, when }: Fault): Promise<Ending & { run: 
   const env = { BREAK_WORKER: worker, BREAK_HOW: how, BREAK_WHEN: when };
   const imports = [import.meta.resolve('./breakWorker.js')];
   const { child, ended, printed } = startProgram('train', flags(options), { cwd, imports, env });
-  if (when === 'step') await printed(/BROKEN NOW/);
+  await printed(/BROKEN NOW/);
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   const ending = await ended;
   clearTimeout(timer);
@@ -83,5 +87,31 @@ for (const [worker, how, when] of [
     assert.match(stderr.trimEnd().split('\n').at(-1)!, new RegExp(`^error: ${place}${found}`));
   });
 }
+
+test('a model whose compute thread has died rejects, and closing it ends the others', async () => {
+  const workers: Worker[] = [];
+  class RecordedWorker extends Worker {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      super(...args);
+      workers.push(this);
+    }
+  }
+  const { Worker: original } = threads;
+  threads.Worker = RecordedWorker;
+  syncBuiltinESMExports();
+  const model = await loadModel(fixture.student, { sequence: 16, threads: 2 });
+  threads.Worker = original;
+  syncBuiltinESMExports();
+  assert.is(workers.length, 2);
+  const exits = workers.map((worker) => once(worker, 'exit'));
+  await workers[0]!.terminate();
+  const failure = await model.logits(Uint32Array.of(1, 2)).then(
+    () => 'nothing',
+    (error: Error) => error.message,
+  );
+  assert.match(failure, /compute thread/);
+  await model.close();
+  await Promise.all(exits);
+});
 
 test.run();

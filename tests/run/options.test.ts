@@ -4,6 +4,7 @@ import { type MetricsRecord, type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readRunFile } from '#src/formats/runFolder.js';
+import { openSafetensors, readFloat32 } from '#src/formats/safetensors.js';
 import { EVALUATE_OPTIONS, flagOf, isOperational, TRAIN_OPTIONS } from '#src/options.js';
 import { resolveOptions } from '#src/prepare.js';
 import { makeFixture, makeText } from '../fixtures.js';
@@ -18,6 +19,9 @@ const secondText = join(fixture.folder, 'second.txt');
 writeFileSync(secondText, makeText(9, 300));
 const twoColumns = join(fixture.folder, 'columns.jsonl');
 writeFileSync(twoColumns, `${JSON.stringify({ text: makeText(7, 900), other: makeText(8, 900) })}\n`);
+
+const configFile = join(fixture.folder, 'run.yaml');
+writeFileSync(configFile, 'checkpoint-every: 1\n');
 
 const base: TrainInput = {
   student: fixture.student,
@@ -46,7 +50,8 @@ async function outcomeOf(options: TrainInput): Promise<Outcome> {
   const run = train({ ...options, out });
   run.metrics$.subscribe({ next: (record) => records.push(record), error: () => {} });
   await run.finished;
-  return { out, adapter: adapterBytes(out), records };
+  const adapter = existsSync(join(out, 'adapter')) ? adapterBytes(out) : Buffer.alloc(0);
+  return { out, adapter, records };
 }
 
 const recordsOf = <T extends MetricsRecord['type']>({ records }: Outcome, type: T) =>
@@ -70,6 +75,21 @@ const earlier = await outcomeOf({ ...base, seed: 5 });
 const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   student: { change: { student: fixture.teacher } },
   teacher: { change: taught },
+  trainable: {
+    change: { trainable: 'all' },
+    check: (changed) => {
+      assert.ok(existsSync(join(changed.out, 'model', 'model.safetensors')));
+      assert.not(existsSync(join(changed.out, 'adapter')));
+    },
+  },
+  fromConfig: {
+    change: { fromConfig: join(fixture.student, 'config.json'), student: undefined, trainable: 'all' },
+    check: (changed) => {
+      const { tensors } = openSafetensors(join(changed.out, 'model', 'model.safetensors'));
+      const norm = readFloat32(tensors.get('model.norm.weight')!);
+      assert.ok(norm.every((x) => Math.abs(x - 1) < 0.5), 'norms start from 1');
+    },
+  },
   data: { change: { data: [secondText, fixture.text] } },
   textColumn: { beside: { data: [twoColumns] }, change: { textColumn: 'other' } },
   separator: { change: { separator: '.' } },
@@ -110,16 +130,22 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     check: (changed) => assert.is(recordsOf(changed, 'step').length, 4),
   },
   alpha: { beside: taught, change: { alpha: 0.6 } },
+  divergence: { beside: taught, change: { divergence: 'reverse-kl' } },
+  beta: { beside: { ...taught, divergence: 'jsd' }, change: { beta: 0.2 } },
   temperature: { beside: taught, change: { temperature: 2 } },
   rank: { change: { rank: 4 } },
   loraAlpha: { change: { loraAlpha: 1 } },
   rslora: { change: { rslora: true } },
   loraDropout: { change: { loraDropout: 0.5 } },
   targetModules: { change: { targetModules: 'q_proj,up_proj' } },
+  rankPattern: { change: { rankPattern: { q_proj: 4 } } },
+  alphaPattern: { change: { alphaPattern: { q_proj: 1 } } },
   init: { change: { init: join(earlier.out, 'adapter') } },
   lr: { change: { lr: 2e-2 } },
   warmup: { change: { warmup: 3 } },
   schedule: { change: { schedule: 'linear' } },
+  decay: { beside: { schedule: 'wsd' }, change: { decay: 1 } },
+  loraPlus: { change: { loraPlus: 4 } },
   weightDecay: { change: { weightDecay: 0.1 } },
   beta1: { change: { beta1: 0.5 } },
   beta2: { change: { beta2: 0.5 } },
@@ -141,6 +167,14 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   resume: {
     change: { resume: true, out: earlier.out, seed: 5 },
     check: (changed) => assert.equal(recordsOf(changed, 'step'), []),
+  },
+  config: {
+    change: { config: configFile },
+    check: (changed) => assert.equal(checkpointsOf(changed), ['step-00000001', 'step-00000002']),
+  },
+  dryRun: {
+    change: { dryRun: true, resume: true, out: earlier.out, seed: 5 },
+    check: (changed) => assert.equal(changed.records, []),
   },
   evalEvery: {
     beside: { ...evaluated, steps: 3 },
@@ -236,7 +270,7 @@ resumes('a folder without a run is named, unless the options to start one are th
   const message = await inputErrorOf(() => resolveOptions({ resume: true, out }));
   assert.match(
     message,
-    `--resume: expected a run in ${out}, found none: check --out; --student: expected DIR`,
+    `--resume: expected a run in ${out}, found none: check --out; --student: expected MODEL`,
   );
   assert.is(resolveOptions({ ...base, resume: true, out }).lr, base.lr);
 });
@@ -259,11 +293,17 @@ const editJson = (path: string, edit: (json: string) => string) =>
   writeFileSync(path, edit(readFileSync(path, 'utf8')));
 
 const wrongInputs: Record<string, [change: Record<string, unknown>, message: RegExp]> = {
-  'no student': [{ student: undefined }, /^--student: expected DIR, found nothing/],
-  'a student that is not there': [{ student: 'nowhere' }, /^nowhere\/config\.json: expected .*ENOENT/],
+  'no student': [{ student: undefined }, /^--student: expected MODEL, found nothing/],
+  'a student that is not there': [
+    { student: 'nowhere' },
+    /^nowhere: expected a model's folder, or owner\/name .*, found neither/,
+  ],
   'data that is not there': [{ data: ['nowhere.txt'] }, /^nowhere\.txt: expected a text file, found nothing/],
   'no data': [{ data: [] }, /^--data: expected at least one path/],
-  'an unknown option': [{ learningRate: 1 }, /^--learning-rate: expected a known option/],
+  'an unknown option': [
+    { learningRate: 1 },
+    /^--learning-rate: expected a known option, .*; did you mean --/,
+  ],
   'a number out of range': [
     { batch: 0, alpha: 2 },
     /^--batch: expected at least 1, found 0; --alpha: expected 0 to 1/,
@@ -343,7 +383,7 @@ program('an unknown option: the nearest one is suggested, exit 2', async () => {
 
 program('wrong input: one line on stderr, nothing on stdout, exit 2', async () => {
   for (const [name, args, message] of [
-    ['train', flags({ ...base, student: 'nowhere' }), /^error: nowhere\/config\.json: .*$/],
+    ['train', flags({ ...base, student: 'nowhere' }), /^error: nowhere: expected a model's folder, .*$/],
     ['train', [], /^error: --student: .*; --data: .*$/],
     ['train', flags({ ...base, data: ['nowhere.txt'] }), /^error: nowhere\.txt: .*$/],
     ['evaluate', ['--model', fixture.student, '--perplexity', 'nowhere.txt'], /^error: nowhere\.txt: .*$/],

@@ -1,0 +1,28 @@
+import { join } from 'node:path';
+import { type AdapterConfig, type AdapterTensor, readAdapter, writeAdapter } from './adapter.js';
+import { writeModel } from './modelFolder.js';
+import { openSafetensors, readFloat32 } from './safetensors.js';
+
+/** What a run makes: a PEFT adapter, or a whole model with the config and tokenizer of the one it began with. */
+export type Product =
+  | { readonly kind: 'adapter'; readonly config: AdapterConfig }
+  | { readonly kind: 'model'; readonly configFile: string };
+
+/** Publishes trained parameters as `folder/adapter` or `folder/model`. @returns that path */
+export async function writeParameters(
+  folder: string,
+  product: Product,
+  tensors: ReadonlyMap<string, AdapterTensor>,
+): Promise<string> {
+  const path = join(folder, product.kind);
+  if (product.kind === 'adapter') await writeAdapter(path, product.config, tensors);
+  else await writeModel(path, product.configFile, tensors);
+  return path;
+}
+
+/** What `writeParameters` wrote into `folder`. */
+export function readParameters(folder: string, kind: Product['kind']): Map<string, AdapterTensor> {
+  if (kind === 'adapter') return readAdapter(join(folder, kind)).tensors;
+  const { tensors } = openSafetensors(join(folder, kind, 'model.safetensors'));
+  return new Map([...tensors].map(([name, info]) => [name, { shape: info.shape, data: readFloat32(info) }]));
+}
