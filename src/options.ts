@@ -1,20 +1,7 @@
 import { z } from 'zod';
-import { nearestName } from './nearestName.js';
+import type { Given, Option, OptionTable, Resolved } from './optionTable.js';
 
-/** One row of the table that flags, defaults, checks, help texts and the README all come from. */
-interface Option {
-  /** What the value stands for in help; absent for a switch. */
-  readonly value?: string;
-  readonly help: string;
-  readonly group: 'model' | 'data' | 'objective' | 'adapter' | 'optimizer' | 'run';
-  readonly schema: z.ZodType;
-  /** Absent: required, or derived where `help` says so. */
-  readonly default?: unknown;
-  /** May be given several times. */
-  readonly many?: true;
-  /** May change on --resume: it has no influence on the result. */
-  readonly operational?: true;
-}
+export { flagOf, type OptionTable, problemsOf, withDefaults } from './optionTable.js';
 
 const text = z.string().min(1, 'expected some text');
 const count = z.coerce.number().int('expected a whole number').min(1, 'expected at least 1');
@@ -348,67 +335,15 @@ export const EVALUATE_OPTIONS = {
   json: { group: 'run', schema: toggle, default: false, help: 'print one JSON object on one line' },
 } as const satisfies Record<string, Option>;
 
-export type OptionTable = Readonly<Record<string, Option>>;
-type Output<O> = O extends { schema: z.ZodType<infer T> } ? T : never;
-type Resolved<T extends OptionTable> = { -readonly [K in keyof T]: Output<T[K]> };
-type Optional<T extends OptionTable> = {
-  [K in keyof T]: T[K] extends { default: unknown } ? K : undefined extends Output<T[K]> ? K : never;
-}[keyof T];
-
 /** Every option, checked, with defaults filled in. */
 export type TrainOptions = Resolved<typeof TRAIN_OPTIONS>;
 export type EvaluateOptions = Resolved<typeof EVALUATE_OPTIONS>;
 
-/** What a caller gives: options with a default may be left out. */
-export type Given<T extends OptionTable> = Partial<Pick<Resolved<T>, Optional<T>>> &
-  Omit<Resolved<T>, Optional<T>>;
 export type TrainInput =
   | Given<typeof TRAIN_OPTIONS>
   /** What is left out may be in the file. */
   | (Partial<TrainOptions> & { readonly config: string });
 export type EvaluateInput = Given<typeof EVALUATE_OPTIONS>;
-
-/** `loraAlpha` -> `--lora-alpha`. */
-export const flagOf = (name: string): string =>
-  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-
-/** Options of a table that are wrong, in words: `--batch: expected at least 1, found 0`. */
-export function problemsOf(table: OptionTable, given: Readonly<Record<string, unknown>>): string[] {
-  const problems: string[] = [];
-  for (const [name, value] of Object.entries(given)) {
-    const option = table[name];
-    if (!option) {
-      const nearest = flagOf(nearestName(name, Object.keys(table)));
-      problems.push(
-        `${flagOf(name)}: expected a known option, found an unknown one; did you mean ${nearest}?`,
-      );
-    } else if (value !== undefined) {
-      const result = option.schema.safeParse(value);
-      if (!result.success) {
-        problems.push(`${flagOf(name)}: ${result.error.issues[0]!.message}, found ${JSON.stringify(value)}`);
-      }
-    }
-  }
-  for (const [name, option] of Object.entries(table)) {
-    const missing = given[name] === undefined && option.default === undefined;
-    if (missing && !option.schema.safeParse(undefined).success) {
-      problems.push(`${flagOf(name)}: expected ${option.value}, found nothing: give ${option.help}`);
-    }
-  }
-  return problems;
-}
-
-/** Fills in defaults; call it on options without problems. */
-export function withDefaults<T extends OptionTable>(
-  table: T,
-  given: Readonly<Record<string, unknown>>,
-): Resolved<T> {
-  const entries = Object.entries(table).map(([name, option]) => {
-    const value = given[name] ?? option.default;
-    return [name, value === undefined ? undefined : option.schema.parse(value)];
-  });
-  return Object.fromEntries(entries) as Resolved<T>;
-}
 
 /** Operational options may differ between the parts of a resumed run. */
 export const isOperational = (name: string): boolean =>

@@ -14,7 +14,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'messages.ts': [],
   'nearestName.ts': [],
-  'options.ts': ['nearestName.ts'],
+  'optionTable.ts': ['nearestName.ts'],
+  'options.ts': ['optionTable.ts'],
   'version.ts': [],
   program: [],
   wasm: ['errors.ts'],
@@ -46,11 +47,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'messages.ts',
   ],
   report: ['messages.ts'],
+  miniature: ['data', 'formats', 'exit.ts', 'index.ts'],
   'exit.ts': ['errors.ts'],
   'command.ts': ['options.ts'],
   'locateModels.ts': ['formats', 'hub', 'messages.ts', 'options.ts'],
   'prepare.ts': [
-    ...['data', 'devices', 'formats', 'model', 'program'],
+    ...['data', 'devices', 'formats', 'miniature', 'model', 'program'],
     ...['errors.ts', 'locateModels.ts', 'messages.ts', 'options.ts'],
   ],
   'estimate.ts': ['devices', 'model', 'program', 'prepare.ts'],
@@ -62,7 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['data', 'devices', 'evaluation'],
     ...['errors.ts', 'estimate.ts', 'messages.ts', 'options.ts', 'pipeline.ts', 'prepare.ts'],
   ],
-  'train.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'prepare.ts', 'report'],
+  'train.ts': ['command.ts', 'exit.ts', 'index.ts', 'miniature', 'options.ts', 'prepare.ts', 'report'],
   'evaluate.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'report'],
 };
 

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type MetricsRecord, type TrainInput, train } from 'rivulet';
+import { type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readRunFile } from '#src/formats/runFolder.js';
@@ -9,7 +9,8 @@ import { EVALUATE_OPTIONS, flagOf, isOperational, TRAIN_OPTIONS } from '#src/opt
 import { resolveOptions } from '#src/prepare.js';
 import { makeFixture, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
-import { adapterBytes, type Ending, flags, runProgram } from './process.js';
+import { type Outcome, outcomeOf, recordsOf } from './outcome.js';
+import { type Ending, flags, runProgram } from './process.js';
 
 /** Every option of the table, on its way to where it counts. */
 
@@ -38,24 +39,6 @@ const base: TrainInput = {
   },
 };
 
-interface Outcome {
-  readonly out: string;
-  readonly adapter: Buffer;
-  readonly records: readonly MetricsRecord[];
-}
-
-async function outcomeOf(options: TrainInput): Promise<Outcome> {
-  const out = options.out ?? join(freshFolder(), 'run');
-  const records: MetricsRecord[] = [];
-  const run = train({ ...options, out });
-  run.metrics$.subscribe({ next: (record) => records.push(record), error: () => {} });
-  await run.finished;
-  const adapter = existsSync(join(out, 'adapter')) ? adapterBytes(out) : Buffer.alloc(0);
-  return { out, adapter, records };
-}
-
-const recordsOf = <T extends MetricsRecord['type']>({ records }: Outcome, type: T) =>
-  records.filter((record) => record.type === type) as Extract<MetricsRecord, { type: T }>[];
 const checkpointsOf = ({ out }: Outcome) => readdirSync(join(out, 'checkpoints')).sort();
 const sameAdapter = (changed: Outcome, plain: Outcome) => assert.ok(changed.adapter.equals(plain.adapter));
 const otherAdapter = (changed: Outcome, plain: Outcome) => assert.not(changed.adapter.equals(plain.adapter));
@@ -87,7 +70,10 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     check: (changed) => {
       const { tensors } = openSafetensors(join(changed.out, 'model', 'model.safetensors'));
       const norm = readFloat32(tensors.get('model.norm.weight')!);
-      assert.ok(norm.every((x) => Math.abs(x - 1) < 0.5), 'norms start from 1');
+      assert.ok(
+        norm.every((x) => Math.abs(x - 1) < 0.5),
+        'norms start from 1',
+      );
     },
   },
   data: { change: { data: [secondText, fixture.text] } },

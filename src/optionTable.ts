@@ -1,0 +1,69 @@
+import type { z } from 'zod';
+import { nearestName } from './nearestName.js';
+
+/** One row of the table that flags, defaults, checks, help texts and the README all come from. */
+export interface Option {
+  /** What the value stands for in help; absent for a switch. */
+  readonly value?: string;
+  readonly help: string;
+  readonly group: 'model' | 'data' | 'objective' | 'adapter' | 'optimizer' | 'run';
+  readonly schema: z.ZodType;
+  /** Absent: required, or derived where `help` says so. */
+  readonly default?: unknown;
+  /** May be given several times. */
+  readonly many?: true;
+  /** May change on --resume: it has no influence on the result. */
+  readonly operational?: true;
+}
+
+export type OptionTable = Readonly<Record<string, Option>>;
+type Output<O> = O extends { schema: z.ZodType<infer T> } ? T : never;
+export type Resolved<T extends OptionTable> = { -readonly [K in keyof T]: Output<T[K]> };
+type Optional<T extends OptionTable> = {
+  [K in keyof T]: T[K] extends { default: unknown } ? K : undefined extends Output<T[K]> ? K : never;
+}[keyof T];
+
+/** What a caller gives: options with a default may be left out. */
+export type Given<T extends OptionTable> = Partial<Pick<Resolved<T>, Optional<T>>> &
+  Omit<Resolved<T>, Optional<T>>;
+/** `loraAlpha` -> `--lora-alpha`. */
+export const flagOf = (name: string): string =>
+  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** Options of a table that are wrong, in words: `--batch: expected at least 1, found 0`. */
+export function problemsOf(table: OptionTable, given: Readonly<Record<string, unknown>>): string[] {
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(given)) {
+    const option = table[name];
+    if (!option) {
+      const nearest = flagOf(nearestName(name, Object.keys(table)));
+      problems.push(
+        `${flagOf(name)}: expected a known option, found an unknown one; did you mean ${nearest}?`,
+      );
+    } else if (value !== undefined) {
+      const result = option.schema.safeParse(value);
+      if (!result.success) {
+        problems.push(`${flagOf(name)}: ${result.error.issues[0]!.message}, found ${JSON.stringify(value)}`);
+      }
+    }
+  }
+  for (const [name, option] of Object.entries(table)) {
+    const missing = given[name] === undefined && option.default === undefined;
+    if (missing && !option.schema.safeParse(undefined).success) {
+      problems.push(`${flagOf(name)}: expected ${option.value}, found nothing: give ${option.help}`);
+    }
+  }
+  return problems;
+}
+
+/** Fills in defaults; call it on options without problems. */
+export function withDefaults<T extends OptionTable>(
+  table: T,
+  given: Readonly<Record<string, unknown>>,
+): Resolved<T> {
+  const entries = Object.entries(table).map(([name, option]) => {
+    const value = given[name] ?? option.default;
+    return [name, value === undefined ? undefined : option.schema.parse(value)];
+  });
+  return Object.fromEntries(entries) as Resolved<T>;
+}
