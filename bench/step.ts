@@ -40,7 +40,12 @@ function randomCheckpoint(shape: ShapeName, who: 'student' | 'teacher'): Checkpo
     const info = { name, dtype, shape: [...dimensions], byteOffset: 0, byteLength: 0, path: '' };
     return [name, info] as const;
   });
-  return { folder: who, configFile: who, config, tensors: new Map(tensors) as unknown as Checkpoint['tensors'] };
+  return {
+    folder: who,
+    configFile: who,
+    config,
+    tensors: new Map(tensors) as unknown as Checkpoint['tensors'],
+  };
 }
 
 async function fillModel(

@@ -22,8 +22,17 @@ export interface LoraOptions {
 
 /** The value of the first pattern that a module's name ends in, as PEFT's `get_pattern_key` finds it. */
 function matching(patterns: Readonly<Record<string, number>> = {}, module: string): number | undefined {
-  const found = Object.entries(patterns).find(([key]) => new RegExp(`^(?:.*\\.)?(?:${key})$`).test(module));
-  return found?.[1];
+  return Object.entries(patterns).find(([key]) => endingOf(key).test(module))?.[1];
+}
+
+function endingOf(key: string): RegExp {
+  try {
+    return new RegExp(`^(?:.*\\.)?(?:${key})$`);
+  } catch {
+    throw new InputError(
+      `rank and alpha patterns: expected the end of a layer's name or a regular expression for it, found ${key}`,
+    );
+  }
 }
 
 export const loraRank = (options: LoraOptions, module: string): number =>
@@ -62,16 +71,21 @@ export function loraShapes(config: ModelConfig, options: LoraOptions): Map<strin
       const [out, inputs] = linearShape(config, layer);
       const module = layerName(block, layer);
       const rank = loraRank(options, module);
-      if (rank > Math.min(out, inputs)) {
-        throw new InputError(
-          `--rank: expected at most ${Math.min(out, inputs)}, the smaller side of ${module}, found ${rank}`,
-        );
-      }
+      checkRank(rank, rank === options.rank ? '--rank' : '--rank-pattern', module, Math.min(out, inputs));
       shapes.set(`${module}.lora_A.weight`, [rank, inputs]);
       shapes.set(`${module}.lora_B.weight`, [out, rank]);
     }
   }
   return shapes;
+}
+
+function checkRank(rank: number, flag: string, module: string, limit: number): void {
+  if (!Number.isInteger(rank)) {
+    throw new InputError(`${flag}: expected a whole number for ${module}, found ${rank}`);
+  }
+  if (rank > limit) {
+    throw new InputError(`${flag}: expected at most ${limit}, the smaller side of ${module}, found ${rank}`);
+  }
 }
 
 export const parameterCount = (shapes: ReadonlyMap<string, readonly number[]>): number =>

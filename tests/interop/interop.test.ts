@@ -7,11 +7,11 @@ import { loadModel, type StepRecord, type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomUint32 } from '#src/data/random.js';
-import { makeFixture } from '../fixtures.js';
+import { makeFixture, type RawConfig, STUDENT, writeModel } from '../fixtures.js';
 import { largestDifference } from '../model/training.js';
 import { projectRoot, sharedPath } from '../support.js';
 
-/** Adapters to and from PEFT + transformers, in a Python environment outside of the project. */
+/** Adapters and models to and from PEFT + transformers, in a Python environment outside of the project. */
 
 const TOLERANCE = 1e-4;
 const SEQUENCE = 32;
@@ -37,19 +37,19 @@ const rows = [1, 7, SEQUENCE].map((length, row) =>
 );
 
 /** Logits of all rows, one after the other. */
-async function ourLogits(adapter?: string): Promise<Float32Array> {
-  const loaded = await loadModel(model, { sequence: SEQUENCE, adapter, device: 'wasm' });
+async function ourLogits(adapter?: string, folder = model): Promise<Float32Array> {
+  const loaded = await loadModel(folder, { sequence: SEQUENCE, adapter, device: 'wasm' });
   const parts = [];
   for (const row of rows) parts.push(...(await loaded.logits(row)));
   await loaded.close();
   return Float32Array.from(parts);
 }
 
-async function peftLogits(adapter: string): Promise<Float32Array> {
+async function peftLogits(adapter: string, base = model): Promise<Float32Array> {
   const folder = freshFolder();
   const [ids, out] = [join(folder, 'ids.json'), join(folder, 'logits.f32')];
   writeFileSync(ids, JSON.stringify(rows.map((row) => Array.from(row))));
-  const { shape } = JSON.parse(await python('peft_logits.py', model, adapter, ids, out));
+  const { shape } = JSON.parse(await python('peft_logits.py', base, adapter, ids, out));
   const logits = new Float32Array(Uint8Array.from(readFileSync(out)).buffer);
   assert.is(logits.length, shape[0] * shape[1]);
   return logits;
@@ -63,15 +63,14 @@ async function assertSameLogits(adapter: string): Promise<void> {
   assert.ok(difference <= TOLERANCE, `logits differ by ${difference}`);
 }
 
+const runOptions = () => ({
+  ...{ data: [fixture.text], batch: 8, sequence: SEQUENCE, steps: 12, lr: 1e-2, warmup: 0 },
+  ...{ evalFraction: 0, device: 'wasm' as const, out: join(freshFolder(), 'run') },
+});
+
 /** @returns the adapter's folder and the losses of all steps */
 async function trainAdapter(options: Partial<TrainInput>) {
-  const run = train({
-    student: model,
-    data: [fixture.text],
-    ...{ batch: 8, sequence: SEQUENCE, steps: 12, lr: 1e-2, warmup: 0, evalFraction: 0, device: 'wasm' },
-    out: join(freshFolder(), 'run'),
-    ...options,
-  });
+  const run = train({ ...runOptions(), student: model, ...options });
   const steps: StepRecord[] = [];
   run.metrics$.subscribe({ next: (record) => record.type === 'step' && steps.push(record), error: () => {} });
   const { adapter } = await run.finished;
@@ -111,6 +110,33 @@ for (const flags of [[], ['--rslora']]) {
     await assertSameLogits(adapter);
   });
 }
+
+const FAMILIES: Record<string, RawConfig> = {
+  llama: { tie_word_embeddings: false },
+  qwen2: { architectures: ['Qwen2ForCausalLM'], head_dim: undefined },
+  qwen3: { architectures: ['Qwen3ForCausalLM'], head_dim: 10 },
+  mistral: { architectures: ['MistralForCausalLM'], sliding_window: 64, tie_word_embeddings: false },
+};
+
+for (const [family, fields] of Object.entries(FAMILIES)) {
+  withPeft(`load a ${family} model whose weights were all trained here`, async () => {
+    const student = join(freshFolder(), family);
+    writeModel(student, { ...STUDENT, model_type: family, ...fields }, 5);
+    const { model: trained } = await train({ ...runOptions(), student, trainable: 'all' }).finished;
+    const ours = await ourLogits(undefined, trained!);
+    const effect = largestDifference(ours, await ourLogits(undefined, student));
+    assert.ok(effect > 1e-2, `training changed no logit by more than ${effect}`);
+    const difference = largestDifference(ours, await peftLogits('none', trained!));
+    assert.ok(difference <= TOLERANCE, `logits differ by ${difference}`);
+  });
+}
+
+withPeft('load a model made from its config alone', async () => {
+  const fromConfig = join(fixture.student, 'config.json');
+  const { model: made } = await train({ ...runOptions(), fromConfig, trainable: 'all' }).finished;
+  const difference = largestDifference(await ourLogits(undefined, made!), await peftLogits('none', made!));
+  assert.ok(difference <= TOLERANCE, `logits differ by ${difference}`);
+});
 
 withPeft('agree with the goldens', async () => {
   assert.match(await python('peft_check_goldens.py'), /^bf16-sharded: logits /);
