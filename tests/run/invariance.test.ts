@@ -213,7 +213,7 @@ test('the same bits with 1, 2 and 4 threads after three optimizer steps', async 
     await training.close();
   }
   const [one, ...others] = outcomes;
-  const start = base.adapter.tensors;
+  const start = base.adapter!.tensors;
   for (const [name, data] of one!) {
     assert.ok(relativeDistance(data, start.get(name)!.data) > 1e-3, `${name} was trained`);
     for (const other of others)
