@@ -59,21 +59,24 @@ for (const name of CASES) {
 
   test('twenty optimizer steps', async () => {
     const training = await start();
-    const losses = floats('step.loss');
-    const norms = floats('step.grad_norm');
-    for (let step = 1; step <= file.steps; step++) {
-      const { ce, kl, count } = await training.learn(batch, step);
-      const loss = file.alpha * mean(kl, count) + (1 - file.alpha) * mean(ce, count);
-      const norm = await training.update(file, step, count);
-      const off = Math.abs(loss - losses[step - 1]!);
-      assert.ok(off <= TOLERANCE.stepLoss, `loss at step ${step} is ${loss}, off by ${off}`);
-      assert.ok(Math.abs(norm / norms[step - 1]! - 1) <= 1e-3, `gradient norm at step ${step} is ${norm}`);
+    try {
+      const losses = floats('step.loss');
+      const norms = floats('step.grad_norm');
+      for (let step = 1; step <= file.steps; step++) {
+        const { ce, kl, count } = await training.learn(batch, step);
+        const loss = file.alpha * mean(kl, count) + (1 - file.alpha) * mean(ce, count);
+        const norm = await training.update(file, step, count);
+        const off = Math.abs(loss - losses[step - 1]!);
+        assert.ok(off <= TOLERANCE.stepLoss, `loss at step ${step} is ${loss}, off by ${off}`);
+        assert.ok(Math.abs(norm / norms[step - 1]! - 1) <= 1e-3, `gradient norm at step ${step} is ${norm}`);
+      }
+      for (const [tensor, data] of await training.parameters()) {
+        const distance = relativeDistance(data, floats(`final.${tensor}`));
+        assert.ok(distance <= TOLERANCE.final, `${tensor} after training is off by ${distance}`);
+      }
+    } finally {
+      await training.close();
     }
-    for (const [tensor, data] of await training.parameters()) {
-      const distance = relativeDistance(data, floats(`final.${tensor}`));
-      assert.ok(distance <= TOLERANCE.final, `${tensor} after training is off by ${distance}`);
-    }
-    await training.close();
   });
 
   test.run();
