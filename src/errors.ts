@@ -4,9 +4,37 @@
  */
 export class InputError extends Error {
   override readonly name = 'InputError';
+
+  constructor(message: string) {
+    super(oneLine(message));
+  }
 }
 
 /** The run failed after it had started (a dead worker, a full disk, a NaN loss). Programs exit with code 1. */
 export class RunError extends Error {
   override readonly name = 'RunError';
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(oneLine(message), options);
+  }
+}
+
+/** Every run of control characters is one space: names and values from files may hold any. */
+const oneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
+
+const EXCERPT_LENGTH = 60;
+
+/** A value that was found, as JSON that fits into a message. */
+export function excerpt(value: unknown): string {
+  const text = typeof value === 'number' ? String(value) : jsonOf(value);
+  return text.length > EXCERPT_LENGTH ? `${text.slice(0, EXCERPT_LENGTH)}...` : text;
+}
+
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? 'nothing';
+  } catch {
+    // It is nested beyond the stack, or an alias of YAML holds itself.
+    return `a deeply nested ${Array.isArray(value) ? 'list' : 'object'}`;
+  }
 }

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { excerpt } from './errors.js';
 import { nearestName } from './nearestName.js';
 
 /** One row of the table that flags, defaults, checks, help texts and the README all come from. */
@@ -43,7 +44,7 @@ export function problemsOf(table: OptionTable, given: Readonly<Record<string, un
     } else if (value !== undefined) {
       const result = option.schema.safeParse(value);
       if (!result.success) {
-        problems.push(`${flagOf(name)}: ${result.error.issues[0]!.message}, found ${JSON.stringify(value)}`);
+        problems.push(`${flagOf(name)}: ${result.error.issues[0]!.message}, found ${excerpt(value)}`);
       }
     }
   }

@@ -9,7 +9,6 @@ import type { Cursor } from './data/packing.js';
 import type { DeviceHost } from './devices/host.js';
 import { InputError, RunError } from './errors.js';
 import { checkpointPath, listCheckpoints } from './formats/checkpointFiles.js';
-import { oneLine } from './formats/json.js';
 import { prepareRunFolder, runPaths } from './formats/runFolder.js';
 import type { MetricsRecord, StepOrders, StepRecord } from './messages.js';
 import type { Preparation } from './prepare.js';
@@ -66,7 +65,7 @@ function explained(error: unknown, out: string): Error {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   if (name === 'InputError') return new InputError(message);
   const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
-  return new RunError(oneLine(`${message}; last good checkpoint: ${last?.path ?? 'none'}`), { cause: error });
+  return new RunError(`${message}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
 }
 
 class Run {

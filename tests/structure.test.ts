@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'messages.ts': [],
   'nearestName.ts': [],
-  'optionTable.ts': ['nearestName.ts'],
+  'optionTable.ts': ['errors.ts', 'nearestName.ts'],
   'options.ts': ['optionTable.ts'],
   'version.ts': [],
   program: [],

@@ -4,7 +4,6 @@ import { statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { InputError } from '../errors.js';
-import { oneLine } from '../formats/json.js';
 
 interface FilePosition {
   byteOffset: number;
@@ -229,7 +228,7 @@ function keysOf(record: unknown): string {
 }
 
 function unreadable(path: string, place: FilePosition, problem: string): InputError {
-  return new InputError(oneLine(`${path}: line ${place.line}, byte ${place.byteOffset}: ${problem}`));
+  return new InputError(`${path}: line ${place.line}, byte ${place.byteOffset}: ${problem}`);
 }
 
 export interface HeldOutSplit {

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { InputError } from '../errors.js';
+import { excerpt, InputError } from '../errors.js';
 import { publishFile, publishFolder } from './checkpointFiles.js';
-import { oneLine, readJsonFile } from './json.js';
+import { readJsonFile } from './json.js';
 import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
 
 /**
@@ -140,9 +140,7 @@ export function readAdapter(folder: string): Adapter {
   const unsupported = unsupportedFeatures(config);
   if (unsupported.length > 0) {
     throw new InputError(
-      oneLine(
-        `${configPath}: expected a plain LoRA adapter, found ${unsupported.join(', ')}; convert it to plain LoRA`,
-      ),
+      `${configPath}: expected a plain LoRA adapter, found ${unsupported.join(', ')}; convert it to plain LoRA`,
     );
   }
   const { tensors: infos } = openSafetensors(join(folder, WEIGHTS_FILE));
@@ -174,10 +172,10 @@ function modulesOf(names: Iterable<string>): string[] {
 }
 
 function unsupportedFeatures(config: z.infer<typeof configSchema>): string[] {
-  if (config.peft_type !== 'LORA') return [`peft_type ${config.peft_type}`];
+  if (config.peft_type !== 'LORA') return [`peft_type ${excerpt(config.peft_type)}`];
   return Object.entries(config)
     .filter(([key, value]) => !isPlain(key, value))
-    .map(([key, value]) => `${key} ${JSON.stringify(value)}`);
+    .map(([key, value]) => `${key} ${excerpt(value)}`);
 }
 
 /** Unknown keys are features of PEFT versions to come: plain only when they are switched off. */
@@ -209,9 +207,7 @@ export function checkAdapter(adapter: Adapter, expected: ReadonlyMap<string, rea
   if (problems.length === 0) return;
   const path = join(adapter.folder, WEIGHTS_FILE);
   throw new InputError(
-    oneLine(
-      `${path}: expected this model's adapter, found tensors ${problems.join('; ')}; check model, rank and layers`,
-    ),
+    `${path}: expected this model's adapter, found tensors ${problems.join('; ')}; check model, rank and layers`,
   );
 }
 

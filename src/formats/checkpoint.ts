@@ -57,8 +57,7 @@ export function readCheckpointState(path: string): RunState {
     return stateSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
     const problem = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
-    const oneLine = problem.replace(/\s+/g, ' ');
-    throw new RunError(`${file}: expected the state of a run, found ${oneLine}; delete this checkpoint`);
+    throw new RunError(`${file}: expected the state of a run, found ${problem}; delete this checkpoint`);
   }
 }
 

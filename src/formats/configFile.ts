@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { type Document, isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { InputError } from '../errors.js';
+import { excerpt, InputError } from '../errors.js';
 import { nearestName } from '../nearestName.js';
 import { flagOf, type OptionTable } from '../options.js';
-import { oneLine, systemCode } from './json.js';
+import { systemCode } from './json.js';
 
 /** Options that have no place in a file: they name it. */
 const NOT_IN_FILES = ['config'];
@@ -25,7 +25,7 @@ export function readConfigFile(path: string, table: OptionTable): Record<string,
     if (problem !== undefined) problems.push(`${path}:${lines.linePos(offset).line}: ${written}: ${problem}`);
     values[name] = table[name]?.many && !Array.isArray(value) ? [value] : value;
   }
-  if (problems.length > 0) throw new InputError(oneLine(problems.join('; ')));
+  if (problems.length > 0) throw new InputError(problems.join('; '));
   return values;
 }
 
@@ -34,7 +34,7 @@ function parse(path: string, lineCounter: LineCounter): Document.Parsed {
   const [error] = document.errors;
   if (!error) return document;
   const { line } = lineCounter.linePos(error.pos[0]);
-  throw new InputError(oneLine(`${path}:${line}: expected YAML or JSON, found: ${error.message}`));
+  throw new InputError(`${path}:${line}: expected YAML or JSON, found: ${error.message}`);
 }
 
 function readText(path: string): string {
@@ -69,7 +69,7 @@ function entriesOf(path: string, document: Document.Parsed): Entry[] {
     }));
   } catch (error) {
     // An alias that stands for nothing, or for far too much.
-    throw new InputError(oneLine(`${path}: expected YAML or JSON, found: ${(error as Error).message}`));
+    throw new InputError(`${path}: expected YAML or JSON, found: ${(error as Error).message}`);
   }
 }
 
@@ -101,8 +101,7 @@ function kindOf(schema: z.core.$ZodType): Kind {
   return type === 'integer' ? 'number' : (type as Kind);
 }
 
-const shown = (value: unknown): string =>
-  value == null ? 'nothing' : typeof value === 'number' ? String(value) : JSON.stringify(value);
+const shown = (value: unknown): string => (value == null ? 'nothing' : excerpt(value));
 
 /** `lora-alpha` -> `loraAlpha`. */
 const camelCase = (name: string): string =>

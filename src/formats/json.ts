@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
-import { InputError } from '../errors.js';
+import { excerpt, InputError } from '../errors.js';
 
 /** What zod puts around `expected a number`; the value found says more than its type. */
 const ZOD_FRAME = /^Invalid input: |, received .*$/g;
@@ -16,12 +16,7 @@ export function readJsonFile<T>(path: string, schema: z.ZodType<T>): T {
     ({ path: field, message, input }) =>
       `${field.join('.') || 'file'}: ${message.replace(ZOD_FRAME, '')}, found ${excerpt(input)}`,
   );
-  throw new InputError(oneLine(`${path}: ${problems.join('; ')}`));
-}
-
-function excerpt(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+  throw new InputError(`${path}: ${problems.join('; ')}`);
 }
 
 function readText(path: string): string {
@@ -38,18 +33,11 @@ function parseJson(path: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InputError(
-      `${path}: expected JSON, found ${oneLine((error as Error).message)}; fetch the file again`,
-    );
+    throw new InputError(`${path}: expected JSON, found ${(error as Error).message}; fetch the file again`);
   }
 }
 
 /** The code of a failed system call, such as ENOENT. */
 export function systemCode(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error);
-}
-
-/** The text with every run of line breaks and other control characters as one space. */
-export function oneLine(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
 }

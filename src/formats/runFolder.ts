@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '../errors.js';
+import { z } from 'zod';
 import type { RunState } from '../messages.js';
 import { readCheckpointState } from './checkpoint.js';
 import { listCheckpoints, publishFile, removeLeftovers } from './checkpointFiles.js';
+import { readJsonFile } from './json.js';
 
 /** The files of a run. */
 export const runPaths = (folder: string) => ({
@@ -14,13 +15,15 @@ export const runPaths = (folder: string) => ({
   checkpoints: join(folder, 'checkpoints'),
 });
 
-/** What a run was started with, and what it chose by itself: a resumed run takes both from here. */
-export interface RunFile {
-  readonly version: string;
-  readonly options: Readonly<Record<string, unknown>>;
+const runSchema = z.object({
+  version: z.string(),
+  options: z.record(z.string(), z.unknown()),
   /** Of models by Hub name: the commits, by option. */
-  readonly commits?: Readonly<Record<string, string>>;
-}
+  commits: z.record(z.string(), z.string()).optional(),
+});
+
+/** What a run was started with, and what it chose by itself: a resumed run takes both from here. */
+export type RunFile = Readonly<z.infer<typeof runSchema>>;
 
 /** Whether a folder holds a run, finished or not. */
 export const holdsRun = (folder: string): boolean => {
@@ -28,16 +31,10 @@ export const holdsRun = (folder: string): boolean => {
   return [options, metrics, adapter, model].some((path) => existsSync(path));
 };
 
+/** @throws InputError when the file is damaged; undefined where there is none */
 export function readRunFile(folder: string): RunFile | undefined {
   const { options: path } = runPaths(folder);
-  if (!existsSync(path)) return undefined;
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as RunFile;
-  } catch (error) {
-    throw new InputError(
-      `${path}: expected the options of a run, found no JSON (${(error as Error).message})`,
-    );
-  }
+  return existsSync(path) ? readJsonFile(path, runSchema) : undefined;
 }
 
 /** Makes the folder of a run, or makes the one there ready to go on: nothing else may be writing to it. */

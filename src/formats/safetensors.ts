@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { InputError } from '../errors.js';
 import { publishFile } from './checkpointFiles.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from './float16.js';
-import { oneLine, readJsonFile, systemCode } from './json.js';
+import { readJsonFile, systemCode } from './json.js';
 
 /**
  * The safetensors format: 8 bytes with the header's length (little-endian), a JSON header, then the tensors' bytes
@@ -167,9 +167,7 @@ function checkDtype(path: string, name: string, dtype: string): SafetensorsDtype
   if (Object.hasOwn(DTYPE_BYTES, dtype)) return dtype as SafetensorsDtype;
   const known = Object.keys(DTYPE_BYTES).join(', ');
   throw new InputError(
-    oneLine(
-      `${path}: byte ${LENGTH_BYTES}: tensor ${name}: expected a dtype of ${known}, found ${dtype}; convert it`,
-    ),
+    `${path}: byte ${LENGTH_BYTES}: tensor ${name}: expected a dtype of ${known}, found ${dtype}; convert it`,
   );
 }
 
@@ -195,7 +193,7 @@ function checkCoverage(path: string, tensors: TensorInfo[], dataStart: number, f
 }
 
 function damaged(path: string, byteOffset: number, problem: string): InputError {
-  return new InputError(oneLine(`${path}: byte ${byteOffset}: ${problem}; fetch or write the file again`));
+  return new InputError(`${path}: byte ${byteOffset}: ${problem}; fetch or write the file again`);
 }
 
 /**
@@ -242,9 +240,7 @@ export function readFloat32(info: TensorInfo): Float32Array {
   const { name, dtype, path, byteOffset } = info;
   if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') {
     throw new InputError(
-      oneLine(
-        `${path}: byte ${byteOffset}: tensor ${name}: expected F32, F16 or BF16, found ${dtype}; convert it`,
-      ),
+      `${path}: byte ${byteOffset}: tensor ${name}: expected F32, F16 or BF16, found ${dtype}; convert it`,
     );
   }
   const elementBytes = DTYPE_BYTES[dtype];
@@ -291,9 +287,7 @@ function placementOf(index: string): [tensor: string, file: string][] {
   const outside = placement.find(([, file]) => basename(file) !== file);
   if (outside) {
     throw new InputError(
-      oneLine(
-        `${index}: weight_map.${outside[0]}: expected the name of a file in this folder, found ${outside[1]}`,
-      ),
+      `${index}: weight_map.${outside[0]}: expected the name of a file in this folder, found ${outside[1]}`,
     );
   }
   return placement;
@@ -306,7 +300,7 @@ function openShards(folder: string, index: string): Map<string, TensorInfo> {
   const absent = placement.filter(([name, file]) => !shards.get(file)!.has(name));
   if (absent.length > 0) {
     const list = absent.map(([name, file]) => `${name} in ${file}`).join(', ');
-    throw new InputError(oneLine(`${index}: expected ${list}, found no such tensor; fetch the shards again`));
+    throw new InputError(`${index}: expected ${list}, found no such tensor; fetch the shards again`);
   }
   return new Map(placement.map(([name, file]) => [name, shards.get(file)!.get(name)!]));
 }

@@ -1,5 +1,4 @@
 import { InputError, RunError } from '../errors.js';
-import { oneLine } from '../formats/json.js';
 import { HashMismatch } from './download.js';
 import type { HubEnvironment } from './environment.js';
 import { DroppedError, HttpError, networkCode } from './retry.js';
@@ -43,10 +42,8 @@ export function explained(error: unknown, wanted: Wanted, file: string | undefin
     );
   }
   return new RunError(
-    oneLine(
-      `${what}: expected ${file === undefined ? 'a folder, or ' : ''}an answer from ${endpoint}, found ${code}; ` +
-        'check the name and the network, then try again',
-    ),
+    `${what}: expected ${file === undefined ? 'a folder, or ' : ''}an answer from ${endpoint}, found ${code}; ` +
+      'check the name and the network, then try again',
   );
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
-import { oneLine, readJsonFile } from '../formats/json.js';
+import { readJsonFile } from '../formats/json.js';
 import type { Traits } from './families/family.js';
 import { families } from './families/index.js';
 
@@ -36,7 +36,12 @@ export interface RopeScaling {
   originalMaxPositions: number;
 }
 
-const size = z.int().min(1);
+/** Far above any model, so that shapes can be made from what a damaged file says. */
+const MAX_SIZE = 2 ** 24;
+const MAX_LAYERS = 1000;
+
+const sizeUpTo = (most: number) => z.int().min(1).max(most, `expected at most ${most}`);
+const size = sizeUpTo(MAX_SIZE);
 const tokenId = z.int().min(0);
 
 const ropeSchema = z.looseObject({
@@ -58,7 +63,7 @@ const configSchema = z.looseObject({
   vocab_size: size,
   hidden_size: size,
   intermediate_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: sizeUpTo(MAX_LAYERS),
   num_attention_heads: size,
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),
@@ -128,7 +133,7 @@ function readRopeScaling(path: string, raw: RawConfig): RopeScaling | undefined 
   if (!rope) return undefined;
   const type = rope.rope_type ?? rope.type ?? 'default';
   if (type !== 'default' && type !== 'llama3') {
-    throw new InputError(oneLine(`${path}: ${field}.rope_type: expected default or llama3, found ${type}`));
+    throw new InputError(`${path}: ${field}.rope_type: expected default or llama3, found ${type}`);
   }
   const rotated = rope.partial_rotary_factor ?? 1;
   if (rotated !== 1) {

@@ -139,8 +139,8 @@ const llama3 = LLAMA_1B.rope_scaling;
 const REFUSED: [string, Record<string, unknown>, RegExp][] = [
   [
     'another model type',
-    { model_type: 'qwen2' },
-    /model_type: expected "llama", the one supported type, found "qwen2"/,
+    { model_type: 'gpt2' },
+    /model_type: expected one of llama, mistral, qwen2, qwen3, found "gpt2"/,
   ],
   ['no model type', { model_type: undefined }, /model_type: .*found nothing/],
   ['another activation', { hidden_act: 'gelu' }, /hidden_act: expected "silu".*found "gelu"/],

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
@@ -42,7 +41,7 @@ async function trainWith({ worker, how, when }: Fault): Promise<Ending & { run: 
 }
 
 const CAUSES = {
-  exit: 'its thread exited with code 1',
+  exit: 'its thread exited with code [01]',
   throw: 'its thread failed: broken on purpose',
 };
 
@@ -52,6 +51,7 @@ for (const worker of ['loader', 'teacher', 'student', 'evaluator']) {
   for (const [how, when] of [
     ['exit', 'step'],
     ['throw', 'step'],
+    ['exit', 'start'],
     ['throw', 'start'],
   ] as const) {
     test(`${worker}: ${how} at ${when}`, async () => {
@@ -61,6 +61,7 @@ for (const worker of ['loader', 'teacher', 'student', 'evaluator']) {
       const lines = stderr.trimEnd().split('\n');
       const place = when === 'start' ? 'start' : 'step \\d+';
       const last = when === 'start' ? 'none' : '(none|run/checkpoints/step-\\d+)';
+      // A thread that is terminated before it runs ends with 0.
       const expected = `^error: ${worker}, ${place}: ${CAUSES[how]}; last good checkpoint: ${last}$`;
       assert.match(lines.at(-1)!, new RegExp(expected));
       assert.is(lines.filter((line) => line.startsWith('error')).length, 1, stderr);
@@ -103,7 +104,8 @@ test('a model whose compute thread has died rejects, and closing it ends the oth
   threads.Worker = original;
   syncBuiltinESMExports();
   assert.is(workers.length, 2);
-  const exits = workers.map((worker) => once(worker, 'exit'));
+  // `once` would reject for the other thread, which fails when it sees the first one dead.
+  const exits = workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
   await workers[0]!.terminate();
   const failure = await model.logits(Uint32Array.of(1, 2)).then(
     () => 'nothing',
@@ -112,6 +114,21 @@ test('a model whose compute thread has died rejects, and closing it ends the oth
   assert.match(failure, /compute thread/);
   await model.close();
   await Promise.all(exits);
+});
+
+test('a second SIGINT stops at once, amid a step', async () => {
+  const cwd = mkdtempSync(join(fixture.folder, 'faults-'));
+  const long = { ...options, batch: 4096, sequence: 128 };
+  const { child, ended, printed } = startProgram('train', flags(long), { cwd });
+  await printed(/memory/);
+  child.kill('SIGINT');
+  await printed(/SIGINT: finishing the step/);
+  const start = performance.now();
+  child.kill('SIGINT');
+  const { code, stderr } = await ended;
+  assert.is(code, 130, stderr);
+  assert.ok(performance.now() - start < 2000);
+  assert.not.match(stderr, /error/);
 });
 
 test.run();
