@@ -223,11 +223,7 @@ for (const [key, value] of UNSUPPORTED) {
   test(`refused by name: ${key} ${JSON.stringify(value)}`, async () => {
     const message = await inputErrorOf(() => readAdapter(peftFolder({ [key]: value })));
     assert.match(message, /adapter_config\.json: expected a plain LoRA adapter, found /);
-    assert.ok(
-      message.includes(
-        `${key} ${typeof value === 'string' && key === 'peft_type' ? value : JSON.stringify(value)}`,
-      ),
-    );
+    assert.ok(message.includes(`${key} ${JSON.stringify(value)}`), message);
   });
 }
 

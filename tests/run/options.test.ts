@@ -370,7 +370,7 @@ program('an unknown option: the nearest one is suggested, exit 2', async () => {
 program('wrong input: one line on stderr, nothing on stdout, exit 2', async () => {
   for (const [name, args, message] of [
     ['train', flags({ ...base, student: 'nowhere' }), /^error: nowhere: expected a model's folder, .*$/],
-    ['train', [], /^error: --student: .*; --data: .*$/],
+    ['train', ['--teacher', 'none'], /^error: --student: .*; --data: .*$/],
     ['train', flags({ ...base, data: ['nowhere.txt'] }), /^error: nowhere\.txt: .*$/],
     ['evaluate', ['--model', fixture.student, '--perplexity', 'nowhere.txt'], /^error: nowhere\.txt: .*$/],
   ] as const) {
