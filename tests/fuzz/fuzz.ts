@@ -23,7 +23,7 @@ const HANG_MS = 20_000;
 /** Loads `count` damaged files in a process of its own, from case `first` on. */
 export async function fuzz(first: number, count: number): Promise<Tally> {
   const script = join(projectRoot, 'build/tests/fuzz/fuzzLoop.js');
-  const options = ['--expose-gc', '--max-old-space-size=256'];
+  const options = ['--max-old-space-size=256'];
   const child = spawn(process.execPath, [...options, script, String(first), String(count)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -51,4 +51,4 @@ export async function fuzz(first: number, count: number): Promise<Tally> {
 }
 
 const describe = ({ number, what, problem }: Line): string =>
-  `${what}: ${problem}\n  again: node --expose-gc build/tests/fuzz/fuzzLoop.js ${number} 1`;
+  `${what}: ${problem}\n  again: node build/tests/fuzz/fuzzLoop.js ${number} 1`;

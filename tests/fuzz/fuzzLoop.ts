@@ -7,7 +7,7 @@ import { pick } from './mutations.js';
 import { makeTargets, type Target } from './targets.js';
 
 /**
- * Damages files and loads them: `node --expose-gc build/tests/fuzz/fuzzLoop.js FIRST COUNT`. A case is its number, so
+ * Damages files and loads them: `node build/tests/fuzz/fuzzLoop.js FIRST COUNT`. A case is its number, so
  * that FIRST 1 is one case again. Prints JSON lines: each case before it begins, and what was wrong with it.
  */
 
@@ -18,10 +18,9 @@ const FIXED_BYTES = 24 * 2 ** 20;
 const BYTES_PER_FILE_BYTE = 800;
 const MAX_MESSAGE = 20_000;
 
-const collectGarbage = (globalThis as { gc?: () => void }).gc!;
 const say = (line: object) => writeSync(1, `${JSON.stringify(line)}\n`);
 
-/** Bytes in use now, or ever resident. */
+/** Bytes in use now (garbage counts, so that a case's growth is what it took in all), or ever resident. */
 const memory = () => {
   const { heapUsed, external } = process.memoryUsage();
   return { used: heapUsed + external, peak: process.resourceUsage().maxRSS * 1024 };
@@ -42,7 +41,6 @@ function damage(target: Target, number: number, folder: string) {
 
 /** What a loader did that it must not do. */
 async function problemOf(load: () => unknown, fileBytes: number): Promise<string | undefined> {
-  collectGarbage();
   const before = memory();
   const start = process.cpuUsage();
   let error: unknown;
