@@ -31,11 +31,15 @@ export type Given<T extends OptionTable> = Partial<Pick<Resolved<T>, Optional<T>
 export const flagOf = (name: string): string =>
   `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
+/** The option of that name; names that objects inherit are none. */
+export const optionOf = (table: OptionTable, name: string): Option | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined;
+
 /** Options of a table that are wrong, in words: `--batch: expected at least 1, found 0`. */
 export function problemsOf(table: OptionTable, given: Readonly<Record<string, unknown>>): string[] {
   const problems: string[] = [];
   for (const [name, value] of Object.entries(given)) {
-    const option = table[name];
+    const option = optionOf(table, name);
     if (!option) {
       const nearest = flagOf(nearestName(name, Object.keys(table)));
       problems.push(

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Given, Option, OptionTable, Resolved } from './optionTable.js';
 
-export { flagOf, type OptionTable, problemsOf, withDefaults } from './optionTable.js';
+export { flagOf, type OptionTable, optionOf, problemsOf, withDefaults } from './optionTable.js';
 
 const text = z.string().min(1, 'expected some text');
 const count = z.coerce.number().int('expected a whole number').min(1, 'expected at least 1');

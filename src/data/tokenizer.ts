@@ -1,5 +1,5 @@
 /// <reference lib="es2024.string" />
-import { InputError } from '../errors.js';
+import { excerpt, InputError } from '../errors.js';
 import { AddedTokenMatcher } from './tokenizer/addedTokens.js';
 import { Bpe } from './tokenizer/bpe.js';
 import { type IncrementalDecoder, type Piece, PieceDecoder } from './tokenizer/decoder.js';
@@ -147,9 +147,8 @@ export class Tokenizer {
     const known = this.ids.get(token) ?? id;
     const holder = this.tokens[id] ?? token;
     if (known !== id || holder !== token) {
-      const found = `id ${id} for ${JSON.stringify(token)}`;
-      const other =
-        known !== id ? `the token also has id ${known}` : `the id also means ${JSON.stringify(holder)}`;
+      const found = `id ${id} for ${excerpt(token)}`;
+      const other = known !== id ? `the token also has id ${known}` : `the id also means ${excerpt(holder)}`;
       throw new InputError(`${path}: expected one id for each token, found ${found}: ${other}`);
     }
     this.tokens[id] = token;
@@ -160,7 +159,7 @@ export class Tokenizer {
     const id = this.ids.get(token);
     if (id === undefined) {
       throw new InputError(
-        `${path}: expected the ${field} ${JSON.stringify(token)} of tokenizer_config.json, found none`,
+        `${path}: expected the ${field} ${excerpt(token)} of tokenizer_config.json, found none`,
       );
     }
     return id;
@@ -191,7 +190,7 @@ function mergeAt(tokenizer: Tokenizer, rank: number): string {
 }
 
 function quoted(token: string | undefined): string {
-  return token === undefined ? 'none' : JSON.stringify(token);
+  return token === undefined ? 'none' : excerpt(token);
 }
 
 function concatenate(parts: readonly Uint32Array[]): Uint32Array {

@@ -66,11 +66,15 @@ export function readCheckpoint(path: string, kind: Product['kind'] = 'adapter'):
   const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));
   const moments = (prefix: string): Tensors =>
     new Map(
-      [...parameters.keys()].map((name) => {
+      [...parameters].map(([name, { shape }]) => {
         const info = tensors.get(`${prefix}.${name}`);
-        if (!info)
-          throw new RunError(`${path}: expected ${prefix}.${name}, found none; delete this checkpoint`);
-        return [name, readFloat32(info)];
+        if (String(info?.shape) !== String(shape)) {
+          const found = info ? `[${info.shape}]` : 'none';
+          throw new RunError(
+            `${path}: expected ${prefix}.${name} [${shape}], found ${found}; delete this checkpoint`,
+          );
+        }
+        return [name, readFloat32(info!)];
       }),
     );
   return {

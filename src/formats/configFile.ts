@@ -3,8 +3,14 @@ import { type Document, isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { excerpt, InputError } from '../errors.js';
 import { nearestName } from '../nearestName.js';
-import { flagOf, type OptionTable } from '../options.js';
+import { flagOf, type OptionTable, optionOf } from '../options.js';
 import { systemCode } from './json.js';
+
+/** No option is longer. */
+const MAX_NAME = 60;
+
+/** Of a file: options take less, and the YAML reader takes hundreds of bytes for one. */
+const MAX_CHARACTERS = 2 ** 16;
 
 /** Options that have no place in a file: they name it. */
 const NOT_IN_FILES = ['config'];
@@ -21,16 +27,24 @@ export function readConfigFile(path: string, table: OptionTable): Record<string,
   const problems: string[] = [];
   for (const { written, value, offset } of entriesOf(path, document)) {
     const name = camelCase(written);
-    const problem = name in values ? 'expected it once, found it again' : problemOf(table, name, value);
+    const problem = Object.hasOwn(values, name)
+      ? 'expected it once, found it again'
+      : problemOf(table, name, value);
     if (problem !== undefined) problems.push(`${path}:${lines.linePos(offset).line}: ${written}: ${problem}`);
-    values[name] = table[name]?.many && !Array.isArray(value) ? [value] : value;
+    values[name] = optionOf(table, name)?.many && !Array.isArray(value) ? [value] : value;
   }
   if (problems.length > 0) throw new InputError(problems.join('; '));
   return values;
 }
 
 function parse(path: string, lineCounter: LineCounter): Document.Parsed {
-  const document = parseDocument(readText(path), { lineCounter, prettyErrors: false });
+  const text = readText(path);
+  if (text.length > MAX_CHARACTERS) {
+    throw new InputError(
+      `${path}: expected options in at most ${MAX_CHARACTERS} characters, found ${text.length}; check --config`,
+    );
+  }
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
   const [error] = document.errors;
   if (!error) return document;
   const { line } = lineCounter.linePos(error.pos[0]);
@@ -63,7 +77,7 @@ function entriesOf(path: string, document: Document.Parsed): Entry[] {
   }
   try {
     return contents.items.map(({ key, value }) => ({
-      written: String(key.toJS(document)),
+      written: String(key.toJS(document)).slice(0, MAX_NAME),
       value: value?.toJS(document),
       offset: key.range[0],
     }));
@@ -75,7 +89,7 @@ function entriesOf(path: string, document: Document.Parsed): Entry[] {
 
 /** What is wrong with an option of a file, in words. */
 function problemOf(table: OptionTable, name: string, value: unknown): string | undefined {
-  const option = NOT_IN_FILES.includes(name) ? undefined : table[name];
+  const option = NOT_IN_FILES.includes(name) ? undefined : optionOf(table, name);
   if (!option) {
     const nearest = nearestName(name, Object.keys(table));
     return `expected a known option, found an unknown one; did you mean ${nearest}?`;

@@ -5,17 +5,24 @@ import { excerpt, InputError } from '../errors.js';
 /** What zod puts around `expected a number`; the value found says more than its type. */
 const ZOD_FRAME = /^Invalid input: |, received .*$/g;
 
+/** Of a file: a list of wrong entries has one each. */
+const MOST_PROBLEMS = 20;
+
 /**
  * Reads a JSON file and checks it against a schema.
- * @throws InputError naming the path and, for a file of the wrong form, every field that is wrong
+ * @throws InputError naming the path and, for a file of the wrong form, the fields that are wrong (the first 20)
  */
 export function readJsonFile<T>(path: string, schema: z.ZodType<T>): T {
   const checked = schema.safeParse(parseJson(path, readText(path)), { reportInput: true });
   if (checked.success) return checked.data;
-  const problems = checked.error.issues.map(
-    ({ path: field, message, input }) =>
-      `${field.join('.') || 'file'}: ${message.replace(ZOD_FRAME, '')}, found ${excerpt(input)}`,
-  );
+  const { issues } = checked.error;
+  const problems = issues
+    .slice(0, MOST_PROBLEMS)
+    .map(
+      ({ path: field, message, input }) =>
+        `${field.join('.') || 'file'}: ${message.replace(ZOD_FRAME, '')}, found ${excerpt(input)}`,
+    );
+  if (issues.length > MOST_PROBLEMS) problems.push(`and ${issues.length - MOST_PROBLEMS} more`);
   throw new InputError(`${path}: ${problems.join('; ')}`);
 }
 

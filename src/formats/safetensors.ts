@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { InputError } from '../errors.js';
+import { excerpt, InputError } from '../errors.js';
 import { publishFile } from './checkpointFiles.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from './float16.js';
 import { readJsonFile, systemCode } from './json.js';
@@ -61,6 +61,8 @@ export interface TensorData {
 /** The header's length in bytes; the upper bound is that of the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 const LENGTH_BYTES = 8;
+/** No file system has longer ones. */
+const MAX_FILE_NAME = 255;
 const DEFAULT_CHUNK_BYTES = 4 * 1024 * 1024;
 
 const natural = z.int().min(0);
@@ -167,7 +169,7 @@ function checkDtype(path: string, name: string, dtype: string): SafetensorsDtype
   if (Object.hasOwn(DTYPE_BYTES, dtype)) return dtype as SafetensorsDtype;
   const known = Object.keys(DTYPE_BYTES).join(', ');
   throw new InputError(
-    `${path}: byte ${LENGTH_BYTES}: tensor ${name}: expected a dtype of ${known}, found ${dtype}; convert it`,
+    `${path}: byte ${LENGTH_BYTES}: tensor ${name}: expected a dtype of ${known}, found ${excerpt(dtype)}; convert it`,
   );
 }
 
@@ -284,10 +286,10 @@ export const shardFiles = (index: string): string[] => [
 /** [tensor, file] for every tensor of an index. */
 function placementOf(index: string): [tensor: string, file: string][] {
   const placement = Object.entries(readJsonFile(index, shardIndex).weight_map);
-  const outside = placement.find(([, file]) => basename(file) !== file);
+  const outside = placement.find(([, file]) => basename(file) !== file || file.length > MAX_FILE_NAME);
   if (outside) {
     throw new InputError(
-      `${index}: weight_map.${outside[0]}: expected the name of a file in this folder, found ${outside[1]}`,
+      `${index}: weight_map.${outside[0]}: expected the name of a file in this folder, found ${excerpt(outside[1])}`,
     );
   }
   return placement;

@@ -56,7 +56,7 @@ test('bad indexes are refused', async () => {
   const outside = shards('outside', { weight_map: { x: '../sharded/one.safetensors' } });
   assert.match(
     await inputErrorOf(() => openModelWeights(outside)),
-    /weight_map\.x: .*in this folder, found \.\./,
+    /weight_map\.x: .*in this folder, found "\.\./,
   );
   const shapeless = shards('no-map', { weights: {} });
   assert.match(await inputErrorOf(() => openModelWeights(shapeless)), /index\.json: weight_map: /);

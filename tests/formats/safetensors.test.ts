@@ -168,12 +168,12 @@ const MALFORMED: [string, () => string, RegExp][] = [
   [
     'an unknown dtype',
     () => file({ a: { dtype: 'F4', shape: [2], data_offsets: [0, 1] } }, 1),
-    /dtype of .*found F4/,
+    /dtype of .*found "F4"/,
   ],
   [
     'an inherited name as dtype',
     () => file({ a: { ...f32([1], 0, 4), dtype: 'toString' } }, 4),
-    /found toString/,
+    /found "toString"/,
   ],
   ['a negative size', () => file({ a: f32([-1], 0, 4) }, 4), /tensor a: shape\.0/],
   ['a fractional size', () => file({ a: f32([1.5], 0, 6) }, 6), /tensor a: shape\.0/],

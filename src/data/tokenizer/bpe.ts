@@ -1,4 +1,4 @@
-import { InputError } from '../../errors.js';
+import { excerpt, InputError } from '../../errors.js';
 import { compileWasm } from '../../wasm/module.js';
 import type { BpeFile, NormalizerStep } from './file.js';
 
@@ -126,9 +126,7 @@ export class Bpe {
       const [leftId, rightId, productId] = [vocab.get(left), vocab.get(right), vocab.get(left + right)];
       if (leftId === undefined || rightId === undefined || productId === undefined) {
         const field = `${path}: model.merges.${rank}`;
-        throw new InputError(
-          `${field}: expected two tokens whose union is a token, found ${JSON.stringify(merge)}`,
-        );
+        throw new InputError(`${field}: expected two tokens whose union is a token, found ${excerpt(merge)}`);
       }
       this.merges.set([leftId, rightId], 2 * rank);
       this.wasm.addMerge(leftId, rightId, productId);
@@ -154,7 +152,7 @@ function unknownId(path: string, { unk_token, vocab }: BpeFile): number {
   const id = vocab.get(unk_token);
   if (id === undefined) {
     throw new InputError(
-      `${path}: model.unk_token: expected a token of the vocabulary, found "${unk_token}"`,
+      `${path}: model.unk_token: expected a token of the vocabulary, found ${excerpt(unk_token)}`,
     );
   }
   return id;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { InputError } from '../../errors.js';
+import { excerpt, InputError } from '../../errors.js';
 import { readJsonFile } from '../../formats/json.js';
 
 /** Far above any vocabulary; arrays by id stay small. */
@@ -192,7 +192,7 @@ function templateIds(path: string, template: z.infer<typeof templateSchema> | nu
     const ids = template?.special_tokens[item.SpecialToken.id]?.ids;
     if (ids === undefined) {
       throw new InputError(
-        `${path}: post_processor: expected ${item.SpecialToken.id} in special_tokens, found none`,
+        `${path}: post_processor: expected ${excerpt(item.SpecialToken.id)} in special_tokens, found none`,
       );
     }
     side.push(...ids);
