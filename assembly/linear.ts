@@ -52,13 +52,15 @@ function addBias(y: usize, bias: usize, fresh: bool, n: i32, height: i32, width:
 }
 
 /**
- * y [m, n] = base + bias + scale1 x1 w1^T + scale2 x2 w2^T, x_i [m, k_i], w_i [n, k_i], bias [n]; base, bias and the
- * second term may be 0. One tile = rowsPerTile rows x columnsPerTile <= N_BLOCK columns. base may be y.
+ * One tile of y [m, n] = base + bias + sum_i scale_i x_i M_i: rowsPerTile rows x columnsPerTile <= N_BLOCK columns, with
+ * M_i = w_i^T for w_i [n, k_i] when TRANSPOSED, else w_i [k_i, n]. base, bias and the second term may be 0; base may be y.
  */
-export function linear(
-  tile: i32, scratch: usize, base: usize, y: usize, m: i32, n: i32, rowsPerTile: i32, columnsPerTile: i32,
-  x1: usize, w1: usize, k1: i32, dtype1: i32, scale1: f32,
-  x2: usize, w2: usize, k2: i32, dtype2: i32, scale2: f32, bias: usize,
+// @ts-ignore: decorator
+@inline
+function sumOfProducts(
+  TRANSPOSED: bool, tile: i32, scratch: usize, base: usize, y: usize, m: i32, n: i32, rowsPerTile: i32,
+  columnsPerTile: i32, x1: usize, w1: usize, k1: i32, dtype1: i32, scale1: f32, x2: usize, w2: usize, k2: i32,
+  dtype2: i32, scale2: f32, bias: usize,
 ): void {
   const across = (n + columnsPerTile - 1) / columnsPerTile;
   const i = (tile / across) * rowsPerTile;
@@ -70,37 +72,46 @@ export function linear(
   const c = y + corner;
   if (base) copyTile(c, base + corner, n, height, width);
   if (bias) addBias(c, bias + <usize>(j << 2), base == 0, n, height, width);
+  const started = (base | bias) != 0;
   const a1 = x1 + <usize>i * <usize>(k1 << 2);
-  const at1 = w1 + <usize>j * <usize>k1 * bytesOf(dtype1);
-  productTransposed(scratch, a1, height, k1, at1, dtype1, width, c, ldc, scale1, (base | bias) != 0);
-  if (x2 == 0) return;
   const a2 = x2 + <usize>i * <usize>(k2 << 2);
-  const at2 = w2 + <usize>j * <usize>k2 * bytesOf(dtype2);
-  productTransposed(scratch, a2, height, k2, at2, dtype2, width, c, ldc, scale2, true);
+  if (TRANSPOSED) {
+    const at1 = w1 + <usize>j * <usize>k1 * bytesOf(dtype1);
+    productTransposed(scratch, a1, height, k1, at1, dtype1, width, c, ldc, scale1, started);
+    if (x2 == 0) return;
+    const at2 = w2 + <usize>j * <usize>k2 * bytesOf(dtype2);
+    productTransposed(scratch, a2, height, k2, at2, dtype2, width, c, ldc, scale2, true);
+  } else {
+    const at1 = w1 + <usize>j * bytesOf(dtype1);
+    product(scratch, a1, <usize>(k1 << 2), height, k1, at1, n, dtype1, width, c, ldc, scale1, started);
+    if (x2 == 0) return;
+    const at2 = w2 + <usize>j * bytesOf(dtype2);
+    product(scratch, a2, <usize>(k2 << 2), height, k2, at2, n, dtype2, width, c, ldc, scale2, true);
+  }
 }
 
-/** dx [m, n] = base + scale1 dy1 w1 + scale2 dy2 w2, dy_i [m, k_i], w_i [k_i, n]; tiles as in linear. */
+/** y [m, n] = base + bias + scale1 x1 w1^T + scale2 x2 w2^T, x_i [m, k_i], w_i [n, k_i], bias [n]. */
+export function linear(
+  tile: i32, scratch: usize, base: usize, y: usize, m: i32, n: i32, rowsPerTile: i32, columnsPerTile: i32,
+  x1: usize, w1: usize, k1: i32, dtype1: i32, scale1: f32,
+  x2: usize, w2: usize, k2: i32, dtype2: i32, scale2: f32, bias: usize,
+): void {
+  sumOfProducts(
+    true, tile, scratch, base, y, m, n, rowsPerTile, columnsPerTile, x1, w1, k1, dtype1, scale1, x2, w2, k2, dtype2,
+    scale2, bias,
+  );
+}
+
+/** dx [m, n] = base + scale1 dy1 w1 + scale2 dy2 w2, dy_i [m, k_i], w_i [k_i, n]. */
 export function linear_dx(
   tile: i32, scratch: usize, base: usize, dx: usize, m: i32, n: i32, rowsPerTile: i32, columnsPerTile: i32,
   dy1: usize, w1: usize, k1: i32, dtype1: i32, scale1: f32,
   dy2: usize, w2: usize, k2: i32, dtype2: i32, scale2: f32,
 ): void {
-  const across = (n + columnsPerTile - 1) / columnsPerTile;
-  const i = (tile / across) * rowsPerTile;
-  const j = (tile % across) * columnsPerTile;
-  const height = min(rowsPerTile, m - i);
-  const width = min(columnsPerTile, n - j);
-  const ldc = <usize>(n << 2);
-  const corner = <usize>i * ldc + <usize>(j << 2);
-  const c = dx + corner;
-  if (base) copyTile(c, base + corner, n, height, width);
-  const lda1 = <usize>(k1 << 2);
-  const at1 = w1 + <usize>j * bytesOf(dtype1);
-  product(scratch, dy1 + <usize>i * lda1, lda1, height, k1, at1, n, dtype1, width, c, ldc, scale1, base != 0);
-  if (dy2 == 0) return;
-  const lda2 = <usize>(k2 << 2);
-  const at2 = w2 + <usize>j * bytesOf(dtype2);
-  product(scratch, dy2 + <usize>i * lda2, lda2, height, k2, at2, n, dtype2, width, c, ldc, scale2, true);
+  sumOfProducts(
+    false, tile, scratch, base, dx, m, n, rowsPerTile, columnsPerTile, dy1, w1, k1, dtype1, scale1, dy2, w2, k2, dtype2,
+    scale2, 0,
+  );
 }
 
 /** Tokens that linear_dw multiplies at once: 256 cache lines per panel stay in L1. */

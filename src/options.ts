@@ -12,11 +12,12 @@ const share = z.coerce.number().min(0, 'expected 0 to 1').max(1, 'expected 0 to 
 const belowOne = z.coerce.number().min(0, 'expected at least 0').lt(1, 'expected below 1');
 const toggle = z.boolean();
 /** `q_proj=16,mlp.down_proj=4` on the command line, a map in files and code. */
-const pattern = z.preprocess(
-  (value) =>
-    typeof value === 'string' ? Object.fromEntries(value.split(',').map((part) => part.split('='))) : value,
-  z.record(z.string(), z.coerce.number().positive('expected NAME=NUMBER,...')),
-);
+const pattern = <T extends z.ZodType<number>>(value: T) =>
+  z.preprocess(
+    (given) =>
+      typeof given === 'string' ? Object.fromEntries(given.split(',').map((part) => part.split('='))) : given,
+    z.record(z.string(), value),
+  );
 const oneOf = <T extends string>(...values: [T, ...T[]]) => z.enum(values, `expected ${values.join(' | ')}`);
 
 /** The options of `train`, in the order help shows them. */
@@ -167,13 +168,13 @@ export const TRAIN_OPTIONS = {
   rankPattern: {
     group: 'adapter',
     value: 'NAME=N,...',
-    schema: pattern.optional(),
+    schema: pattern(count).optional(),
     help: "ranks of layers that differ: ends of their names, as PEFT's rank_pattern",
   },
   alphaPattern: {
     group: 'adapter',
     value: 'NAME=X,...',
-    schema: pattern.optional(),
+    schema: pattern(positive).optional(),
     help: 'alphas of layers that differ',
   },
   init: {

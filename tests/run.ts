@@ -37,7 +37,7 @@ const total = (key: keyof Result) => results.reduce((sum, result) => sum + resul
 process.exitCode = total('failed') > 0 ? 1 : 0;
 console.log(`${total('passed')} passed, ${total('failed')} failed, ${total('skipped')} skipped`);
 
-/** Paths below build/tests of the files of a suite, or of those that belong to none. */
+/** Paths below build/tests of the files of a suite, or of those that belong to none; whole runs, the longest, first. */
 function findTests(only: string | undefined, filter: string): string[] {
   return readdirSync(testsRoot, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.test.js'))
@@ -46,7 +46,7 @@ function findTests(only: string | undefined, filter: string): string[] {
       (path) =>
         SUITES.find((suite) => path.split(/[/\\.]/).includes(suite)) === only && path.includes(filter),
     )
-    .sort();
+    .sort((a, b) => Number(b.startsWith('run')) - Number(a.startsWith('run')) || (a < b ? -1 : 1));
 }
 
 async function runAll(paths: readonly string[]): Promise<Result[]> {

@@ -181,7 +181,7 @@ function declareStep(
     const key = lora && lora.dropout > 0 ? { dropoutKey: { seedStep, place } } : {};
     const hidden = forward(b, training.weights, { ...inputs, ...key }, training.lora);
     const heads = { hidden, head: headOf(training.weights), teacherHidden, teacherHead, labels };
-    losses = jointLossHead(b, asNulls(heads), { ...objective, gradient: true, headGradient: !lora });
+    losses = jointLossHead(b, heads, { ...objective, gradient: true, headGradient: !lora });
     const indices = new Map([...values].map(([name, value], index) => [value, { name, index }]));
     const reached = addGradients(b, (parameter, gradient) => {
       const { name, index } = indices.get(parameter)!;
@@ -192,16 +192,6 @@ function declareStep(
   });
   const { tokens, positions } = inputs;
   return { tokens, labels, positions, seedStep, place, teacherHidden, ...losses! };
-}
-
-function asNulls(heads: {
-  hidden: Value;
-  head: Value;
-  teacherHidden: Value | undefined;
-  teacherHead: Value | undefined;
-  labels: Value;
-}) {
-  return { ...heads, teacherHidden: heads.teacherHidden ?? null, teacherHead: heads.teacherHead ?? null };
 }
 
 function declareUpdate(

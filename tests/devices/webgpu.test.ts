@@ -380,7 +380,7 @@ testGpu('weights and logits larger than a binding are used in ranges', async () 
     'linear 1 x 600 to 300, bf16, no base',
     'linear 7 x 172 to 600, bf16, base, bias, rank 1, scale 0.5',
     'linear_dx 1 x 600 back to 300, bf16, no base',
-    'linear_dx 7 x 172 back to 600, bf16, base, bias, rank 1, scale 0.5',
+    'linear_dx 7 x 172 back to 600, bf16, base, rank 1, scale 0.5',
     'joint_loss_head 300 tokens, 1000 x 64 f32, teacher 1024 x 96 bf16, alpha 0.5, temperature 1',
     'joint_loss_head 7 tokens, 5000 x 43 f32, teacher 5003 x 16 f16, alpha 0.5, temperature 1',
   ]) {

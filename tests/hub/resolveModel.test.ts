@@ -114,7 +114,7 @@ resolving('an index that names what is not there, or outside', async () => {
   await withHub({ ...small, ...indexOf('../../x.safetensors') }, async ({ resolve }) =>
     assert.match(
       await inputErrorOf(resolve),
-      /expected the name of a file in this folder, found \.\.\/\.\.\/x/,
+      /expected the name of a file in this folder, found "\.\.\/\.\.\/x\.safetensors"/,
     ),
   );
 });

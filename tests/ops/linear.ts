@@ -165,7 +165,7 @@ const sweep = [1, 5, 6, 7, 13, 20].flatMap((height, i) =>
     const depth = [1, 7, 8, 43, 172][(i + n) % 5]!;
     return [
       forwardCase([height], width, depth, options),
-      inputGradientCase([height], depth, width, options),
+      inputGradientCase([height], depth, width, { ...options, bias: false }),
       weightGradientCase([height], depth, width, options.base!, options.scale),
     ];
   }),

@@ -7,8 +7,8 @@ export interface JointLossInputs {
   readonly hidden: Value;
   readonly head: Value;
   /** Teacher: the same, [T, D_t] and [V_t, D_t]; both or neither. */
-  readonly teacherHidden?: Value | null;
-  readonly teacherHead?: Value | null;
+  readonly teacherHidden?: Value | null | undefined;
+  readonly teacherHead?: Value | null | undefined;
   /** i32 [T], already shifted: the token to predict, or -100 for none. */
   readonly labels: Value;
 }
