@@ -1,4 +1,4 @@
-// y = [base + bias +] sum over one or two terms of scale X W, f32 throughout; X [m, depth], W [depth, n], y [m, n]:
+// y = [base + bias +] sum over one or two terms of scale X W, summed in f32; X1, X2, B (base), Y f32 or f16; X [m, depth], W [depth, n], y [m, n]:
 //   linear     y  = base + bias + scale x W^T   X = x [T, in] as stored,        W = weight [out, in] transposed
 //   linear_dx  dx = base + scale dy W    X = dy [T, out] as stored,      W = weight [out, in] as stored
 //   linear_dw  dw = base + scale dy^T x  X = dy [T, out] transposed,     W = x [T, in] as stored
@@ -6,8 +6,6 @@
 // One workgroup computes a TILE_M x TILE_N tile of y, each thread 8 x 8 of it, over k in steps of TILE_K in order:
 // first term 1, then term 2, then bias [n], then base. Grid: (ceil(n / TILE_N), ceil(m / TILE_M)). y is written (=), not added to;
 // with base = IN_PLACE, it is what y holds (+=).
-requires unrestricted_pointer_parameters;
-
 const REGISTERS: u32 = 8;
 override TILE_M: u32 = 64;
 override TILE_N: u32 = 64;
@@ -53,13 +51,13 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
-@group(0) @binding(1) var<storage, read> base: array<f32>;
-@group(0) @binding(2) var<storage, read> x_1: array<f32>;
+@group(0) @binding(1) var<storage, read> base: array<B>;
+@group(0) @binding(2) var<storage, read> x_1: array<X1>;
 @group(0) @binding(3) var<storage, read> w_1: array<u32>;
-@group(0) @binding(4) var<storage, read> x_2: array<f32>;
+@group(0) @binding(4) var<storage, read> x_2: array<X2>;
 @group(0) @binding(5) var<storage, read> w_2: array<u32>;
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
-@group(0) @binding(7) var<storage, read_write> y: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<Y>;
 
 var<workgroup> tile_x: array<f32, TILE_K * STRIDE_X>;
 var<workgroup> tile_w: array<f32, TILE_K * STRIDE_W>;
@@ -73,11 +71,7 @@ struct Place {
 
 alias Sums = array<f32, REGISTERS * REGISTERS>;
 
-fn element(w: ptr<storage, array<u32>, read>, index: u32, dtype: u32) -> f32 {
-  if (dtype == F32) {
-    return bitcast<f32>(w[index]);
-  }
-  let word = w[index / 2];
+fn half_element(word: u32, index: u32, dtype: u32) -> f32 {
   let high = index % 2 == 1;
   if (dtype == BF16) {
     return bitcast<f32>(select(word << 16, word & 0xffff0000, high));
@@ -86,7 +80,27 @@ fn element(w: ptr<storage, array<u32>, read>, index: u32, dtype: u32) -> f32 {
   return select(pair.x, pair.y, high);
 }
 
-fn load_x(x: ptr<storage, array<f32>, read>, term: Term, place: Place, from_k: u32) {
+fn w_element(second: bool, index: u32) -> f32 {
+  if (second) {
+    if (DTYPE_2 == F32) {
+      return bitcast<f32>(w_2[index]);
+    }
+    return half_element(w_2[index / 2], index, DTYPE_2);
+  }
+  if (DTYPE_1 == F32) {
+    return bitcast<f32>(w_1[index]);
+  }
+  return half_element(w_1[index / 2], index, DTYPE_1);
+}
+
+fn x_element(second: bool, index: u32) -> f32 {
+  if (second) {
+    return f32(x_2[index]);
+  }
+  return f32(x_1[index]);
+}
+
+fn load_x(second: bool, term: Term, place: Place, from_k: u32) {
   for (var i = place.thread; i < TILE_M * TILE_K; i += THREADS) {
     let along_k = vec2u(i / TILE_K, i % TILE_K);
     let at = select(vec2u(i % TILE_M, i / TILE_M), along_k, X_ALONG_K);
@@ -94,13 +108,14 @@ fn load_x(x: ptr<storage, array<f32>, read>, term: Term, place: Place, from_k: u
     let k = from_k + at.y;
     var value = 0.0;
     if (m < shape.m && k < term.depth) {
-      value = term.scale * x[term.x_first + select(k * term.x_stride + m, m * term.x_stride + k, X_ALONG_K)];
+      let along = select(k * term.x_stride + m, m * term.x_stride + k, X_ALONG_K);
+      value = term.scale * x_element(second, term.x_first + along);
     }
     tile_x[at.y * STRIDE_X + at.x] = value;
   }
 }
 
-fn load_w(w: ptr<storage, array<u32>, read>, term: Term, dtype: u32, place: Place, from_k: u32) {
+fn load_w(second: bool, term: Term, place: Place, from_k: u32) {
   for (var i = place.thread; i < TILE_N * TILE_K; i += THREADS) {
     let along_k = vec2u(i / TILE_K, i % TILE_K);
     let at = select(vec2u(i % TILE_N, i / TILE_N), along_k, W_ALONG_K);
@@ -108,7 +123,7 @@ fn load_w(w: ptr<storage, array<u32>, read>, term: Term, dtype: u32, place: Plac
     let k = from_k + at.y;
     var value = 0.0;
     if (n < shape.n && k < term.depth) {
-      value = element(w, select(k * term.w_stride + n, n * term.w_stride + k, W_ALONG_K), dtype);
+      value = w_element(second, select(k * term.w_stride + n, n * term.w_stride + k, W_ALONG_K));
     }
     tile_w[at.y * STRIDE_W + at.x] = value;
   }
@@ -139,13 +154,8 @@ fn linear(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) g
   for (var i = 0u; i < shape.term_count; i++) {
     let term = shape.terms[i];
     for (var k = 0u; k < term.depth; k += TILE_K) {
-      if (i == 0) {
-        load_x(&x_1, term, place, k);
-        load_w(&w_1, term, DTYPE_1, place, k);
-      } else {
-        load_x(&x_2, term, place, k);
-        load_w(&w_2, term, DTYPE_2, place, k);
-      }
+      load_x(i == 1, term, place, k);
+      load_w(i == 1, term, place, k);
       workgroupBarrier();
       multiply_tiles(place, &sums);
       workgroupBarrier();
@@ -164,11 +174,11 @@ fn linear(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) g
         sum += bias[shape.bias - 1 + column];
       }
       if (shape.base == SEPARATE) {
-        sum += base[at];
+        sum += f32(base[at]);
       } else if (shape.base == IN_PLACE) {
-        sum += y[at];
+        sum += f32(y[at]);
       }
-      y[at] = sum;
+      y[at] = Y(sum);
     }
   }
 }

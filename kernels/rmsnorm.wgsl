@@ -36,9 +36,9 @@ fn total(thread: u32, value: f32) -> f32 {
   return workgroupUniformLoad(&partials[0]);
 }
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
 @group(0) @binding(4) var<storage, read_write> rstd: array<f32>;
 
 @compute @workgroup_size(THREADS)
@@ -51,11 +51,12 @@ fn rmsnorm(
     let first = row * shape.width;
     var squares = 0.0;
     for (var j = thread; j < shape.width; j += THREADS) {
-      squares = fma(x[first + j], x[first + j], squares);
+      let value = f32(x[first + j]);
+      squares = fma(value, value, squares);
     }
     let r = 1 / sqrt(total(thread, squares) / f32(shape.width) + shape.eps);
     for (var j = thread; j < shape.width; j += THREADS) {
-      y[first + j] = x[first + j] * r * weight[j];
+      y[first + j] = Y(f32(x[first + j]) * r * weight[j]);
     }
     if (thread == 0) {
       rstd[row] = r;
@@ -63,18 +64,18 @@ fn rmsnorm(
   }
 }
 
-@group(0) @binding(1) var<storage, read> base: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read> x_dx: array<f32>;
+@group(0) @binding(1) var<storage, read> base: array<B>;
+@group(0) @binding(2) var<storage, read> dy: array<DY>;
+@group(0) @binding(3) var<storage, read> x_dx: array<X>;
 @group(0) @binding(4) var<storage, read> weight_dx: array<f32>;
 @group(0) @binding(5) var<storage, read> rstd_dx: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<DX>;
 
 fn weighted_dy(first: u32, j: u32) -> f32 {
   if (shape.dy == IN_PLACE) {
-    return weight_dx[j] * dx[first + j];
+    return weight_dx[j] * f32(dx[first + j]);
   }
-  return weight_dx[j] * dy[first + j];
+  return weight_dx[j] * f32(dy[first + j]);
 }
 
 @compute @workgroup_size(THREADS)
@@ -88,17 +89,17 @@ fn rmsnorm_dx(
     let r = rstd_dx[row];
     var products = 0.0;
     for (var j = thread; j < shape.width; j += THREADS) {
-      products = fma(weighted_dy(first, j), x_dx[first + j], products);
+      products = fma(weighted_dy(first, j), f32(x_dx[first + j]), products);
     }
     let slope = r * r * total(thread, products) / f32(shape.width);
     for (var j = thread; j < shape.width; j += THREADS) {
-      var value = r * (weighted_dy(first, j) - x_dx[first + j] * slope);
+      var value = r * (weighted_dy(first, j) - f32(x_dx[first + j]) * slope);
       if (shape.base == SEPARATE) {
-        value += base[first + j];
+        value += f32(base[first + j]);
       } else if (shape.base == IN_PLACE) {
-        value += dx[first + j];
+        value += f32(dx[first + j]);
       }
-      dx[first + j] = value;
+      dx[first + j] = DX(value);
     }
   }
 }

@@ -1,14 +1,12 @@
 import type { Device } from './device.js';
 import { WasmDevice } from './wasm/device.js';
-import { WebGpuDevice } from './webgpu/device.js';
+import { WebGpuDevice, type WebGpuOptions } from './webgpu/device.js';
 
 export type DeviceName = 'wasm' | 'webgpu';
 
-export interface DeviceOptions {
+export interface DeviceOptions extends WebGpuOptions {
   /** Compute threads of the wasm device (default: all cores). */
   readonly threads?: number;
-  /** Whether the webgpu device may run on software Vulkan (default: only if RIVULET_SOFTWARE_GPU is 1). */
-  readonly allowSoftware?: boolean;
 }
 
 /** Opens a device of its own. Throws an InputError where this machine has no such device. */

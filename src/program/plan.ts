@@ -1,5 +1,5 @@
 import { ops } from './ops/index.js';
-import { type Call, type Module, type Program, type Value, valueBytes } from './types.js';
+import { type Call, type DType, type Module, type Program, type Value, valueBytes } from './types.js';
 
 /** Storage that activations take turns in. */
 export interface Slot {
@@ -18,11 +18,17 @@ export interface MemoryPlan {
   readonly bytes: { readonly persistent: number; readonly activations: number };
 }
 
-/** Bytes of working room that a device needs while it runs a call. */
-export type WorkspaceBytes = (call: Call) => number;
+/** What a device needs to keep: by default, values as they are, and nothing else. */
+export interface StorageRules {
+  /** Bytes of working room while it runs a call. */
+  readonly workspaceBytes?: (call: Call) => number;
+  /** The type it stores a value's elements in. */
+  readonly typeOf?: (value: Value) => DType;
+}
 
-/** Assigns storage by liveness, for a device that needs `workspace` bytes inside each call. */
-export function planMemory(module: Module, workspace: WorkspaceBytes = () => 0): MemoryPlan {
+/** Assigns storage by liveness. */
+export function planMemory(module: Module, rules: StorageRules = {}): MemoryPlan {
+  const needs = new Needs(rules);
   const persistent = module.values.filter((value) => value.role !== 'activation');
   const slots: Slot[] = [];
   const slotOf = new Map<Value, number>();
@@ -30,7 +36,7 @@ export function planMemory(module: Module, workspace: WorkspaceBytes = () => 0):
   for (const arena of new Set(module.programs.map((program) => program.arena))) {
     const own: number[] = [];
     for (const program of module.programs) {
-      if (program.arena === arena) new Assignment(slots, own, slotOf, workspaceOf).assign(program, workspace);
+      if (program.arena === arena) new Assignment(slots, own, slotOf, workspaceOf, needs).assign(program);
     }
   }
   const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
@@ -39,8 +45,30 @@ export function planMemory(module: Module, workspace: WorkspaceBytes = () => 0):
     slots,
     slotOf,
     workspaceOf,
-    bytes: { persistent: sum(persistent.map(valueBytes)), activations: sum(slots.map((slot) => slot.bytes)) },
+    bytes: {
+      persistent: sum(persistent.map((value) => needs.bytes(value))),
+      activations: sum(slots.map((slot) => slot.bytes)),
+    },
   };
+}
+
+class Needs {
+  readonly workspaceBytes: (call: Call) => number;
+  readonly #typeOf: (value: Value) => DType;
+
+  constructor({ workspaceBytes = () => 0, typeOf = ({ dtype }) => dtype }: StorageRules) {
+    this.workspaceBytes = workspaceBytes;
+    this.#typeOf = typeOf;
+  }
+
+  bytes(value: Value): number {
+    return valueBytes(value, this.#typeOf(value));
+  }
+
+  /** Whether elements of `output` can replace those of `input` one by one. */
+  canReplace(input: Value, output: Value): boolean {
+    return this.#typeOf(input) === this.#typeOf(output) && this.bytes(input) >= this.bytes(output);
+  }
 }
 
 /** The assignment of one program to the slots of its arena, all of which are free when it starts. */
@@ -50,23 +78,31 @@ class Assignment {
   readonly #slotOf: Map<Value, number>;
   readonly #workspaceOf: Map<Call, number>;
   readonly #free: Set<number>;
+  readonly #needs: Needs;
 
-  constructor(slots: Slot[], own: number[], slotOf: Map<Value, number>, workspaceOf: Map<Call, number>) {
+  constructor(
+    slots: Slot[],
+    own: number[],
+    slotOf: Map<Value, number>,
+    workspaceOf: Map<Call, number>,
+    needs: Needs,
+  ) {
     this.#slots = slots;
     this.#own = own;
     this.#slotOf = slotOf;
     this.#workspaceOf = workspaceOf;
     this.#free = new Set(own);
+    this.#needs = needs;
   }
 
-  assign(program: Program, workspace: WorkspaceBytes): void {
+  assign(program: Program): void {
     const lastUse = lastUses(program);
     program.calls.forEach((call, index) => {
       const dying = (value: Value) => lastUse.get(value) === index;
       for (const output of call.outputs) {
         if (output.role === 'activation' && !this.#slotOf.has(output)) this.#place(call, output, dying);
       }
-      const room = workspace(call);
+      const room = this.#needs.workspaceBytes(call);
       if (room > 0) {
         const slot = this.#take(room);
         this.#workspaceOf.set(call, slot);
@@ -89,12 +125,12 @@ class Assignment {
       if (call.outputs[o] !== output || input?.role !== 'activation' || !dying(input)) continue;
       const slot = this.#slotOf.get(input)!;
       const usedTwice = call.inputs.filter((other) => other === input).length > 1;
-      if (!usedTwice && !taken.has(slot) && valueBytes(input) >= valueBytes(output)) {
+      if (!usedTwice && !taken.has(slot) && this.#needs.canReplace(input, output)) {
         this.#slotOf.set(output, slot);
         return;
       }
     }
-    this.#slotOf.set(output, this.#take(valueBytes(output)));
+    this.#slotOf.set(output, this.#take(this.#needs.bytes(output)));
   }
 
   /** The smallest free slot that fits, else the largest free one, grown, else a new one. */

@@ -63,7 +63,9 @@ export const elementBytes = (dtype: DType): number => BYTES[dtype];
 
 export const elementCount = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
-export const valueBytes = (value: Value): number => elementCount(value.shape) * BYTES[value.dtype];
+/** Bytes of a value's elements, as the type it has or as the one a device stores it in. */
+export const valueBytes = (value: Value, stored: DType = value.dtype): number =>
+  elementCount(value.shape) * BYTES[stored];
 
 /** A value's last dimension: the length of its rows. */
 export const columns = (value: Value): number => value.shape[value.shape.length - 1] ?? 1;

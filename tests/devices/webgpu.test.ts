@@ -5,10 +5,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device, PRIORITY, type Session, type SessionHandle } from '#src/devices/device.js';
 import { openDevice } from '#src/devices/index.js';
-import { findAdapter, isSoftware, limitsOf } from '#src/devices/webgpu/adapter.js';
+import { findAdapter, isSoftware, targetOf } from '#src/devices/webgpu/adapter.js';
 import { Gpu } from '#src/devices/webgpu/gpu.js';
 import { layOut, planOn } from '#src/devices/webgpu/layout.js';
-import type { Limits } from '#src/devices/webgpu/lowering/lowering.js';
+import type { Target } from '#src/devices/webgpu/lowering/lowering.js';
 import { WebGpuSession } from '#src/devices/webgpu/session.js';
 import { Builder } from '#src/program/builder.js';
 import { linear } from '#src/program/ops/linear.js';
@@ -126,7 +126,7 @@ const withoutGpu = suite('without a GPU');
 );
 
 withoutGpu('what is larger than a buffer or a binding is refused by name', async () => {
-  const limits: Limits = { bufferBytes: 4000, bindingBytes: 2000, groups: 65535 };
+  const limits: Target = { bufferBytes: 4000, bindingBytes: 2000, groups: 65535, precision: 'f32' };
   const buffer = await inputErrorOf(() => layOut(product(1, 1001, 1), limits));
   assert.match(buffer, /one buffer of this adapter, found x of 0\.0 MiB/);
   const binding = await inputErrorOf(() => layOut(product(1, 501, 1), limits));
@@ -273,7 +273,7 @@ testGpu('the plan is what is allocated', async () => {
   const module = product(3, 4, 5);
   const { plan } = await device.compile(module);
   assert.equal(plan.bytes, device.plan(module).bytes);
-  const layout = layOut(module, limitsOf(adapter as GPUAdapter));
+  const layout = layOut(module, targetOf(adapter as GPUAdapter));
   const total = layout.storages.reduce((sum, bytes) => sum + bytes);
   assert.is(total, plan.bytes.persistent + plan.bytes.activations);
   assert.is(total, 4 * (3 * 4 + 5 * 4 + 3 * 5));
@@ -341,7 +341,7 @@ async function openGpu(): Promise<{ gpu: Gpu; session: WebGpuSession }> {
   const found = await findAdapter({ allowSoftware: true });
   const gpu = await Gpu.open(found);
   const module = doubled();
-  return { gpu, session: await WebGpuSession.compile(gpu, module, layOut(module, limitsOf(found))) };
+  return { gpu, session: await WebGpuSession.compile(gpu, module, layOut(module, targetOf(found))) };
 }
 
 testGpu('an error that nobody caught rejects what comes after it', async () => {
@@ -366,7 +366,7 @@ testGpu('a lost device rejects the replay that waits for it, and the next', asyn
 testGpu('weights and logits larger than a binding are used in ranges', async () => {
   const found = await findAdapter({ allowSoftware: true });
   const gpu = await Gpu.open(found);
-  const limits = { ...limitsOf(found), bindingBytes: 160 * 1024 };
+  const limits = { ...targetOf(found), bindingBytes: 160 * 1024 };
   const limited: Device = {
     info: device.info,
     plan: (module) => planOn(module, limits),
@@ -374,7 +374,7 @@ testGpu('weights and logits larger than a binding are used in ranges', async () 
     attach: (module, handle) => device.attach(module, handle),
     close: () => gpu.close(),
   };
-  const dispatches = (module: Module, most: Limits) =>
+  const dispatches = (module: Module, most: Target) =>
     [...layOut(module, most).programs.values()].flat().flatMap((call) => call.dispatches).length;
   for (const name of [
     'linear 1 x 600 to 300, bf16, no base',
@@ -387,7 +387,7 @@ testGpu('weights and logits larger than a binding are used in ranges', async () 
     const opCase = cases.find(({ op, label }) => name === `${op} ${label}`);
     assert.ok(opCase, `tests/ops has no case "${name}" any more`);
     const prepared = prepare(opCase!);
-    assert.ok(dispatches(prepared.module, limits) > dispatches(prepared.module, limitsOf(found)), name);
+    assert.ok(dispatches(prepared.module, limits) > dispatches(prepared.module, targetOf(found)), name);
     await runCase(limited, prepared);
   }
   await limited.close();

@@ -117,7 +117,7 @@ test('what cannot be right is refused', () => {
     () => new Loss().record(options, VOCABULARY),
     (error: Error) => error.message.includes('head is trained; expected headGradient'),
   );
-  const limits = { bufferBytes: 2 ** 30, bindingBytes: 2 ** 30, groups: 65_535 };
+  const limits = { bufferBytes: 2 ** 30, bindingBytes: 2 ** 30, groups: 65_535, precision: 'f32' as const };
   const { b } = new Loss().record({ ...options, ...trained }, VOCABULARY);
   assert.throws(
     () => layOut(b.module(), limits),

@@ -1,21 +1,26 @@
 import { suite } from 'uvu';
 import type { Device } from '#src/devices/device.js';
 import { openDevice } from '#src/devices/index.js';
+import { lowerings } from '#src/devices/webgpu/lowering/index.js';
 import type { OpCase } from './cases.js';
 import { expectSameBits, prepare, runCase } from './harness.js';
 import { cases } from './index.js';
 
 /** What a device does not implement yet is skipped there. */
-const WEBGPU_OPS = new Set(['linear', 'linear_dx', 'linear_dw', 'rmsnorm', 'rmsnorm_dx', 'joint_loss_head']);
-const onWebgpu = ({ op, label }: OpCase) => WEBGPU_OPS.has(op) && !label.includes('trained head');
+const onWebgpu = ({ op, label }: OpCase) => op in lowerings && !label.includes('trained head');
 const THREADS = [1, 2, 4];
 
 const wasm = await Promise.all(THREADS.map((threads) => openDevice('wasm', { threads })));
-const webgpu = await openDevice('webgpu', { allowSoftware: true }).catch((error: Error) => {
-  // Where a driver must be there, its absence is a failure and no reason to skip.
-  if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
-  return error;
-});
+const webgpu = await Promise.all(
+  (['f32', 'f16'] as const).map(async (precision) => {
+    const device = await openDevice('webgpu', { allowSoftware: true, precision }).catch((error: Error) => {
+      // Where a driver must be there, its absence is a failure and no reason to skip.
+      if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
+      return error;
+    });
+    return [precision, device] as const;
+  }),
+);
 
 const wasmTest = suite('wasm');
 for (const opCase of cases) {
@@ -31,15 +36,17 @@ for (const opCase of cases) {
 wasmTest.after(() => closeAll(wasm));
 wasmTest.run();
 
-const webgpuTest = suite('webgpu');
-for (const opCase of cases) {
-  const name = `${opCase.op} ${opCase.label}`;
-  if (webgpu instanceof Error || !onWebgpu(opCase)) webgpuTest.skip(name);
-  else webgpuTest(name, () => runCase(webgpu, prepare(opCase)).then(() => undefined));
+for (const [precision, device] of webgpu) {
+  const webgpuTest = suite(`webgpu ${precision}`);
+  for (const opCase of cases) {
+    const name = `${opCase.op} ${opCase.label}`;
+    if (device instanceof Error || !onWebgpu(opCase)) webgpuTest.skip(name);
+    else webgpuTest(name, () => runCase(device, prepare(opCase), precision === 'f16').then(() => undefined));
+  }
+  if (device instanceof Error) console.log(`webgpu ${precision} is skipped: ${device.message}`);
+  else webgpuTest.after(() => closeAll([device]));
+  webgpuTest.run();
 }
-if (webgpu instanceof Error) console.log(`webgpu is skipped: ${webgpu.message}`);
-else webgpuTest.after(() => closeAll([webgpu]));
-webgpuTest.run();
 
 async function closeAll(devices: readonly Device[]): Promise<void> {
   await Promise.all(devices.map((device) => device.close()));

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { Builder } from '#src/program/builder.js';
 import { add } from '#src/program/ops/add.js';
 import { ops } from '#src/program/ops/index.js';
-import { type MemoryPlan, planMemory, type WorkspaceBytes } from '#src/program/plan.js';
+import { type MemoryPlan, planMemory, type StorageRules } from '#src/program/plan.js';
 import { type Call, type Module, type Program, type Value, valueBytes } from '#src/program/types.js';
 
 /** Inputs and outputs of ops with every kind of in-place rule. The planner looks at nothing else of a call. */
@@ -36,7 +36,10 @@ const randomProgram = fc.record({
 type RandomProgram = typeof randomProgram extends fc.Arbitrary<infer T> ? T : never;
 
 /** The module, and the working room of each of its calls. */
-function build(programs: readonly RandomProgram[]): { module: Module; workspace: WorkspaceBytes } {
+function build(programs: readonly RandomProgram[]): {
+  module: Module;
+  workspace: NonNullable<StorageRules['workspaceBytes']>;
+} {
   const b = new Builder();
   const rooms = new Map<Call, number>();
   const persistent = b.value('state', 'persistent', [5]);
@@ -101,7 +104,7 @@ const modules = fc.array(randomProgram, { minLength: 1, maxLength: 4 }).map(buil
 test('no two values that are alive together share storage, but where an op works in place', () =>
   fc.assert(
     fc.property(modules, ({ module, workspace }) => {
-      const plan = planMemory(module, workspace);
+      const plan = planMemory(module, { workspaceBytes: workspace });
       for (const program of module.programs) assert.equal(conflicts(program, plan), []);
     }),
     { numRuns: 500, seed: 1 },
@@ -110,7 +113,7 @@ test('no two values that are alive together share storage, but where an op works
 test('everything fits into its slot, and slots of different arenas are distinct', () =>
   fc.assert(
     fc.property(modules, ({ module, workspace }) => {
-      const plan = planMemory(module, workspace);
+      const plan = planMemory(module, { workspaceBytes: workspace });
       const arenaOf = new Map<number, string>();
       for (const { arena, calls } of module.programs) {
         const needs = [
@@ -173,7 +176,10 @@ test('what nobody reads, and the room of a call, are free again after it', () =>
     }
   });
   // x, y, what is not read and the room.
-  assert.equal(planMemory(b.module(), () => 40).bytes, { persistent: 40, activations: 160 });
+  assert.equal(planMemory(b.module(), { workspaceBytes: () => 40 }).bytes, {
+    persistent: 40,
+    activations: 160,
+  });
 });
 
 test('an arena is as large as its largest program, and arenas add up', () => {

@@ -28,7 +28,7 @@ export interface Layout {
 }
 
 export function planOn(module: Module): MemoryPlan {
-  return planMemory(module, (call) => loweringOf(call).workspaceBytes?.(call) ?? 0);
+  return planMemory(module, { workspaceBytes: (call) => loweringOf(call).workspaceBytes?.(call) ?? 0 });
 }
 
 export function layOut(module: Module, threads: number): Layout {

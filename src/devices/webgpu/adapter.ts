@@ -1,5 +1,5 @@
 import { InputError } from '../../errors.js';
-import type { Limits } from './lowering/lowering.js';
+import type { FloatType, Target } from './lowering/lowering.js';
 
 /** Set to 1 to let the webgpu device run on an adapter that is a program, such as llvmpipe. */
 const ALLOW_SOFTWARE = 'RIVULET_SOFTWARE_GPU';
@@ -65,10 +65,11 @@ export const isSoftware = ({ isFallbackAdapter, architecture, description }: GPU
 export const describeAdapter = ({ vendor, architecture, device, description }: GPUAdapterInfo): string =>
   `${[vendor, architecture].filter(Boolean).join(' ')} (${description || device})`;
 
-export const limitsOf = ({ limits }: GPUAdapter): Limits => ({
+export const targetOf = ({ limits }: GPUAdapter, precision: FloatType = 'f32'): Target => ({
   bufferBytes: limits.maxBufferSize,
   bindingBytes: limits.maxStorageBufferBindingSize,
   groups: limits.maxComputeWorkgroupsPerDimension,
+  precision,
 });
 
 export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();

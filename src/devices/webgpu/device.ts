@@ -4,40 +4,45 @@ import { InputError } from '../../errors.js';
 import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
 import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
-import { type AdapterOptions, describeAdapter, findAdapter, isSoftware, limitsOf } from './adapter.js';
+import { type AdapterOptions, describeAdapter, findAdapter, isSoftware, targetOf } from './adapter.js';
 import { Gpu } from './gpu.js';
 import { layOut, planOn } from './layout.js';
-import type { Limits } from './lowering/lowering.js';
+import type { FloatType, Target } from './lowering/lowering.js';
 import { RemoteSession } from './remote.js';
 import { WebGpuSession } from './session.js';
+
+export interface WebGpuOptions extends AdapterOptions {
+  readonly precision?: FloatType;
+}
 
 /** Any GPU, through Dawn: WGSL kernels, one GPU device for the sessions that are compiled here. */
 export class WebGpuDevice implements Device {
   readonly info: DeviceInfo;
   readonly #adapter: GPUAdapter;
-  readonly #limits: Limits;
+  readonly #target: Target;
   readonly #sessions: Session[] = [];
   #gpu: Promise<Gpu> | undefined;
 
-  private constructor(adapter: GPUAdapter) {
+  private constructor(adapter: GPUAdapter, precision: FloatType) {
     this.#adapter = adapter;
-    this.#limits = limitsOf(adapter);
+    this.#target = targetOf(adapter, precision);
     // WebGPU doesn't tell how much memory a GPU has: what does not fit is refused when it is allocated.
     const maxSessionBytes = isSoftware(adapter.info) ? totalmem() : Number.POSITIVE_INFINITY;
     this.info = { name: 'webgpu', description: describeAdapter(adapter.info), maxSessionBytes };
   }
 
   /** Finds the adapter; throws an InputError where there is none that may be used. */
-  static async start(options: AdapterOptions = {}): Promise<WebGpuDevice> {
-    return new WebGpuDevice(await findAdapter(options));
+  static async start(options: WebGpuOptions = {}): Promise<WebGpuDevice> {
+    const adapter = await findAdapter(options);
+    return new WebGpuDevice(adapter, options.precision ?? 'f32');
   }
 
   plan(module: Module): MemoryPlan {
-    return planOn(module, this.#limits);
+    return planOn(module, this.#target);
   }
 
   async compile(module: Module): Promise<Session> {
-    const layout = layOut(module, this.#limits);
+    const layout = layOut(module, this.#target);
     const bytes = layout.plan.bytes.persistent + layout.plan.bytes.activations;
     if (bytes > this.info.maxSessionBytes) {
       const [most, found] = [this.info.maxSessionBytes, bytes].map((n) => (n / 2 ** 30).toFixed(2));

@@ -16,9 +16,24 @@ export const USAGE = {
 const MAP_READ = 1;
 
 /** Dawn's own ring for uploads has this size; larger writes get memory of their own each. */
-const SLICE_BYTES = 4 * 2 ** 20;
+export const SLICE_BYTES = 4 * 2 ** 20;
 /** Uploads after which the device is waited for, so that they don't pile up in host memory. */
 const UNFENCED_BYTES = 64 * 2 ** 20;
+/** Asked for where the adapter has them. */
+const OPTIONAL_FEATURES = [
+  'timestamp-query',
+  'shader-f16',
+  'subgroups',
+  'chromium-experimental-subgroup-matrix' as GPUFeatureName,
+] as const;
+/** Asked for as high as the adapter goes; a device has the specification's minimum otherwise. */
+const RAISED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+] as const;
 /** Waits shorter than this aren't worth a timer. */
 const SHORTEST_SLEEP_MS = 2;
 
@@ -55,11 +70,11 @@ export class Gpu {
   }
 
   static async open(adapter: GPUAdapter): Promise<Gpu> {
-    const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+    const requiredLimits = Object.fromEntries(RAISED_LIMITS.map((name) => [name, adapter.limits[name]]));
     const description = describeAdapter(adapter.info);
     const opening = adapter.requestDevice({
-      requiredFeatures: adapter.features.has('timestamp-query') ? ['timestamp-query'] : [],
-      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+      requiredFeatures: OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature)),
+      requiredLimits,
     });
     const device = await opening.catch((error: Error) => {
       throw new Error(`Expected ${description} to open, found: ${oneLine(error.message)}`);

@@ -1,16 +1,17 @@
 import { InputError } from '../../errors.js';
 import { ops } from '../../program/ops/index.js';
 import { type MemoryPlan, planMemory } from '../../program/plan.js';
-import { type Call, type Module, type Value, valueBytes } from '../../program/types.js';
+import { type Call, type DType, type Module, type Value, valueBytes } from '../../program/types.js';
 import { lowerings } from './lowering/index.js';
 import {
   type Dispatch,
-  type Limits,
   type Lowering,
   type Operands,
   type Region,
   roundUp,
+  type Target,
 } from './lowering/lowering.js';
+import { storedTypes } from './storage.js';
 
 /** A call as the device runs it. */
 export interface KernelCall {
@@ -26,26 +27,35 @@ export interface Layout {
   /** Bytes of each buffer: one per persistent value, then one per slot. */
   readonly storages: readonly number[];
   readonly regionOf: (value: Value) => Region;
+  /** The type a value's elements have in storage. */
+  readonly typeOf: (value: Value) => DType;
   readonly programs: ReadonlyMap<string, readonly KernelCall[]>;
 }
 
-export function planOn(module: Module, limits: Limits): MemoryPlan {
-  return planMemory(module, (call) => loweringOf(call).workspaceBytes?.(call, limits) ?? 0);
-}
+export const planOn = (module: Module, target: Target): MemoryPlan =>
+  planStorage(module, target, storedTypes(module, target.precision));
+
+const planStorage = (module: Module, target: Target, typeOf: (value: Value) => DType): MemoryPlan =>
+  planMemory(module, {
+    workspaceBytes: (call) => loweringOf(call).workspaceBytes?.(call, target) ?? 0,
+    typeOf,
+  });
 
 /** Throws an InputError that names what is larger than the adapter allows. */
-export function layOut(module: Module, limits: Limits): Layout {
-  const plan = planOn(module, limits);
+export function layOut(module: Module, target: Target): Layout {
+  const typeOf = storedTypes(module, target.precision);
+  const plan = planStorage(module, target, typeOf);
   const regions = new Map<Value, Region>();
   const storages: number[] = [];
   const take = (name: string, bytes: number): number => {
-    if (bytes > limits.bufferBytes) throw tooLarge(name, bytes, limits.bufferBytes, 'buffer');
+    if (bytes > target.bufferBytes) throw tooLarge(name, bytes, target.bufferBytes, 'buffer');
     return storages.push(roundUp(bytes, 4)) - 1;
   };
+  const bytesOf = (value: Value): number => valueBytes(value, typeOf(value));
   const place = (value: Value, storage: number): void => {
-    regions.set(value, { storage, name: value.name, offset: 0, bytes: roundUp(valueBytes(value), 4) });
+    regions.set(value, { storage, name: value.name, offset: 0, bytes: roundUp(bytesOf(value), 4) });
   };
-  for (const value of plan.persistent) place(value, take(value.name, valueBytes(value)));
+  for (const value of plan.persistent) place(value, take(value.name, bytesOf(value)));
   const slots = plan.slots.map(({ bytes }, slot) => take(`activation buffer ${slot}`, bytes));
   for (const [value, slot] of plan.slotOf) place(value, slots[slot]!);
   const regionOf = (value: Value): Region => {
@@ -65,12 +75,12 @@ export function layOut(module: Module, limits: Limits): Layout {
   const programs = new Map(
     module.programs.map(({ name, calls }) => {
       const lowered = calls.map((call) =>
-        lower(call, { limits, of: regionOf, workspace: workspaceOf(call) }),
+        lower(call, { target, of: regionOf, typeOf, workspace: workspaceOf(call) }),
       );
       return [name, lowered];
     }),
   );
-  return { plan, storages, regionOf, programs };
+  return { plan, storages, regionOf, typeOf, programs };
 }
 
 function lower(call: Call, at: Operands): KernelCall {
@@ -78,13 +88,13 @@ function lower(call: Call, at: Operands): KernelCall {
   const dispatches = loweringOf(call).lower(call, at);
   for (const { bindings, groups } of dispatches) {
     for (const region of bindings) {
-      if (region && region.bytes > at.limits.bindingBytes) {
-        throw tooLarge(region.name, region.bytes, at.limits.bindingBytes, 'binding');
+      if (region && region.bytes > at.target.bindingBytes) {
+        throw tooLarge(region.name, region.bytes, at.target.bindingBytes, 'binding');
       }
     }
-    if (Math.max(...groups) > at.limits.groups) {
+    if (Math.max(...groups) > at.target.groups) {
       throw new Error(
-        `${call.op}: expected at most ${at.limits.groups} workgroups a side, found ${groups.join(' x ')}`,
+        `${call.op}: expected at most ${at.target.groups} workgroups a side, found ${groups.join(' x ')}`,
       );
     }
   }

@@ -39,9 +39,9 @@ export class CompiledProgram {
     this.#uniforms = new Uniforms(gpu.device, dispatches);
     let next = 0;
     this.#steps = calls.map((call) =>
-      call.dispatches.map(({ bindings, groups }) => {
+      call.dispatches.map(({ bindings, scalars = [], groups }) => {
         const pipeline = pipelines[next]!;
-        const operands = bindings.map((region) => bind(gpu, storages, region));
+        const operands = [...bindings, ...scalars].map((region) => bind(gpu, storages, region));
         const entries = [this.#uniforms.binding(next++), ...operands];
         const bindGroup = gpu.device.createBindGroup({
           layout: pipeline.getBindGroupLayout(0),

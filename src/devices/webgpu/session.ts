@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { type Module, type Value, valueBytes } from '../../program/types.js';
+import { elementCount, type Module, type Value, valueBytes } from '../../program/types.js';
 import type { HostArray, OpProfile, RunStats, Session, SessionHandle } from '../device.js';
+import { Cast } from './cast.js';
 import { type Gpu, USAGE } from './gpu.js';
 import { asHostArray, expectInside } from './hostArray.js';
 import type { Layout } from './layout.js';
@@ -13,6 +14,7 @@ export class WebGpuSession implements Session {
   readonly plan;
   readonly #gpu: Gpu;
   readonly #layout: Layout;
+  readonly #cast: Cast;
   readonly #values: ReadonlyMap<string, Value>;
   readonly #buffers: readonly GPUBuffer[];
   readonly #programs: ReadonlyMap<string, CompiledProgram>;
@@ -25,22 +27,26 @@ export class WebGpuSession implements Session {
     gpu: Gpu,
     module: Module,
     layout: Layout,
+    cast: Cast,
     buffers: readonly GPUBuffer[],
     programs: ReadonlyMap<string, CompiledProgram>,
   ) {
     this.plan = layout.plan;
     this.#gpu = gpu;
     this.#layout = layout;
+    this.#cast = cast;
     this.#values = new Map(module.values.map((value) => [value.name, value]));
     this.#buffers = buffers;
     this.#programs = programs;
   }
 
   static async compile(gpu: Gpu, module: Module, layout: Layout): Promise<WebGpuSession> {
-    const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
+    const usage = USAGE.storage | USAGE.uniform | USAGE.copySource | USAGE.copyTarget;
+    const cast = new Cast(gpu);
     const buffers: GPUBuffer[] = [];
     const programs = new Map<string, CompiledProgram>();
     try {
+      if (module.values.some((value) => layout.typeOf(value) !== value.dtype)) await cast.prepare();
       await gpu.checked(() => {
         for (const size of layout.storages) buffers.push(gpu.device.createBuffer({ size, usage }));
       });
@@ -48,10 +54,10 @@ export class WebGpuSession implements Session {
         programs.set(name, await CompiledProgram.make(gpu, calls, buffers));
       }
     } catch (error) {
-      for (const resource of [...programs.values(), ...buffers]) resource.destroy();
+      for (const resource of [cast, ...programs.values(), ...buffers]) resource.destroy();
       throw error;
     }
-    return new WebGpuSession(gpu, module, layout, buffers, programs);
+    return new WebGpuSession(gpu, module, layout, cast, buffers, programs);
   }
 
   value(name: string): Value {
@@ -64,6 +70,10 @@ export class WebGpuSession implements Session {
     this.#throwIfClosed();
     expectInside(value, data, offset);
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (this.#isCast(value)) {
+      const part = { value, buffer: this.#bufferOf(value), from: offset, count: data.length };
+      return this.#cast.write(part, bytes, elementCount(value.shape));
+    }
     const start = offset * data.BYTES_PER_ELEMENT;
     if (start % 4 === 0 && bytes.length % 4 === 0)
       return this.#gpu.write(this.#bufferOf(value), start, bytes);
@@ -83,9 +93,22 @@ export class WebGpuSession implements Session {
 
   async read(value: Value): Promise<HostArray> {
     this.#throwIfClosed();
+    if (this.#isCast(value)) return this.#readCast(value);
     const bytes = new Uint8Array(roundUp(valueBytes(value), 4));
     await this.#gpu.exclusive(() => this.#gpu.read(this.#bufferOf(value), 0, bytes));
     return asHostArray(value, bytes.buffer);
+  }
+
+  async #readCast(value: Value): Promise<Float32Array> {
+    if (value.dtype !== 'f32')
+      throw new Error(`read ${value.name}: expected f32, found ${value.dtype} kept as f16`);
+    const data = new Float32Array(elementCount(value.shape));
+    await this.#gpu.exclusive(() => this.#cast.read(this.#bufferOf(value), data));
+    return data;
+  }
+
+  #isCast(value: Value): boolean {
+    return this.#layout.typeOf(value) !== value.dtype;
   }
 
   async run(program: string, priority = 0): Promise<RunStats> {
@@ -129,7 +152,7 @@ export class WebGpuSession implements Session {
     this.#closed = true;
     for (const port of this.#ports) port.close();
     await this.#gpu.runs.add(Number.NEGATIVE_INFINITY, async () => {
-      for (const resource of [...this.#programs.values(), ...this.#buffers]) resource.destroy();
+      for (const resource of [this.#cast, ...this.#programs.values(), ...this.#buffers]) resource.destroy();
     });
   }
 

@@ -3,11 +3,12 @@ import { type LeftFactor, leftFactor, productDispatches, rightFactor } from './l
 import {
   type Dispatch,
   f32Word,
-  type Limits,
+  floatType,
   type Lowering,
   type Operands,
   type Region,
   roundUp,
+  type Target,
 } from './lowering.js';
 
 /** Logits of one model for a chunk of tokens take at most this much: 256 tokens of a vocabulary of 128 k. */
@@ -23,11 +24,11 @@ const HEAD_GRADIENT =
 type Objective = Readonly<Record<'alpha' | 'temperature' | 'divergence' | 'beta', number>>;
 
 /** Sizes of a call, from shapes and limits only. `shared` is 0 without a teacher. */
-function sizesOf({ inputs: [hidden, head, , teacherHead] }: Call, limits: Limits) {
+function sizesOf({ inputs: [hidden, head, , teacherHead] }: Call, target: Target) {
   const tokens = rows(hidden!);
   const vocabulary = rows(head!);
   const shared = teacherHead ? Math.min(vocabulary, rows(teacherHead)) : 0;
-  const fit = Math.max(1, Math.floor(Math.min(LOGITS_BYTES, limits.bindingBytes) / (vocabulary * 4)));
+  const fit = Math.max(1, Math.floor(Math.min(LOGITS_BYTES, target.bindingBytes) / (vocabulary * 4)));
   const most = fit < TILE ? fit : fit - (fit % TILE);
   const chunk = Math.min(tokens, most, roundUp(tokens / Math.ceil(tokens / most), TILE));
   const studentBytes = roundUp(chunk * vocabulary * 4, ALIGNMENT);
@@ -59,11 +60,11 @@ export const jointLossHeadLowering: Lowering = {
       ];
     });
   },
-  workspaceBytes: (call, limits) => sizesOf(call, limits).bytes,
+  workspaceBytes: (call, target) => sizesOf(call, target).bytes,
 };
 
-function chunks(call: Call, { limits, workspace }: Operands): Chunk[] {
-  const { tokens, vocabulary, shared, chunk, studentBytes } = sizesOf(call, limits);
+function chunks(call: Call, { target, workspace }: Operands): Chunk[] {
+  const { tokens, vocabulary, shared, chunk, studentBytes } = sizesOf(call, target);
   return Array.from({ length: Math.ceil(tokens / chunk) }, (_, i) => {
     const first = i * chunk;
     const count = Math.min(chunk, tokens - first);
@@ -85,8 +86,8 @@ function logits(
   const x = leftFactor(hidden, at, true, first);
   const w = rightFactor(head, at, true, entries);
   const terms = [{ x, w, depth: columns(hidden), scale: 1 }];
-  const y = { base: null, y: z, first: 0, stride: entries };
-  return productDispatches({ m: count, n: entries, ...y, terms }, at.limits);
+  const y = { base: null, y: z, type: 'f32' as const, first: 0, stride: entries };
+  return productDispatches({ m: count, n: entries, ...y, terms }, at.target);
 }
 
 /** Losses of the chunk's tokens; the student's logits become their gradient if there is one. */
@@ -98,6 +99,7 @@ function lossRows({ inputs, outputs, attributes }: Call, chunk: Chunk, at: Opera
   return {
     file: 'joint_loss_head',
     entry: 'joint_loss_rows',
+    types: {},
     constants: { TEACHER: zt ? 1 : 0, GRADIENT: dHidden ? 1 : 0, DIVERGENCE: divergence },
     shape: [first, vocabulary, shared, ...factors.map(f32Word)],
     bindings: [at.of(inputs[4]!), zs, zt, at.of(ce!), at.of(kl!)],
@@ -108,9 +110,15 @@ function lossRows({ inputs, outputs, attributes }: Call, chunk: Chunk, at: Opera
 /** d_hidden = G W, G [count, vocabulary] in place of the logits. */
 function hiddenGradient(head: Value, dHidden: Value, chunk: Chunk, at: Operands): Dispatch[] {
   const { first, count, vocabulary, zs } = chunk;
-  const x: LeftFactor = { region: zs, first: 0, stride: vocabulary, alongK: true };
+  const x: LeftFactor = { region: zs, type: 'f32', first: 0, stride: vocabulary, alongK: true };
   const terms = [{ x, w: rightFactor(head, at, false), depth: vocabulary, scale: 1 }];
   const width = columns(dHidden);
-  const y = { base: null, y: at.of(dHidden), first: first * width, stride: width };
-  return productDispatches({ m: count, n: width, ...y, terms }, at.limits);
+  const y = {
+    base: null,
+    y: at.of(dHidden),
+    type: floatType(dHidden, at),
+    first: first * width,
+    stride: width,
+  };
+  return productDispatches({ m: count, n: width, ...y, terms }, at.target);
 }

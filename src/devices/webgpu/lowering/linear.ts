@@ -2,7 +2,9 @@ import { columns, elementBytes, rows, type Value } from '../../../program/types.
 import {
   type Dispatch,
   dtypeCode,
+  type FloatType,
   f32Word,
+  floatType,
   type Limits,
   type Lowering,
   type Operands,
@@ -16,9 +18,10 @@ const TILE = 64;
 /** Rows of a weight in a range are a multiple of this, so that every range starts at a multiple of 256 bytes. */
 const RANGE_ROWS = 128;
 
-/** The left factor X [m, depth], f32: element (m, k) is at first + m stride + k, or first + k stride + m. */
+/** The left factor X [m, depth]: element (m, k) is at first + m stride + k, or first + k stride + m. */
 export interface LeftFactor {
   readonly region: Region;
+  readonly type: FloatType;
   readonly first: number;
   readonly stride: number;
   readonly alongK: boolean;
@@ -49,9 +52,11 @@ export interface Product {
   readonly m: number;
   readonly n: number;
   readonly base: Region | null;
+  readonly baseType?: FloatType;
   readonly bias?: Region | null;
   readonly firstColumn?: number;
   readonly y: Region;
+  readonly type: FloatType;
   readonly first: number;
   readonly stride: number;
   readonly terms: readonly Term[];
@@ -59,6 +64,7 @@ export interface Product {
 
 export const leftFactor = (value: Value, at: Operands, alongK: boolean, firstRow = 0): LeftFactor => ({
   region: at.of(value),
+  type: floatType(value, at),
   first: firstRow * columns(value),
   stride: columns(value),
   alongK,
@@ -68,8 +74,8 @@ export const rightFactor = (value: Value, at: Operands, alongK: boolean, height 
   sliceRows(
     {
       region: at.of(value),
-      dtype: dtypeCode(value),
-      rowBytes: columns(value) * elementBytes(value.dtype),
+      dtype: dtypeCode(value, at),
+      rowBytes: columns(value) * elementBytes(at.typeOf(value)),
       rows: rows(value),
       stride: columns(value),
       alongK,
@@ -103,7 +109,11 @@ function depthRanges(product: Product, limits: Limits): Dispatch[] {
     }),
   );
   return terms.map((term, i) =>
-    dispatch({ ...product, base: i === 0 ? product.base : product.y, terms: [term] }),
+    dispatch(
+      i === 0
+        ? { ...product, terms: [term] }
+        : { ...product, base: product.y, baseType: product.type, terms: [term] },
+    ),
   );
 }
 
@@ -125,7 +135,19 @@ function sliceRows(w: RightFactor, from: number, count: number): RightFactor {
   return { ...w, rows: count, region: { ...region, offset: region.offset + from * rowBytes, bytes } };
 }
 
-function dispatch({ m, n, base, bias = null, firstColumn = 0, y, first, stride, terms }: Product): Dispatch {
+function dispatch({
+  m,
+  n,
+  base,
+  baseType = 'f32',
+  bias = null,
+  firstColumn = 0,
+  y,
+  type,
+  first,
+  stride,
+  terms,
+}: Product): Dispatch {
   const [one, two] = terms as [Term, Term?];
   const added = operand(base, y);
   return {
@@ -137,6 +159,7 @@ function dispatch({ m, n, base, bias = null, firstColumn = 0, y, first, stride, 
       DTYPE_1: one.w.dtype,
       DTYPE_2: two?.w.dtype ?? 0,
     },
+    types: { X1: one.x.type, X2: two?.x.type ?? 'f32', B: baseType, Y: type },
     shape: [
       ...[m, n, first, stride, added.code, terms.length, bias ? 1 + firstColumn : 0, 0],
       ...[...termWords(one), ...termWords(two)],
@@ -154,6 +177,11 @@ const termWords = (term: Term | undefined): number[] =>
     ? [term.x.first, term.x.stride, term.w.stride, term.depth, f32Word(term.scale), 0, 0, 0]
     : [0, 0, 0, 0, 0, 0, 0, 0];
 
+const baseOf = (base: Value | null | undefined, at: Operands) => ({
+  base: base ? at.of(base) : null,
+  baseType: floatType(base, at),
+});
+
 /** linear reads weights [out, in] along k, its gradient in x across. */
 function sumOfProducts(alongK: boolean): Lowering {
   return {
@@ -167,8 +195,11 @@ function sumOfProducts(alongK: boolean): Lowering {
       const terms = [term(x1!, w1!, attributes.scale!)];
       if (x2 && w2) terms.push(term(x2, w2, attributes.scale2!));
       const shape = { m: rows(y!), n: columns(y!), first: 0, stride: columns(y!) };
-      const added = { base: base ? at.of(base) : null, bias: bias ? at.of(bias) : null };
-      return productDispatches({ ...shape, ...added, y: at.of(y!), terms }, at.limits);
+      const added = { ...baseOf(base, at), bias: bias ? at.of(bias) : null };
+      return productDispatches(
+        { ...shape, ...added, y: at.of(y!), type: floatType(y, at), terms },
+        at.target,
+      );
     },
   };
 }
@@ -185,9 +216,7 @@ export const linearDwLowering: Lowering = {
       scale: scale!,
     };
     const shape = { m: columns(dy!), n: columns(x!), first: 0, stride: columns(x!) };
-    return productDispatches(
-      { ...shape, base: base ? at.of(base) : null, y: at.of(dw!), terms: [term] },
-      at.limits,
-    );
+    const out = { ...baseOf(base, at), y: at.of(dw!), type: floatType(dw, at) };
+    return productDispatches({ ...shape, ...out, terms: [term] }, at.target);
   },
 };

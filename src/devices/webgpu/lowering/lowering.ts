@@ -1,5 +1,8 @@
 import type { Call, DType, Value } from '../../../program/types.js';
 
+/** Element types of the float operands of kernels. */
+export type FloatType = 'f32' | 'f16';
+
 /** A range of bytes of one of a session's buffers. Two values that share storage have the same `storage`. */
 export interface Region {
   readonly storage: number;
@@ -15,10 +18,14 @@ export interface Dispatch {
   readonly entry: string;
   /** Values of the file's `override` constants. */
   readonly constants: Readonly<Record<string, number>>;
+  /** What the types that the file leaves open stand for (see pipelines.ts); f32 unless given. */
+  readonly types: Readonly<Record<string, FloatType>>;
   /** Words of the uniform struct at @binding(0). */
   readonly shape: readonly number[];
   /** From @binding(1) on; null for an absent operand, whose binding the kernel then never touches. */
   readonly bindings: readonly (Region | null)[];
+  /** Scalars the kernel declares `var<uniform>`, bound after `bindings`. */
+  readonly scalars?: readonly Region[];
   /** Workgroups in x and y. */
   readonly groups: readonly [number, number];
 }
@@ -33,10 +40,18 @@ export interface Limits {
   readonly groups: number;
 }
 
+/** What kernels are made for: an adapter, and how a run wants it used. */
+export interface Target extends Limits {
+  /** Of activations and frozen matrices in storage (see storage.ts); arithmetic is f32. */
+  readonly precision: FloatType;
+}
+
 /** Where a call's operands live. */
 export interface Operands {
-  readonly limits: Limits;
+  readonly target: Target;
   of(value: Value): Region;
+  /** The type a value's elements are stored in. */
+  typeOf(value: Value): DType;
   /** The working room this lowering asked for in `workspaceBytes`. */
   readonly workspace: Region;
 }
@@ -44,16 +59,26 @@ export interface Operands {
 /** The code of one op on this device. */
 export interface Lowering {
   lower(call: Call, at: Operands): Dispatch[];
-  workspaceBytes?(call: Call, limits: Limits): number;
+  workspaceBytes?(call: Call, target: Target): number;
 }
 
 /** The number by which kernels know a weight's element type (kernels/linear.wgsl). */
 const DTYPES: Partial<Record<DType, number>> = { f32: 0, bf16: 1, f16: 2 };
 
-export function dtypeCode({ dtype, name }: Value): number {
+export function dtypeCode(value: Value, at: Operands): number {
+  const dtype = at.typeOf(value);
   const code = DTYPES[dtype];
-  if (code === undefined) throw new Error(`Kernels cannot multiply by ${dtype} ${name}`);
+  if (code === undefined) throw new Error(`Kernels cannot multiply by ${dtype} ${value.name}`);
   return code;
+}
+
+/** The type of a float operand that kernels name by an alias; f32 for an absent one. */
+export function floatType(value: Value | null | undefined, at: Operands): FloatType {
+  if (!value) return 'f32';
+  const dtype = at.typeOf(value);
+  if (dtype !== 'f32' && dtype !== 'f16')
+    throw new Error(`Kernels cannot compute with ${dtype} ${value.name}`);
+  return dtype;
 }
 
 /** How a kernel reaches an operand that may be absent, or whose storage the output has taken over. */

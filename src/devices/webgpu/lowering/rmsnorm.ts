@@ -1,5 +1,5 @@
 import { elementCount, type Value } from '../../../program/types.js';
-import { f32Word, type Lowering, OPERAND, operand } from './lowering.js';
+import { f32Word, floatType, type Lowering, OPERAND, operand } from './lowering.js';
 
 /** Groups that are normalised on their own, and their width: rows and width to the kernel. */
 function groupsOf(x: Value, rstd: Value): [groups: number, width: number] {
@@ -12,10 +12,11 @@ export const rmsnormLowering: Lowering = {
     {
       file: 'rmsnorm',
       entry: 'rmsnorm',
+      types: { X: floatType(x, at), Y: floatType(y, at) },
       constants: {},
       shape: [...groupsOf(x!, rstd!), f32Word(eps!), OPERAND.none, OPERAND.none],
       bindings: [at.of(x!), at.of(weight!), at.of(y!), at.of(rstd!)],
-      groups: [Math.min(elementCount(rstd!.shape), at.limits.groups), 1],
+      groups: [Math.min(elementCount(rstd!.shape), at.target.groups), 1],
     },
   ],
 };
@@ -29,10 +30,11 @@ export const rmsnormDxLowering: Lowering = {
       {
         file: 'rmsnorm',
         entry: 'rmsnorm_dx',
+        types: { X: floatType(x, at), DY: floatType(dy, at), B: floatType(base, at), DX: floatType(dx, at) },
         constants: {},
         shape: [...groupsOf(x!, rstd!), f32Word(0), added.code, upstream.code],
         bindings: [added.binding, upstream.binding, at.of(x!), at.of(weight!), at.of(rstd!), out],
-        groups: [Math.min(elementCount(rstd!.shape), at.limits.groups), 1],
+        groups: [Math.min(elementCount(rstd!.shape), at.target.groups), 1],
       },
     ];
   },
