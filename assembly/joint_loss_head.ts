@@ -119,11 +119,15 @@ function combine(m: usize, value: usize, tiles: i32, largest: f32): f32 {
   return sumLanes(sum);
 }
 
-/** One tile = rowsPerTile tokens. */
+/** One tile = rowsPerTile tokens. lossScale f32 [1] multiplies the gradient; 0 is none. */
 export function joint_loss_rows(
   tile: i32, scratch: usize, rowsPerTile: i32, tokens: i32, labels: usize, stats: usize, tiles: i32, hasTeacher: i32,
-  divergence: i32, beta: f32, tau: f32, ceWeight: f32, klWeight: f32, ce: usize, kl: usize, factors: usize,
+  divergence: i32, beta: f32, tau: f32, ceWeight: f32, klWeight: f32, lossScale: usize, ce: usize, kl: usize,
+  factors: usize,
 ): void {
+  const scale: f32 = lossScale ? load<f32>(lossScale) : 1;
+  const ceScaled = scale * ceWeight;
+  const klScaled = scale * (divergence == JSD ? klWeight * (1 - beta) : klWeight);
   const end = min(tokens, (tile + 1) * rowsPerTile);
   for (let t = tile * rowsPerTile; t < end; t++) {
     const f = factors + <usize>t * FACTORS;
@@ -138,11 +142,9 @@ export function joint_loss_rows(
     const zLabel = load<f32>(statistic(stats, Z_LABEL, tokens, tiles, t, 0));
     store<f32>(ce + <usize>(t << 2), <f32>(<f64>mS - <f64>zLabel + log(<f64>lS)));
     store<f32>(f, mS, M_STUDENT);
-    store<f32>(f, ceWeight / lS, A_STUDENT);
-    store<f32>(f, ceWeight, LABEL);
-    if (!hasTeacher) continue;
-    const weight = divergence == JSD ? klWeight * (1 - beta) : klWeight;
-    sharedRow(divergence, f, stats, tokens, tiles, t, tau, weight, kl + <usize>(t << 2));
+    store<f32>(f, ceScaled / lS, A_STUDENT);
+    store<f32>(f, ceScaled, LABEL);
+    if (hasTeacher) sharedRow(divergence, f, stats, tokens, tiles, t, tau, klScaled, kl + <usize>(t << 2));
   }
 }
 

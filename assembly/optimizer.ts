@@ -44,22 +44,29 @@ export function sum_partials(tile: i32, scratch: usize, partials: usize, count: 
 
 /**
  * One AdamW step on g = gradient * scale * min(1, clip / (norm + 1e-6)), norm = scale sqrt(sum(squares)); then
- * gradient = 0. squares f32 [squaresCount]; step, learningRate, scale, clip f32 [1]. Constants are f64, since
- * 1 - beta cancels. Tiles as in `accumulate`; each works the scalars out again, which costs less than a barrier.
+ * gradient = 0, which is all that happens where sum(squares) is not finite. squares f32 [squaresCount]; step,
+ * learningRate, scale, clip f32 [1]. Constants are f64, since 1 - beta cancels. Tiles as in `accumulate`; each works the
+ * scalars out again, which costs less than a barrier.
  */
 export function adamw(
   tile: i32, scratch: usize, parameter: usize, gradient: usize, m: usize, v: usize, squares: usize,
   squaresCount: i32, step: usize, learningRate: usize, scale: usize, clip: usize, size: i32, perTile: i32,
   beta1: f64, beta2: f64, eps: f64, weightDecay: f64,
 ): void {
+  const begin = tile * perTile;
+  const end = min(begin + perTile, size);
+  const square = sumOf(squares, squaresCount);
+  if (!isFinite(square)) {
+    memory.fill(gradient + (<usize>begin << 2), 0, <usize>(end - begin) << 2);
+    return;
+  }
   const steps = <u32>load<f32>(step);
   const rate = <f64>load<f32>(learningRate);
-  const factor = f32x4.splat(<f32>gradientFactor(squares, squaresCount, load<f32>(scale), load<f32>(clip)));
+  const factor = f32x4.splat(<f32>gradientFactor(square, load<f32>(scale), load<f32>(clip)));
   const decay = f32x4.splat(<f32>(1 - rate * weightDecay));
   const stepSize = f32x4.splat(<f32>(-rate / (1 - power(beta1, steps))));
   const root2 = f32x4.splat(<f32>sqrt<f64>(1 - power(beta2, steps)));
-  const end = min((tile + 1) * perTile, size);
-  for (let i = tile * perTile; i < end; i += 4) {
+  for (let i = begin; i < end; i += 4) {
     const at = <usize>i << 2;
     const left = end - i;
     const g = f32x4.mul(v128.load(gradient + at), factor);
@@ -76,11 +83,15 @@ export function adamw(
   }
 }
 
-/** What gradients are multiplied by: the scale, and clipping to the norm over all parameters. */
-function gradientFactor(squares: usize, count: i32, scale: f64, clip: f64): f64 {
+function sumOf(squares: usize, count: i32): f64 {
   let total: f64 = 0;
   for (let i = 0; i < count; i++) total += load<f32>(squares + (<usize>i << 2));
-  return scale * min<f64>(1, clip / (scale * sqrt<f64>(total) + 1e-6));
+  return total;
+}
+
+/** What gradients are multiplied by: the scale, and clipping to the norm over all parameters. */
+function gradientFactor(square: f64, scale: f64, clip: f64): f64 {
+  return scale * min<f64>(1, clip / (scale * sqrt<f64>(square) + 1e-6));
 }
 
 /** base^exponent by repeated squaring: the same bits everywhere, unlike a library's pow. */

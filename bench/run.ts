@@ -41,6 +41,7 @@ interface Options {
   readonly teacher: 'live' | 'none';
   readonly batch: number;
   readonly sequence: number;
+  readonly recompute: boolean;
   readonly iterations: number;
   readonly json: boolean;
   readonly save?: string;
@@ -57,6 +58,7 @@ function parse(): Options {
     .addOption(new Option('--teacher <WHICH>', 'in the step').choices(['live', 'none']).default('live'))
     .option('--batch <N>', 'rows of the step', number, ROWS)
     .option('--sequence <N>', 'tokens of a row in the step', number, SEQUENCE)
+    .option('--recompute', "compute the blocks' activations again in the backward pass", false)
     .option('--iterations <N>', 'timed steps', number, 5)
     .option('--json', 'one object a line', false)
     .option('--save <FILE>', 'append the results to a JSONL file')
@@ -118,11 +120,12 @@ async function main(): Promise<void> {
     }
   }
   if (options.only === undefined || options.only === 'step') {
-    const { teacher, batch: rows, sequence, iterations } = options;
+    const { teacher, batch: rows, sequence, recompute, iterations } = options;
     const batch = { rows, sequence };
-    const result = await measureStep(device, { shape, teacher: teacher === 'live', batch, iterations });
-    const label = `step ${shape} ${rows} x ${sequence}, teacher ${teacher}`;
-    publish({ name: 'step', teacher, ...batch, ...result }, stepLines(label, result));
+    const asked = { shape, teacher: teacher === 'live', batch, recompute, iterations };
+    const result = await measureStep(device, asked);
+    const label = `step ${shape} ${rows} x ${sequence}, teacher ${teacher}${recompute ? ', recompute' : ''}`;
+    publish({ name: 'step', teacher, ...batch, recompute, ...result }, stepLines(label, result));
   }
   await device.close();
 }

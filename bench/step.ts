@@ -15,6 +15,7 @@ export interface StepOptions {
   readonly shape: ShapeName;
   readonly teacher: boolean;
   readonly batch: BatchShape;
+  readonly recompute: boolean;
   readonly iterations: number;
 }
 
@@ -80,7 +81,7 @@ class Step {
   }
 
   static async start(device: Device, options: StepOptions): Promise<Step> {
-    const { shape, batch } = options;
+    const { shape, batch, recompute } = options;
     const teacherCheckpoint = options.teacher ? randomCheckpoint(shape, 'teacher') : undefined;
     const student = studentModule({
       student: randomCheckpoint(shape, 'student'),
@@ -94,6 +95,8 @@ class Step {
       },
       objective: { alpha: options.teacher ? 0.5 : 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
       optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
+      recompute,
+      lossScaling: device.info.lossScaling,
       train: batch,
       evaluate: { rows: 1, sequence: batch.sequence },
     });
@@ -112,11 +115,12 @@ class Step {
     }
     const { tokens, labels, positions } = student.step;
     for (const value of [tokens, labels, positions]) await fill(session, value, batch.sequence);
-    const { learningRate, learningRateB, scale, clip } = student.optimizer;
+    const { learningRate, learningRateB, scale, clip, lossScale } = student.optimizer;
     const count = batch.rows * batch.sequence;
     for (const rate of [learningRate, learningRateB]) await session.write(rate, Float32Array.of(1e-4));
     await session.write(scale, Float32Array.of(1 / count));
     await session.write(clip, Float32Array.of(1));
+    if (lossScale) await session.write(lossScale, Float32Array.of(1));
     return new Step(options, student, teacher, sessions);
   }
 

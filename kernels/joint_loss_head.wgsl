@@ -3,9 +3,9 @@
 //   ce = -log softmax(zs)[label]
 //   kl = tau^2 D, p = softmax(zt / tau), q = softmax(zs / tau) over the shared entries, m = beta p + (1 - beta) q
 //        FORWARD D = KL(p || q)    REVERSE D = KL(q || p)    JSD D = beta KL(p || m) + (1 - beta) KL(q || m)
-//   zs = ce_weight (softmax(zs) - onehot(label)) + kl_weight tau dD      where GRADIENT; d_hidden = zs head follows
+//   zs = loss_scale (ce_weight (softmax(zs) - onehot(label)) + kl_weight tau dD)   where GRADIENT; loss_scale if SCALED
 //        FORWARD dD = q - p        REVERSE dD = q (log(q / p) - D)       JSD dD = (1 - beta) q (log(q / m) - KL(q || m))
-// ce, kl, zs are 0 where the label is negative.
+// ce, kl, zs are 0 where the label is negative. d_hidden = zs head and d_head = zs^T hidden follow, by linear.wgsl.
 // One workgroup computes one token, in passes over its logits: maxima, sums, mixture (JSD), gradient. Sums go thread by
 // thread in steps of THREADS, then by halves. All results are written (=); the gradient takes the place of zs.
 
@@ -13,6 +13,7 @@
 override THREADS: u32 = 256;
 override TEACHER: bool = false;
 override GRADIENT: bool = false;
+override SCALED: bool = false;
 // src/program/ops/joint_loss_head.ts: DIVERGENCES.
 override DIVERGENCE: u32 = 0;
 
@@ -40,6 +41,7 @@ struct Shape {
 @group(0) @binding(3) var<storage, read_write> zt: array<f32>;
 @group(0) @binding(4) var<storage, read_write> ce: array<f32>;
 @group(0) @binding(5) var<storage, read_write> kl: array<f32>;
+@group(0) @binding(6) var<uniform> loss_scale: f32;
 
 // x student, y tempered student, z teacher, w cross term.
 var<workgroup> partials: array<vec4f, THREADS>;
@@ -143,14 +145,17 @@ fn divergence(thread: u32, s: u32, t: u32, m: vec4f, l: vec4f) -> vec2f {
 
 fn write_gradient(thread: u32, s: u32, t: u32, m: vec4f, l: vec4f, mean: f32, label: u32) {
   let norm = normaliser(m, l);
-  let student = shape.ce_weight / l.x;
-  let tempered = shape.kl_weight * shape.tau / l.y;
-  let teacher = shape.kl_weight * shape.tau / l.z;
+  let scale = select(1, loss_scale, SCALED);
+  let ce_weight = scale * shape.ce_weight;
+  let kl_weight = scale * shape.kl_weight * shape.tau;
+  let student = ce_weight / l.x;
+  let tempered = kl_weight / l.y;
+  let teacher = kl_weight / l.z;
   for (var j = thread; j < shape.vocabulary; j += THREADS) {
     let z = zs[s + j];
     var g = student * exp(z - m.x);
     if (j == label) {
-      g -= shape.ce_weight;
+      g -= ce_weight;
     }
     if (TEACHER && j < shape.shared_entries) {
       let y = zt[t + j];

@@ -1,7 +1,9 @@
 // rmsnorm     y = x rstd w, rstd = 1 / sqrt(mean(x^2) + eps); x, y [rows, width], w [width], rstd [rows]
 // rmsnorm_dx  dx = [base +] rstd (w dy - x rstd^2 mean(w dy x))
-// One workgroup computes one row at a time, then the row `workgroups` further on. Sums go thread by thread in steps
-// of THREADS, then by halves. Both write (=); with base = IN_PLACE, it is what dx holds (+=).
+// rmsnorm_dw  parts[part] = the sum of dy x rstd over a part's rows; column_sum.wgsl adds them up
+// rmsnorm, rmsnorm_dx: one workgroup computes one row at a time, then the row `workgroups` further on. Sums go thread by
+// thread in steps of THREADS, then by halves. rmsnorm_dw: as column_sum in column_sum.wgsl; parts [parts, width].
+// All write (=); with base = IN_PLACE, it is what dx holds (+=).
 
 // A power of two.
 override THREADS: u32 = 256;
@@ -18,6 +20,8 @@ struct Shape {
   // rmsnorm_dx only.
   base: u32,
   dy: u32,
+  // rmsnorm_dw only.
+  rows_per_part: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -101,5 +105,34 @@ fn rmsnorm_dx(
       }
       dx[first + j] = DX(value);
     }
+  }
+}
+
+const COLUMNS: u32 = 64;
+override LANES: u32 = THREADS / COLUMNS;
+
+@group(0) @binding(1) var<storage, read> dy_dw: array<DY>;
+@group(0) @binding(2) var<storage, read> x_dw: array<X>;
+@group(0) @binding(3) var<storage, read> rstd_dw: array<f32>;
+@group(0) @binding(4) var<storage, read_write> parts: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn rmsnorm_dw(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
+  let column = group.x * COLUMNS + thread % COLUMNS;
+  let end = min((group.y + 1) * shape.rows_per_part, shape.rows);
+  var sum = 0.0;
+  if (column < shape.width) {
+    for (var row = group.y * shape.rows_per_part + thread / COLUMNS; row < end; row += LANES) {
+      let at = row * shape.width + column;
+      sum = fma(f32(dy_dw[at]), f32(x_dw[at]) * rstd_dw[row], sum);
+    }
+  }
+  partials[thread] = sum;
+  workgroupBarrier();
+  if (thread < COLUMNS && column < shape.width) {
+    for (var lane = 1u; lane < LANES; lane++) {
+      sum += partials[lane * COLUMNS + thread];
+    }
+    parts[group.y * shape.width + column] = sum;
   }
 }

@@ -19,6 +19,15 @@ export class RunError extends Error {
   }
 }
 
+/** The device has failed, and everything on it is lost; the run can go on from its last checkpoint on a new one. */
+export class DeviceLostError extends Error {
+  override readonly name = 'DeviceLostError';
+
+  constructor(message: string) {
+    super(oneLine(message));
+  }
+}
+
 /** Every run of control characters is one space: names and values from files may hold any. */
 const oneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
 

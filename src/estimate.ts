@@ -1,5 +1,5 @@
 import { PRIORITY, type Session } from './devices/device.js';
-import { type DeviceHost, joinDevice } from './devices/host.js';
+import { type DeviceHost, type DeviceHosts, joinDevice } from './devices/host.js';
 import { studentModule, teacherModule } from './model/programs.js';
 import type { Preparation } from './prepare.js';
 import type { Module, Value } from './program/types.js';
@@ -8,29 +8,39 @@ import type { Module, Value } from './program/types.js';
  * Seconds an optimizer step will take, from a few replays of each of its programs on this device. Weights are zeros, which
  * compute as fast as others; reading text, evaluations and checkpoints are not in it.
  */
-export async function secondsPerStep(prepared: Preparation, host: DeviceHost): Promise<number> {
+export async function secondsPerStep(prepared: Preparation, devices: DeviceHosts): Promise<number> {
   const { student, teacher, microBatch, options } = prepared;
+  const { module, step } = studentModule(student);
+  const { sequence } = options;
+  const training = { module, positions: step.positions, sequence, programs: ['step', 'update'] };
+  const [learn, update] = await timePrograms(devices.student, training);
+  let forward: number | undefined = 0;
+  if (teacher) {
+    const { module, positions } = teacherModule(teacher, student.train);
+    [forward] = await timePrograms(devices.teacher, { module, positions, sequence, programs: ['forward'] });
+  }
+  return (options.batch / microBatch) * (learn! + forward!) + update!;
+}
+
+interface Timed {
+  readonly module: Module;
+  readonly positions: Value;
+  readonly sequence: number;
+  readonly programs: readonly string[];
+}
+
+async function timePrograms(
+  host: DeviceHost,
+  { module, positions, sequence, programs }: Timed,
+): Promise<number[]> {
   const device = joinDevice(host.connect());
-  const time = async (module: Module, positions: Value, programs: readonly string[]) => {
-    const session = await device.compile(module);
-    try {
-      await session.write(positions, rowPositions(positions, options.sequence));
-      const seconds: number[] = [];
-      for (const program of programs) seconds.push(await secondsOf(session, program));
-      return seconds;
-    } finally {
-      await session.close();
-    }
-  };
   try {
-    const { module, step } = studentModule(student);
-    const [learn, update] = await time(module, step.positions, ['step', 'update']);
-    let forward: number | undefined = 0;
-    if (teacher) {
-      const model = teacherModule(teacher, student.train);
-      [forward] = await time(model.module, model.positions, ['forward']);
-    }
-    return (options.batch / microBatch) * (learn! + forward!) + update!;
+    const session = await device.compile(module);
+    await session.write(positions, rowPositions(positions, sequence));
+    const seconds: number[] = [];
+    for (const program of programs) seconds.push(await secondsOf(session, program));
+    await session.close();
+    return seconds;
   } finally {
     await device.close();
   }

@@ -1,10 +1,11 @@
 import { type Observable, Subject } from 'rxjs';
-import { type DeviceHost, hostDevice } from './devices/host.js';
+import { type DeviceHosts, hostDevices } from './devices/host.js';
 import { secondsPerStep } from './estimate.js';
 import type { MetricsRecord } from './messages.js';
 import type { TrainInput } from './options.js';
-import { type RunResult, runPipeline } from './pipeline.js';
+import type { RunResult } from './pipeline.js';
 import { type Preparation, prepare, resolveOptions } from './prepare.js';
+import { Devices, runDespiteLosses } from './recovery.js';
 
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 export { InputError, RunError } from './errors.js';
@@ -37,19 +38,21 @@ export function train(options: TrainInput): Run {
   const metrics$ = new Subject<MetricsRecord>();
   let stopping = false;
   const hooks = { emit: (record: MetricsRecord) => metrics$.next(record), shouldStop: () => stopping };
-  const device = later(() => {
-    const { device: name, threads } = resolveOptions({ ...options });
-    return hostDevice(name, threads);
-  });
-  const prepared = device.then(async (host) => ({
-    ...(await prepare({ ...options }, host, hooks.emit)),
-    device: host.description,
+  const devices = new Devices(() =>
+    later(() => {
+      const { device, teacherDevice, threads, kernels } = resolveOptions({ ...options });
+      return hostDevices({ device, teacherDevice }, { threads, kernels });
+    }),
+  );
+  const prepared = devices.hosts().then(async (hosts) => ({
+    ...(await prepare({ ...options }, hosts, hooks.emit)),
+    device: hosts.description,
   }));
   const finished = prepared.then(async (preparation) => {
-    const work = preparation.options.dryRun ? dryRun : runPipeline;
-    return work(preparation, await device, hooks);
+    if (preparation.options.dryRun) return dryRun(preparation, await devices.hosts());
+    return runDespiteLosses(preparation, devices, hooks);
   });
-  const closed = finished.finally(() => closeQuietly(device));
+  const closed = finished.finally(() => devices.close());
   closed.then(
     () => metrics$.complete(),
     (error) => metrics$.error(error),
@@ -66,9 +69,9 @@ export function train(options: TrainInput): Run {
 }
 
 /** Ends where a run would start. */
-async function dryRun(prepared: Preparation, device: DeviceHost): Promise<RunResult> {
+async function dryRun(prepared: Preparation, devices: DeviceHosts): Promise<RunResult> {
   const { out, resume } = prepared;
-  const estimate = { secondsPerStep: await secondsPerStep(prepared, device) };
+  const estimate = { secondsPerStep: await secondsPerStep(prepared, devices) };
   return { out, steps: resume?.state.step ?? 0, finished: false, estimate };
 }
 
@@ -77,8 +80,3 @@ const later = async <T>(work: () => Promise<T>): Promise<T> => {
   await Promise.resolve();
   return work();
 };
-
-async function closeQuietly(device: Promise<DeviceHost>): Promise<void> {
-  const host = await device.catch(() => undefined);
-  await host?.close();
-}

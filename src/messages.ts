@@ -62,9 +62,12 @@ export interface StepRecord {
   readonly ce: number;
   readonly kl: number;
   readonly ce_percentiles: LossPercentiles;
-  /** Before clipping. */
-  readonly grad_norm: number;
+  /** Before clipping; null where it overflowed and the step was skipped. */
+  readonly grad_norm: number | null;
   readonly lr: number;
+  /** Where gradients are kept as halves: their factor in this step, and steps skipped so far. */
+  readonly loss_scale?: number;
+  readonly skipped_steps?: number;
   /**
    * Trace of the gradients' covariance over its squared norm (McCandlish et al. 2018), in labels, estimated from this
    * step's micro-batches; null when there is only one or the estimate of the norm is not positive.
@@ -124,9 +127,17 @@ export interface DownloadRecord {
   readonly total_bytes: number;
 }
 
-/** What `metrics$` emits and, downloads aside, `metrics.jsonl` holds. */
+/** The GPU failed, and the run goes on from the checkpoint of `step` on a new device: on `metrics$` only. */
+export interface DeviceLostRecord {
+  readonly type: 'device_lost';
+  readonly step: number;
+  readonly message: string;
+}
+
+/** What `metrics$` emits and, downloads and lost devices aside, `metrics.jsonl` holds. */
 export type MetricsRecord =
   | DownloadRecord
+  | DeviceLostRecord
   | StartRecord
   | StepRecord
   | EvalRecord
@@ -142,6 +153,16 @@ export interface StepOrders {
   readonly stop: boolean;
 }
 
+/** Of gradients that are kept as halves. Plain JSON. */
+export interface LossScaleState {
+  /** What the gradients on the device are multiplied by. */
+  readonly scale: number;
+  /** Batches since it last changed. */
+  readonly steady: number;
+  /** Batches so far whose gradient overflowed: they changed nothing. */
+  readonly skipped: number;
+}
+
 /** State of a run after a step, beside the tensors. Plain JSON. */
 export interface RunState {
   readonly step: number;
@@ -151,4 +172,6 @@ export interface RunState {
   readonly cursor: unknown;
   /** Bytes of metrics.jsonl that belong to the run so far. */
   readonly metricsBytes: number;
+  /** Where gradients are kept as halves. */
+  readonly lossScale?: LossScaleState | undefined;
 }

@@ -20,6 +20,8 @@ const pattern = <T extends z.ZodType<number>>(value: T) =>
   );
 const oneOf = <T extends string>(...values: [T, ...T[]]) => z.enum(values, `expected ${values.join(' | ')}`);
 
+const device = z.string().regex(/^(auto|wasm|webgpu(:.+)?)$/, 'expected auto | wasm | webgpu | webgpu:WHICH');
+
 /** The options of `train`, in the order help shows them. */
 export const TRAIN_OPTIONS = {
   student: {
@@ -264,9 +266,22 @@ export const TRAIN_OPTIONS = {
   device: {
     group: 'run',
     value: 'NAME',
-    schema: oneOf('auto', 'wasm', 'webgpu'),
+    schema: device,
     default: 'auto',
-    help: 'auto | wasm | webgpu',
+    help: 'wasm | webgpu | webgpu:WHICH, a GPU by a part of its name or its number | auto: a GPU if there is one',
+  },
+  teacherDevice: {
+    group: 'run',
+    value: 'NAME',
+    schema: device.optional(),
+    help: 'where the teacher runs (default: on --device)',
+  },
+  kernels: {
+    group: 'run',
+    value: 'KIND',
+    schema: oneOf('auto', 'f32', 'f16', 'matrix'),
+    default: 'auto',
+    help: 'of the webgpu device: f32 | f16, storage in halves | matrix, that on tensor cores | auto: the last that the GPU has',
   },
   threads: {
     group: 'run',
@@ -274,6 +289,14 @@ export const TRAIN_OPTIONS = {
     schema: count.optional(),
     operational: true,
     help: 'compute threads of the wasm device (default: one per core)',
+  },
+  recompute: {
+    group: 'run',
+    value: 'WHEN',
+    schema: oneOf('auto', 'on', 'off'),
+    default: 'auto',
+    operational: true,
+    help: "on: the backward pass computes each block's activations again instead of keeping them | off | auto: on where memory is short",
   },
   seed: { group: 'run', value: 'N', schema: whole, default: 0, help: 'seed of everything random' },
   out: {
@@ -332,6 +355,7 @@ export const EVALUATE_OPTIONS = {
   perplexity: { group: 'data', value: 'FILE', schema: text, help: 'a text file, read as one document' },
   sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a window' },
   device: TRAIN_OPTIONS.device,
+  kernels: TRAIN_OPTIONS.kernels,
   threads: TRAIN_OPTIONS.threads,
   json: { group: 'run', schema: toggle, default: false, help: 'print one JSON object on one line' },
 } as const satisfies Record<string, Option>;

@@ -6,8 +6,8 @@ import type { LoaderSetup } from './actors/loader.js';
 import type { Student, StudentSetup } from './actors/student.js';
 import type { TeacherSetup } from './actors/teacher.js';
 import type { Cursor } from './data/packing.js';
-import type { DeviceHost } from './devices/host.js';
-import { InputError, RunError } from './errors.js';
+import type { DeviceHost, DeviceHosts } from './devices/host.js';
+import { DeviceLostError, InputError, RunError } from './errors.js';
 import { checkpointPath, listCheckpoints } from './formats/checkpointFiles.js';
 import { prepareRunFolder, runPaths } from './formats/runFolder.js';
 import type { MetricsRecord, StepOrders, StepRecord } from './messages.js';
@@ -40,18 +40,18 @@ const MAX_CREDITS = 2;
 const QUEUE_BYTES = 256 * 2 ** 20;
 
 /**
- * The whole run: loader -> teacher -> student -> evaluator, each in its own thread, all on one device. Everything that
+ * The whole run: loader -> teacher -> student -> evaluator, each in its own thread. Everything that
  * can be wrong with the input fails before the first file is written.
  */
 export async function runPipeline(
   prepared: Preparation,
-  device: DeviceHost,
+  devices: DeviceHosts,
   hooks: RunHooks,
 ): Promise<RunResult> {
-  const actors = new Actors(device);
+  const actors = new Actors([...new Set([devices.student, devices.teacher])]);
   const run = new Run(prepared, actors, hooks);
   try {
-    return await actors.guard(run.go(device));
+    return await actors.guard(run.go(devices));
   } catch (error) {
     throw explained(error, prepared.out);
   } finally {
@@ -64,6 +64,7 @@ export async function runPipeline(
 function explained(error: unknown, out: string): Error {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   if (name === 'InputError') return new InputError(message);
+  if (name === 'DeviceLostError') return new DeviceLostError(message);
   const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
   return new RunError(`${message}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
 }
@@ -84,12 +85,12 @@ class Run {
     this.#evaluates = prepared.options.evalData !== undefined || prepared.options.evalFraction > 0;
   }
 
-  async go(device: DeviceHost): Promise<RunResult> {
+  async go(devices: DeviceHosts): Promise<RunResult> {
     const { out, options, models, resume, schedule } = this.#prepared;
-    await this.#start(device);
+    await this.#start(devices);
     prepareRunFolder(out, { version, options, commits: models.commits });
     this.#journal = new Journal(runPaths(out).metrics, resume?.state.metricsBytes ?? 0);
-    if (!resume) await this.#begin(device);
+    if (!resume) await this.#begin(devices);
     const steps = await this.#train();
     const finished = steps === schedule.steps;
     const made = finished ? await this.#finish(steps) : {};
@@ -101,7 +102,7 @@ class Run {
     this.#journal?.close();
   }
 
-  async #start(device: DeviceHost): Promise<void> {
+  async #start(devices: DeviceHosts): Promise<void> {
     const { teacher, microBatch, options } = this.#prepared;
     const shape = { rows: microBatch, sequence: options.sequence };
     const toTeacher = new MessageChannel();
@@ -109,19 +110,19 @@ class Run {
     const snapshots = new MessageChannel();
     const student = this.#actors.start<Student>(
       'student',
-      this.#studentSetup(device, toStudent.port2, snapshots.port1),
+      this.#studentSetup(devices.student, toStudent.port2, snapshots.port1),
     );
     const others = [this.#actors.start('loader', this.#loaderSetup(toTeacher.port1))];
     if (teacher) {
       const setup: TeacherSetup = {
-        ...{ folder: teacher.folder, shape, device: device.connect() },
+        ...{ folder: teacher.folder, shape, device: devices.teacher.connect() },
         ...{ source: toTeacher.port2, port: toStudent.port1 },
       };
       others.push(this.#actors.start('teacher', setup));
     }
     await Promise.all([student, ...others]);
     this.#student = await student;
-    if (this.#evaluates) await this.#startEvaluator(device, snapshots.port2);
+    if (this.#evaluates) await this.#startEvaluator(devices.student, snapshots.port2);
   }
 
   #loaderSetup(port: MessagePort): LoaderSetup {
@@ -187,10 +188,10 @@ class Run {
   }
 
   /** A fresh run: the first record, and the evaluation of the student as it is. */
-  async #begin(device: DeviceHost): Promise<void> {
+  async #begin(devices: DeviceHosts): Promise<void> {
     const { options, parameters, schedule, microBatch } = this.#prepared;
     this.#record({
-      ...{ type: 'start', version, device: device.description, parameters },
+      ...{ type: 'start', version, device: devices.description, parameters },
       ...{ steps: schedule.steps, micro_batch: microBatch, options },
     });
     if (this.#evaluates) {

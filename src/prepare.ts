@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { openDocuments } from './data/documents.js';
 import { firstDifference, loadTokenizer } from './data/tokenizer.js';
-import type { DeviceHost } from './devices/host.js';
+import type { DeviceHosts } from './devices/host.js';
 import { InputError } from './errors.js';
 import { readAdapter } from './formats/adapter.js';
 import { readConfigFile } from './formats/configFile.js';
@@ -50,6 +50,8 @@ export interface Preparation {
 
 /** Rows of a micro-batch hold about this many tokens: beyond it nothing gets faster, only larger. */
 const MICRO_BATCH_TOKENS = 2048;
+/** Fewer at once take more time than recomputing does (docs/log.md), and save no more memory. */
+const RECOMPUTE_BELOW_TOKENS = 512;
 /** Evaluations run beside the training and keep their own activations: small ones. */
 const EVALUATION_TOKENS = 512;
 
@@ -136,7 +138,7 @@ function refuseChanges(given: Given, stored: TrainOptions): void {
 /** Checks models, tokenizers, adapter and memory against each other and the device. Writes nothing. */
 export async function prepare(
   given: Given,
-  device: DeviceHost,
+  devices: DeviceHosts,
   onDownload: (record: DownloadRecord) => void,
 ): Promise<Preparation> {
   const options = resolveOptions(given);
@@ -157,24 +159,34 @@ export async function prepare(
   const { temperature, divergence, beta } = options;
   const objective = { alpha: teacher ? options.alpha : 0, temperature, divergence, beta };
   const { beta1, beta2, epsilon: eps, weightDecay } = options;
-  const studentWith = (rows: number): StudentOptions => {
+  const studentWith = ({ rows, recompute }: Way): StudentOptions => {
     const { sequence } = options;
     const optimizer = { beta1, beta2, eps, weightDecay };
     const evaluate = {
       rows: Math.max(1, Math.min(rows, Math.floor(EVALUATION_TOKENS / sequence))),
       sequence,
     };
-    return { student, teacher, lora, objective, optimizer, train: { rows, sequence }, evaluate };
+    const train = { rows, sequence };
+    const { lossScaling } = devices.student.info;
+    return { student, teacher, lora, objective, optimizer, recompute, lossScaling, train, evaluate };
   };
-  const { microBatch, plans } = chooseMicroBatch(options, device, studentWith, teacher);
+  const { way, plans } = chooseWay(options, devices, studentWith, teacher);
+  const { rows: microBatch } = way;
   const steps = options.steps ?? stepsFor(options);
   const { lr, warmup, schedule, decay } = options;
   return {
-    options: { ...options, out, microBatch, resume: false, config: undefined },
+    options: {
+      ...options,
+      out,
+      microBatch,
+      recompute: way.recompute ? 'on' : 'off',
+      resume: false,
+      config: undefined,
+    },
     out,
     models,
     resume: options.resume ? lastCheckpoint(out) : undefined,
-    student: studentWith(microBatch),
+    student: studentWith(way),
     teacher,
     schedule: { lr, warmup, schedule, decay, steps },
     product: lora
@@ -228,37 +240,59 @@ async function checkModels(options: TrainOptions, student: Checkpoint, teacher?:
   }
 }
 
-/** The largest divisor of the batch that fits, up to MICRO_BATCH_TOKENS; `--micro-batch` overrides. */
-function chooseMicroBatch(
-  { batch, sequence, microBatch }: TrainOptions,
-  device: DeviceHost,
-  studentWith: (rows: number) => StudentOptions,
+/** How a batch is run: rows at once, and whether the backward pass recomputes what is inside the blocks. */
+interface Way {
+  readonly rows: number;
+  readonly recompute: boolean;
+}
+
+/** From the fastest on: divisors of the batch up to MICRO_BATCH_TOKENS; `--micro-batch` and `--recompute` override. */
+function waysToRun({ batch, sequence, microBatch, recompute }: TrainOptions): Way[] {
+  const divisors = Array.from({ length: batch }, (_, i) => batch - i).filter((rows) => batch % rows === 0);
+  const sizes =
+    microBatch === undefined
+      ? divisors.filter((rows) => rows === 1 || rows * sequence <= MICRO_BATCH_TOKENS)
+      : [microBatch];
+  const large = sizes.filter((rows, i) => i === 0 || rows * sequence >= RECOMPUTE_BELOW_TOKENS);
+  const kept = { auto: large, on: [], off: sizes }[recompute];
+  const recomputed = recompute === 'off' ? [] : sizes;
+  return [
+    ...kept.map((rows) => ({ rows, recompute: false })),
+    ...recomputed.map((rows) => ({ rows, recompute: true })),
+  ];
+}
+
+/** The first way whose plans fit. */
+function chooseWay(
+  options: TrainOptions,
+  devices: DeviceHosts,
+  studentWith: (way: Way) => StudentOptions,
   teacher: Checkpoint | undefined,
-): Pick<Preparation, 'microBatch' | 'plans'> {
+): Pick<Preparation, 'plans'> & { readonly way: Way } {
+  const { batch, sequence, microBatch } = options;
   if (microBatch !== undefined && batch % microBatch !== 0) {
     throw new InputError(`--micro-batch: expected a divisor of --batch ${batch}, found ${microBatch}`);
   }
-  const divisors = Array.from({ length: batch }, (_, i) => batch - i).filter((rows) => batch % rows === 0);
-  const wanted = divisors.filter((rows) => rows === 1 || rows * sequence <= MICRO_BATCH_TOKENS);
-  for (const rows of microBatch === undefined ? wanted : [microBatch]) {
+  const limit = devices.student.info.maxSessionBytes;
+  let sizes: number[] = [];
+  for (const way of waysToRun(options)) {
     const plans = {
-      student: device.plan(studentModule(studentWith(rows)).module),
-      teacher: teacher && device.plan(teacherModule(teacher, { rows, sequence }).module),
+      student: devices.student.plan(studentModule(studentWith(way)).module),
+      teacher: teacher && devices.teacher.plan(teacherModule(teacher, { rows: way.rows, sequence }).module),
     };
-    const sizes = [plans.student, plans.teacher].map((plan) => (plan ? totalBytes(plan) : 0));
-    if (Math.max(...sizes) <= device.maxSessionBytes) return { microBatch: rows, plans };
-    if (rows === (microBatch ?? 1)) refuseSize(sizes, device.maxSessionBytes);
+    sizes = [plans.student, plans.teacher].map((plan) => (plan ? totalBytes(plan) : 0));
+    if (Math.max(...sizes) <= limit) return { way, plans };
   }
-  throw new Error('no micro-batch was tried');
+  return refuseSize(sizes, limit, options.recompute === 'off');
 }
 
 export const totalBytes = ({ bytes }: MemoryPlan): number => bytes.persistent + bytes.activations;
 
-function refuseSize(sizes: readonly number[], limit: number): never {
+function refuseSize(sizes: readonly number[], limit: number, mayRecompute: boolean): never {
   const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
   const found = `student ${gib(sizes[0]!)}${sizes[1] ? `, teacher ${gib(sizes[1])}` : ''}`;
   throw new InputError(
     `expected models of at most ${gib(limit)} each on this device, found ${found}; ` +
-      'use smaller models, a shorter --sequence or a smaller --micro-batch',
+      `use smaller models, a shorter --sequence${mayRecompute ? ', --recompute on' : ''} or a smaller --micro-batch`,
   );
 }

@@ -24,7 +24,7 @@ function planOf(prepared: Prepared): string[] {
     `rivulet: ${options.student ?? options.fromConfig}${plans.teacher ? ` taught by ${options.teacher}` : ''} on ${device}`,
     `  training  ${student.lora ? `adapter of rank ${student.lora.rank}` : 'all weights'}, ` +
       `${parameters.toLocaleString('en')} parameters -> ${out}${from}`,
-    `  batch     ${batch} x ${sequence} tokens in micro-batches of ${microBatch}`,
+    `  batch     ${batch} x ${sequence} tokens in micro-batches of ${microBatch}${student.recompute ? ', recomputing blocks' : ''}`,
     `  length    ${schedule.steps} steps, ${tokens.toLocaleString('en')} tokens`,
     `  memory    student ${mib(totalBytes(plans.student))}${plans.teacher ? `, teacher ${mib(totalBytes(plans.teacher))}` : ''}`,
   ];

@@ -1,7 +1,7 @@
 import { type MessagePort, parentPort, Worker } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import { InputError, RunError } from '../errors.js';
+import { DeviceLostError, InputError, RunError } from '../errors.js';
 
 /** An actor as its owner sees it: calls cross to its thread. */
 export interface Actor<T> {
@@ -58,6 +58,8 @@ export const placed = (actor: string, doing: string): string => `${actor}, ${doi
 function asNamed(error: unknown, where: string): Error {
   if (!(error instanceof Error)) return new RunError(`${where}: ${String(error)}`);
   if (error.name === 'InputError') return new InputError(error.message);
+  if (error instanceof DeviceLostError) return new DeviceLostError(`${where}: ${error.message}`);
+  if (error.name === 'DeviceLostError') return new DeviceLostError(error.message);
   const hasCrossed = !(error instanceof RunError);
   if (error.name === 'RunError' && hasCrossed) return new RunError(error.message);
   return new RunError(`${where}: ${error.message}`, { cause: error });

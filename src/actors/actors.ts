@@ -16,12 +16,12 @@ export class Actors {
   readonly #died: Promise<never>;
   #die: (error: Error) => void = () => {};
 
-  constructor(device: DeviceHost) {
+  constructor(devices: readonly DeviceHost[]) {
     this.#died = new Promise((_, reject) => {
       this.#die = reject;
     });
     this.#died.catch(() => {});
-    void device.failed.then(({ message }) => this.#bury('device', message));
+    for (const { failed } of devices) void failed.then(({ message }) => this.#bury('device', message));
   }
 
   /** Spawns the actor in `NAME.js` and gives it its setup; resolves once it is ready. */

@@ -1,6 +1,8 @@
+import { NO_LABEL } from '../data/packing.js';
 import type { RunStats } from '../devices/device.js';
 import { RunError } from '../errors.js';
 import type { MicroBatch, StepRecord } from '../messages.js';
+import type { LossScale } from '../model/lossScale.js';
 import { type LossPercentiles, summarizeLosses } from '../wasm/losses.js';
 
 interface StepFacts {
@@ -9,14 +11,22 @@ interface StepFacts {
   readonly tokens: number;
   readonly alpha: number;
   readonly lr: number;
-  /** Squared norms of the batch's gradient sums, tensor by tensor. */
+  /** Squared norms of the batch's gradient sums times the loss scale, tensor by tensor. */
   readonly squares: Float32Array;
+  readonly lossScale: LossScale | undefined;
 }
 
 interface MicroBatchFacts {
   readonly count: number;
   /** Squared norm of the gradient of the micro-batch's summed loss. */
   readonly square: number;
+}
+
+/** Per token, and per tensor the squared norm of the micro-batch's gradient. */
+export interface Losses {
+  readonly ce: Float32Array;
+  readonly kl: Float32Array;
+  readonly squares: Float32Array;
 }
 
 /** Documents that an error lists. */
@@ -55,7 +65,9 @@ export class StepMeter {
     return this.#sums.tokens;
   }
 
-  received({ spent, signal: hasTeacher }: MicroBatch): void {
+  received({ spent, labels, signal: hasTeacher }: MicroBatch): void {
+    for (const label of labels) if (label !== NO_LABEL) this.#sums.count++;
+    this.#sums.tokens += labels.length;
     const waited = performance.now() - this.#waitingSince;
     // With a teacher, only what it waited for the loader in the meantime is due to the data.
     const forData = hasTeacher ? Math.min(waited, spent.teacherDataMs) : waited;
@@ -71,10 +83,12 @@ export class StepMeter {
   }
 
   /** @throws RunError naming the documents when a loss is not a finite number. */
-  learned(batch: MicroBatch, ce: Float32Array, kl: Float32Array, squares: Float32Array): void {
+  learned(batch: MicroBatch, { ce, kl, squares }: Losses, lossScale: LossScale | undefined): void {
     const { count, ceSum, klSum, nonFinite } = summarizeLosses(ce, kl, batch.labels);
-    const square = sum(squares);
-    if (nonFinite > 0 || !Number.isFinite(ceSum + klSum + square)) {
+    const square = sum(squares) / (lossScale?.value ?? 1) ** 2;
+    // With loss scaling, a gradient may overflow: its batch is skipped.
+    const bounded = lossScale ? ceSum + klSum : ceSum + klSum + square;
+    if (nonFinite > 0 || !Number.isFinite(bounded)) {
       const more = batch.documents.length - NAMED_DOCUMENTS;
       const documents =
         batch.documents.slice(0, NAMED_DOCUMENTS).join(', ') + (more > 0 ? ` and ${more} more` : '');
@@ -85,21 +99,23 @@ export class StepMeter {
     }
     this.#sums.ce += ceSum;
     this.#sums.kl += klSum;
-    this.#sums.count += count;
-    this.#sums.tokens += batch.labels.length;
     this.#micro.push({ count, square });
     this.#ce.push(ce);
     this.#labels.push(batch.labels);
+  }
+
+  /** From now on, the student has nothing to do. */
+  waits(): void {
     this.#waitingSince = performance.now();
   }
 
   /** The record of the step; the sums start again from zero. */
-  finish({ step, tokens, alpha, lr, squares }: StepFacts): StepRecord {
+  finish({ step, tokens, alpha, lr, squares, lossScale }: StepFacts): StepRecord {
     const now = performance.now();
     const { count } = this.#sums;
     const divisor = Math.max(1, count);
     const [ce, kl] = [this.#sums.ce / divisor, this.#sums.kl / divisor];
-    const square = sum(squares) / divisor ** 2;
+    const square = sum(squares) / (divisor * (lossScale?.value ?? 1)) ** 2;
     const total = now - this.#stepStarted;
     const fraction = (ms: number) => round(ms / total, 4);
     const ms = this.#ms;
@@ -111,8 +127,9 @@ export class StepMeter {
       ce,
       kl,
       ce_percentiles: this.#percentiles(),
-      grad_norm: Math.sqrt(square),
+      grad_norm: Number.isFinite(square) ? Math.sqrt(square) : null,
       lr,
+      ...(lossScale && { loss_scale: lossScale.value, skipped_steps: lossScale.skipped }),
       noise_scale: noiseScale(this.#micro, square, this.#micro.length),
       tokens_per_s: round((this.#sums.tokens / total) * 1000, 1),
       elapsed_s: round(this.#elapsedBefore + (now - this.#started) / 1000, 3),
@@ -157,7 +174,8 @@ const round = (x: number, digits: number): number => Number(x.toFixed(digits));
  */
 function noiseScale(micro: readonly MicroBatchFacts[], big: number, parts: number): number | null {
   const total = sum(micro.map(({ count }) => count));
-  if (parts < 2 || micro.some(({ count }) => count === 0)) return null;
+  if (parts < 2 || micro.some(({ count, square }) => count === 0 || !Number.isFinite(square))) return null;
+  if (!Number.isFinite(big)) return null;
   const n = total / parts;
   const small = sum(micro.map(({ count, square }) => square / count ** 2)) / parts;
   const signal = (total * big - n * small) / (total - n);

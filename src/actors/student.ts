@@ -10,6 +10,7 @@ import { type Product, writeParameters } from '../formats/parameters.js';
 import type { BatchSource, MicroBatch, RunState, StepOrders, StepRecord, Tensors } from '../messages.js';
 import { randomLora, randomWeights } from '../model/initialise.js';
 import { loraShapes } from '../model/lora.js';
+import { LossScale } from '../model/lossScale.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import { learningRate, type ScheduleOptions } from '../model/schedule.js';
 import { headName, loadRopeTable, loadTensor, loadWeights, weightShapes } from '../model/weights.js';
@@ -17,7 +18,7 @@ import type { Value } from '../program/types.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
 import type { SnapshotSink } from './evaluator.js';
-import { StepMeter } from './stepMeter.js';
+import { type Losses, StepMeter } from './stepMeter.js';
 
 export interface StudentSetup {
   readonly student: StudentOptions;
@@ -58,6 +59,10 @@ export class Student {
   #evaluator: Comlink.Remote<SnapshotSink> | undefined;
   #observer!: Comlink.Remote<StepObserver>;
   #meter!: StepMeter;
+  /** Present where the device keeps gradients as halves. */
+  #lossScale: LossScale | undefined;
+  /** The micro-batch on the device, until its losses have been counted. */
+  #learning: Promise<void> = Promise.resolve();
   #state: Omit<RunState, 'metricsBytes'> = { step: 0, tokens: 0, elapsedSeconds: 0, cursor: null };
 
   async start(setup: StudentSetup): Promise<void> {
@@ -73,6 +78,7 @@ export class Student {
       );
     }
     await this.#restore();
+    if (setup.student.lossScaling) this.#lossScale = new LossScale(this.#state.lossScale);
     const { clip } = setup;
     await this.#session.write(this.#model.optimizer.clip, Float32Array.of(clip > 0 ? clip : Infinity));
     this.#source = reach<BatchSource>(setup.source);
@@ -123,28 +129,51 @@ export class Student {
     await this.#session.write(step.place, batch.place);
     await this.#session.write(step.seedStep, Uint32Array.of(this.#setup.seed, batch.step));
     if (step.teacherHidden) await this.#session.write(step.teacherHidden, batch.signal!.hidden);
-    this.#meter.ran(await this.#session.run('step', PRIORITY.student));
-    const [ce, kl, squares] = await this.#readAll(step.ce, step.kl, optimizer.microSquares);
-    this.#meter.learned(batch, ce, kl, squares);
-    return batch.last ? this.#update(batch) : true;
+    const losses = [step.ce, step.kl, optimizer.microSquares];
+    const lossScale = this.#lossScale;
+    if (optimizer.lossScale)
+      await this.#session.write(optimizer.lossScale, Float32Array.of(lossScale!.value));
+    const { accepted, done } = this.#session.submit('step', PRIORITY.student, losses);
+    const before = this.#learning;
+    this.#learning = done.then(({ stats, values: [ce, kl, squares] }) => {
+      this.#meter.ran(stats);
+      this.#meter.learned(batch, { ce, kl, squares } as Losses, lossScale);
+    });
+    // Its losses are looked at once the next micro-batch is on its way; a failure shows there.
+    this.#learning.catch(() => {});
+    await Promise.all([accepted, before]);
+    if (batch.last) return this.#update(batch);
+    this.#meter.waits();
+    return true;
   }
 
   async #update(batch: MicroBatch): Promise<boolean> {
     const { optimizer } = this.#model;
     const lr = learningRate(this.#setup.schedule, batch.step);
     const scalars: [Value, number][] = [
-      [optimizer.step, batch.step],
+      // Batches that were skipped are no steps of the optimizer.
+      [optimizer.step, batch.step - (this.#lossScale?.skipped ?? 0)],
       [optimizer.learningRate, lr],
       [optimizer.learningRateB, lr * this.#setup.loraPlus],
-      [optimizer.scale, 1 / Math.max(1, this.#meter.count)],
+      [optimizer.scale, 1 / (Math.max(1, this.#meter.count) * (this.#lossScale?.value ?? 1))],
     ];
     for (const [value, number] of scalars) await this.#session.write(value, Float32Array.of(number));
-    this.#meter.ran(await this.#session.run('update', PRIORITY.student));
-    const [squares] = await this.#readAll(optimizer.squares);
+    const { done } = this.#session.submit('update', PRIORITY.student, [optimizer.squares]);
+    const [{ stats, values }] = await Promise.all([done, this.#learning]);
+    this.#meter.ran(stats);
+    const squares = values[0] as Float32Array;
     const tokens = this.#state.tokens + this.#meter.tokens;
     const { alpha } = this.#setup.student.objective;
-    const record = this.#meter.finish({ step: batch.step, tokens, alpha, lr, squares });
-    this.#state = { step: batch.step, tokens, elapsedSeconds: record.elapsed_s, cursor: batch.cursor };
+    const lossScale = this.#lossScale;
+    const record = this.#meter.finish({ step: batch.step, tokens, alpha, lr, squares, lossScale });
+    lossScale?.count(record.grad_norm === null);
+    this.#state = {
+      step: batch.step,
+      tokens,
+      elapsedSeconds: record.elapsed_s,
+      cursor: batch.cursor,
+      lossScale: lossScale?.state,
+    };
     return this.#obey(await this.#observer.step(record));
   }
 

@@ -7,8 +7,16 @@ export type HostArray = Float32Array | Uint32Array | Int32Array | Uint16Array;
 export interface RunStats {
   /** From the request to its completion. */
   readonly totalMs: number;
-  /** Of that, waiting until the device was free. */
+  /** Of that, waiting until the device was free for this session. */
   readonly waitMs: number;
+}
+
+/** A replay that was asked for. */
+export interface Replay {
+  /** Resolves when the device has what it needs: the program's inputs may be written anew, and more be submitted. */
+  readonly accepted: Promise<void>;
+  /** Resolves when the replay is over, with copies of the values that were asked for, as they were then. */
+  readonly done: Promise<{ readonly stats: RunStats; readonly values: readonly HostArray[] }>;
 }
 
 /** Time spent in an op since the session began, with the work that was done in it. */
@@ -43,6 +51,8 @@ export interface Session {
    * `priority` (lower first, see PRIORITY), never two at once on one device.
    */
   run(program: string, priority?: number): Promise<RunStats>;
+  /** As `run`, for a caller that has the next replay ready before it needs the results of this one. */
+  submit(program: string, priority: number, reads: readonly Value[]): Replay;
   /** Where the time went, op by op, over all programs so far. */
   profile(): Promise<OpProfile[]>;
   /** Something that can be posted to one other thread, which joins this session there with `Device.attach`, once. */
@@ -67,6 +77,8 @@ export interface DeviceInfo {
   readonly description: string;
   /** Bytes one session may take; a module that plans more is refused before anything is allocated. */
   readonly maxSessionBytes: number;
+  /** It keeps gradients as halves: a module for training needs loss scaling. */
+  readonly lossScaling: boolean;
 }
 
 /** One kind of hardware. Everything above this line of the tree is the same for all of them. */

@@ -1,26 +1,24 @@
 import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
-import { InputError } from '../errors.js';
 import type { MemoryPlan } from '../program/plan.js';
 import type { Module } from '../program/types.js';
-import type { Device } from './device.js';
+import { chooseDevice } from './choose.js';
+import type { Device, DeviceInfo } from './device.js';
 import { WasmDevice } from './wasm/device.js';
 import { planOn } from './wasm/layout.js';
 import { Pool } from './wasm/pool.js';
+import type { WebGpuOptions } from './webgpu/device.js';
+import { GpuHost } from './webgpu/host.js';
+import { type GpuConnection, RemoteDevice } from './webgpu/remoteDevice.js';
 
 /** How an actor reaches the run's device. Posted to its thread; `port` must be transferred. */
-export interface DeviceConnection {
-  readonly name: 'wasm';
-  readonly threads: number;
-  readonly port: MessagePort;
-}
+export type DeviceConnection =
+  | { readonly name: 'wasm'; readonly threads: number; readonly port: MessagePort }
+  | GpuConnection;
 
-/** The device that all actors of a run share, owned by the thread that starts them. */
+/** A device that actors share, owned by the thread that starts them. */
 export interface DeviceHost {
-  readonly name: 'wasm';
-  readonly description: string;
-  /** Bytes one model may take. */
-  readonly maxSessionBytes: number;
+  readonly info: DeviceInfo;
   plan(module: Module): MemoryPlan;
   /** A connection for one actor. */
   connect(): DeviceConnection;
@@ -29,20 +27,52 @@ export interface DeviceHost {
   close(): Promise<void>;
 }
 
-/** Starts the device of a run. `auto` is the CPU until the webgpu device runs every op of a step. */
-export async function hostDevice(
-  name: 'auto' | 'wasm' | 'webgpu',
-  threads = availableParallelism(),
-): Promise<DeviceHost> {
-  if (name === 'webgpu') {
-    throw new InputError('--device: expected auto or wasm, found webgpu, which does not run whole steps yet');
-  }
-  const pool = await Pool.start(threads);
-  const { description, maxSessionBytes } = WasmDevice.describe(threads);
+/** Where the models of a run live: on one device, or the teacher on another. */
+export interface DeviceHosts {
+  readonly student: DeviceHost;
+  readonly teacher: DeviceHost;
+  readonly description: string;
+  close(): Promise<void>;
+}
+
+export interface HostOptions extends WebGpuOptions {
+  /** Compute threads of the wasm device (default: all cores). */
+  readonly threads?: number | undefined;
+}
+
+/** Starts a device of a run, as `--device` names it. Throws an InputError where this machine has no such device. */
+export async function hostDevice(device: string, { threads, ...options }: HostOptions): Promise<DeviceHost> {
+  const { name, adapter, note } = await chooseDevice(device);
+  if (name === 'wasm') return hostWasm(threads, note);
+  return GpuHost.start({ ...options, ...(adapter === undefined ? {} : { adapter }) });
+}
+
+/** Starts the devices of a run; closes the first where the second fails. */
+export async function hostDevices(
+  { device, teacherDevice = device }: { device: string; teacherDevice?: string | undefined },
+  options: HostOptions,
+): Promise<DeviceHosts> {
+  const student = await hostDevice(device, options);
+  const { description } = student.info;
+  if (teacherDevice === device)
+    return { student, teacher: student, description, close: () => student.close() };
+  const teacher = await hostDevice(teacherDevice, options).catch(async (error: unknown) => {
+    await student.close();
+    throw error;
+  });
   return {
-    name: 'wasm',
-    description,
-    maxSessionBytes,
+    ...{ student, teacher, description: `${description}; teacher on ${teacher.info.description}` },
+    close: async () => {
+      await Promise.all([student.close(), teacher.close()]);
+    },
+  };
+}
+
+async function hostWasm(threads = availableParallelism(), note?: string): Promise<DeviceHost> {
+  const pool = await Pool.start(threads);
+  const info = WasmDevice.describe(threads);
+  return {
+    info: note === undefined ? info : { ...info, description: `${info.description} (${note})` },
     plan: planOn,
     connect: () => ({ name: 'wasm', threads, port: pool.connect() }),
     failed: pool.failed,
@@ -51,4 +81,7 @@ export async function hostDevice(
 }
 
 /** The actor's side of `DeviceHost.connect`. */
-export const joinDevice = ({ port, threads }: DeviceConnection): Device => new WasmDevice(port, threads);
+export const joinDevice = (connection: DeviceConnection): Device =>
+  connection.name === 'wasm'
+    ? new WasmDevice(connection.port, connection.threads)
+    : new RemoteDevice(connection);

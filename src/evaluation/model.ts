@@ -20,7 +20,9 @@ export interface ModelOptions {
   readonly sequence: number;
   /** A PEFT adapter's folder. */
   readonly adapter?: string | undefined;
-  readonly device?: 'auto' | 'wasm' | 'webgpu';
+  /** As `--device`. */
+  readonly device?: string;
+  readonly kernels?: 'auto' | 'f32' | 'f16' | 'matrix';
   readonly threads?: number | undefined;
   /** Told how far the download of a model by Hub name is. */
   readonly onDownload?: ((record: DownloadRecord) => void) | undefined;
@@ -99,7 +101,7 @@ export async function loadModel(model: string, options: ModelOptions): Promise<M
   const tokenizer = await loadTokenizer(folder);
   const shape = { rows: Math.max(1, Math.floor(RUN_TOKENS / sequence)), sequence };
   const module = evaluationModule(checkpoint, shape, lora);
-  const device = await openDevice(options.device === 'webgpu' ? 'webgpu' : 'wasm', { threads });
+  const device = await openDevice(options.device ?? 'auto', { threads, kernels: options.kernels });
   try {
     const session = await device.compile(module.module);
     await loadWeights(session, checkpoint, module.weights);

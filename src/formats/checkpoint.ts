@@ -49,6 +49,9 @@ const stateSchema = z.strictObject({
   elapsedSeconds: z.number(),
   cursor: z.unknown(),
   metricsBytes: z.int().min(0),
+  lossScale: z
+    .strictObject({ scale: z.number().positive(), steady: z.int().min(0), skipped: z.int().min(0) })
+    .optional(),
 });
 
 export function readCheckpointState(path: string): RunState {

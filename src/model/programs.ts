@@ -3,6 +3,7 @@ import { addGradients } from '../program/gradients.js';
 import { jointLossHead } from '../program/ops/joint_loss_head.js';
 import { linear } from '../program/ops/linear.js';
 import { type AdamWOptions, accumulate, adamw, sumOfSquares } from '../program/ops/optimizer.js';
+import { withRecompute } from '../program/recompute.js';
 import type { Module, Value } from '../program/types.js';
 import { declareLora, type LoraOptions, type LoraValues } from './lora.js';
 import { declareTrained, type ForwardModel, type Trained } from './trained.js';
@@ -65,6 +66,10 @@ export interface StudentOptions {
   readonly lora?: LoraOptions | undefined;
   readonly objective: Objective;
   readonly optimizer: AdamWOptions;
+  /** Activations inside the blocks are computed once more in the backward pass instead of kept for it. */
+  readonly recompute: boolean;
+  /** Gradients are kept as halves: they are multiplied by the scalar `loss_scale`. */
+  readonly lossScaling: boolean;
   readonly train: BatchShape;
   readonly evaluate: BatchShape;
 }
@@ -89,6 +94,7 @@ export interface OptimizerValues {
   readonly learningRateB: Value;
   readonly scale: Value;
   readonly clip: Value;
+  readonly lossScale: Value | undefined;
   /** f32 [tensors]: squared norms of the micro-batch's and of the batch's gradient (sums, not yet divided). */
   readonly microSquares: Value;
   readonly squares: Value;
@@ -128,7 +134,7 @@ export function studentModule(options: StudentOptions): StudentModule {
   const positions = Math.max(train.sequence, evaluate.sequence);
   const trained = declareTrained(b, student, lora, positions);
   const teacherHead = teacher && declareTeacherHead(b, teacher);
-  const optimizer = declareOptimizer(b, trained.values);
+  const optimizer = declareOptimizer(b, trained.values, options.lossScaling);
   const step = declareStep(b, options, trained, teacherHead, optimizer);
   declareUpdate(b, trained.values, optimizer, options.optimizer);
   const evaluation = declareEvaluation(b, trained.evaluation, evaluate);
@@ -145,7 +151,11 @@ function headOf(weights: ModelWeights): Value {
   return weights.values.get(headName(weights.config))!;
 }
 
-function declareOptimizer(b: Builder, trained: ReadonlyMap<string, Value>): OptimizerValues {
+function declareOptimizer(
+  b: Builder,
+  trained: ReadonlyMap<string, Value>,
+  lossScaling: boolean,
+): OptimizerValues {
   const scalar = (name: string) => b.value('scalar', name, [1]);
   const like = (role: 'gradient' | 'state', prefix: string) =>
     new Map([...trained].map(([name, value]) => [name, b.value(role, prefix + name, value.shape)]));
@@ -156,6 +166,7 @@ function declareOptimizer(b: Builder, trained: ReadonlyMap<string, Value>): Opti
     learningRateB: scalar('learning_rate_b'),
     scale: scalar('gradient_scale'),
     clip: scalar('clip'),
+    lossScale: lossScaling ? scalar('loss_scale') : undefined,
     microSquares: b.value('output', 'micro_squares', [tensors]),
     squares: b.value('output', 'squares', [tensors]),
     gradients: like('gradient', 'gradient.'),
@@ -166,7 +177,7 @@ function declareOptimizer(b: Builder, trained: ReadonlyMap<string, Value>): Opti
 
 function declareStep(
   b: Builder,
-  { teacher, lora, objective, train }: StudentOptions,
+  { teacher, lora, objective, recompute, train }: StudentOptions,
   { values, training }: Trained,
   teacherHead: Value | undefined,
   optimizer: OptimizerValues,
@@ -180,13 +191,16 @@ function declareStep(
   b.program('step', { arena: 'train' }, () => {
     const key = lora && lora.dropout > 0 ? { dropoutKey: { seedStep, place } } : {};
     const hidden = forward(b, training.weights, { ...inputs, ...key }, training.lora);
-    const heads = { hidden, head: headOf(training.weights), teacherHidden, teacherHead, labels };
+    const { lossScale } = optimizer;
+    const heads = { hidden, head: headOf(training.weights), teacherHidden, teacherHead, labels, lossScale };
     losses = jointLossHead(b, heads, { ...objective, gradient: true, headGradient: !lora });
     const indices = new Map([...values].map(([name, value], index) => [value, { name, index }]));
-    const reached = addGradients(b, (parameter, gradient) => {
-      const { name, index } = indices.get(parameter)!;
-      accumulate(b, optimizer.gradients.get(name)!, gradient, optimizer.microSquares, index);
-    });
+    const backward = () =>
+      addGradients(b, (parameter, gradient) => {
+        const { name, index } = indices.get(parameter)!;
+        accumulate(b, optimizer.gradients.get(name)!, gradient, optimizer.microSquares, index);
+      });
+    const reached = recompute ? withRecompute(b, backward) : backward();
     if (reached.size !== values.size)
       throw new Error(`Gradients reach ${reached.size} of ${values.size} tensors`);
   });

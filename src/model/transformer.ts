@@ -22,11 +22,14 @@ export interface ForwardInputs {
   readonly dropoutKey?: DropoutKey;
 }
 
-/** A Llama decoder (Touvron et al. 2023) with optional LoRA. @returns hidden states after the final norm, [T, D]. */
+/**
+ * A Llama decoder (Touvron et al. 2023) with optional LoRA; each block is a segment of the program.
+ * @returns hidden states after the final norm, [T, D]
+ */
 export function forward(b: Builder, weights: ModelWeights, inputs: ForwardInputs, lora?: LoraValues): Value {
   const model = new Decoder(b, weights, inputs, lora);
   let x = embed(b, inputs.tokens, model.weight('model.embed_tokens'));
-  for (let block = 0; block < weights.config.layers; block++) x = model.block(x, block);
+  for (let block = 0; block < weights.config.layers; block++) x = b.segment(() => model.block(x, block));
   return rmsnorm(b, 'hidden', x, model.weight('model.norm'), weights.config.normEps);
 }
 

@@ -9,6 +9,7 @@ export class Builder {
   readonly #names = new Map<string, Value>();
   readonly #programs: Program[] = [];
   #calls: Call[] | undefined;
+  #segments: Call[][] = [];
   #scope = '';
 
   /** Declares a value; names are unique in the module (activations get a running number). */
@@ -51,10 +52,32 @@ export class Builder {
     return this.#calls ?? [];
   }
 
+  /**
+   * Marks what `record` records as a segment of the current program: a stretch whose values can be computed again from
+   * what it reads (see recompute.ts). Segments are not nested.
+   */
+  segment<T>(record: () => T): T {
+    const first = this.calls.length;
+    const result = record();
+    this.#segments.push(this.calls.slice(first));
+    return result;
+  }
+
+  /** The segments recorded so far in the current program. */
+  get segments(): readonly (readonly Call[])[] {
+    return this.#segments;
+  }
+
+  /** Takes the calls from the one numbered `first` on out of the current program. */
+  takeBack(first: number): Call[] {
+    return this.#calls?.splice(first) ?? [];
+  }
+
   /** Records a program; inside `record`, names of new values start with `scope`. */
   program(name: string, options: { arena: string; scope?: string }, record: () => void): void {
     if (this.#calls) throw new Error(`Program ${name} was begun inside another`);
     this.#calls = [];
+    this.#segments = [];
     this.#scope = options.scope ?? '';
     try {
       record();

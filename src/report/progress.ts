@@ -52,6 +52,13 @@ export function showProgress(metrics$: Observable<MetricsRecord>, steps: number)
   subscription.add(
     evaluations.subscribe({ next: (record) => line.print(evalLine(record)), error: () => line.done() }),
   );
+  const losses = metrics$.pipe(filter((record) => record.type === 'device_lost'));
+  subscription.add(
+    losses.subscribe({
+      next: ({ message, step }) => line.print(`${message}; going on from step ${step} on a new device`),
+      error: ignore,
+    }),
+  );
   return subscription;
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Session } from '#src/devices/device.js';
+import type { Device, Session } from '#src/devices/device.js';
 import { openDevice } from '#src/devices/index.js';
 import { rowLogits } from '#src/evaluation/perplexity.js';
 import { type Adapter, readAdapter } from '#src/formats/adapter.js';
@@ -39,10 +39,19 @@ export interface TrainingOptions {
   readonly beta?: number;
   readonly weightDecay: number;
   readonly dropout?: number;
+  readonly recompute?: boolean;
   readonly microRows: number;
   readonly sequence: number;
   readonly threads?: number;
+  /** Kernels of the webgpu device, which may be software; absent: the wasm device. */
+  readonly kernels?: 'f32' | 'f16';
 }
+
+/** Where gradients are kept as halves. */
+const LOSS_SCALE = 64;
+
+const openTrainingDevice = ({ kernels, threads = 2 }: TrainingOptions): Promise<Device> =>
+  kernels ? openDevice('webgpu', { kernels, allowSoftware: true }) : openDevice('wasm', { threads });
 
 export interface CaseFile {
   readonly alpha: number;
@@ -139,9 +148,10 @@ export class Training {
   }
 
   static async start(options: TrainingOptions): Promise<Training> {
-    const device = await openDevice('wasm', { threads: options.threads ?? 2 });
+    const device = await openTrainingDevice(options);
+    const { lossScaling } = device.info;
     const { student, teacher, adapter, alpha, temperature, weightDecay, microRows, sequence } = options;
-    const { divergence = 'forward-kl', beta = 0.5, dropout = 0 } = options;
+    const { divergence = 'forward-kl', beta = 0.5, dropout = 0, recompute = false } = options;
     const shape = { rows: microRows, sequence };
     const module = studentModule({
       student,
@@ -149,10 +159,13 @@ export class Training {
       lora: adapter && { ...loraOptions(adapter.config), dropout },
       objective: { alpha, temperature, divergence, beta },
       optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay },
+      recompute,
+      lossScaling,
       train: shape,
       evaluate: shape,
     });
     const session = await device.compile(module.module);
+    if (lossScaling) await session.write(module.optimizer.lossScale!, Float32Array.of(LOSS_SCALE));
     await loadWeights(session, student, module.trained.training.weights);
     for (const [name, { data }] of adapter?.tensors ?? []) {
       await session.write(module.trained.values.get(name)!, data);
@@ -201,10 +214,15 @@ export class Training {
 
   /** Gradients of the summed loss, as accumulated since the last update. */
   async gradients(): Promise<Map<string, Float32Array>> {
-    const entries = [...this.student.optimizer.gradients].map(
-      async ([name, value]) => [name, (await this.session.read(value)) as Float32Array] as const,
-    );
+    const entries = [...this.student.optimizer.gradients].map(async ([name, value]) => {
+      const scaled = (await this.session.read(value)) as Float32Array;
+      return [name, scaled.map((x) => x / this.#lossScale)] as const;
+    });
     return new Map(await Promise.all(entries));
+  }
+
+  get #lossScale(): number {
+    return this.student.optimizer.lossScale ? LOSS_SCALE : 1;
   }
 
   async parameters(): Promise<Map<string, Float32Array>> {
@@ -228,14 +246,14 @@ export class Training {
       [optimizer.step, step],
       [optimizer.learningRate, learningRate(schedule, step)],
       [optimizer.learningRateB, learningRate(schedule, step)],
-      [optimizer.scale, 1 / count],
+      [optimizer.scale, 1 / (count * this.#lossScale)],
       [optimizer.clip, file.clip],
     ] as const) {
       await this.session.write(value, Float32Array.of(number));
     }
     await this.session.run('update');
     const squares = (await this.session.read(optimizer.squares)) as Float32Array;
-    return Math.sqrt(squares.reduce((a, b) => a + b, 0)) / count;
+    return Math.sqrt(squares.reduce((a, b) => a + b, 0)) / (count * this.#lossScale);
   }
 
   close(): Promise<void> {

@@ -96,5 +96,6 @@ export const embed: OpTable = {
     gradientCase(70, 211, 600, 'base'),
     gradientCase(70, 211, 600, 'no base'),
     gradientCase(13, 3001, 43, 'no base'),
+    gradientCase(300, 1100, 64, 'base'),
   ],
 };

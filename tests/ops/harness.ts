@@ -209,7 +209,7 @@ function check(
 function halved({ absolute, relative, reason }: Tolerance, reference: Float64Array): Tolerance {
   const largest = reference.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
   return {
-    absolute: absolute + largest * 2 ** -8,
+    absolute: absolute + largest * 2 ** -7,
     relative: relative + 2 ** -8,
     reason: `${reason}; f16 in storage`,
   };

@@ -9,6 +9,7 @@ import {
   opCase,
   type Random,
   type Reference,
+  scalar,
   type Tensor,
   weights,
 } from './cases.js';
@@ -68,13 +69,8 @@ function objectiveOf(attributes: Attributes) {
 
 /** ce and kl of every labelled token; and d_hidden, d_head if there are such outputs. */
 const reference: Reference = ({ inputs, outputs: [ceOut, , dHidden, dHead], attributes }) => {
-  const [hidden, head, teacherHidden, teacherHead, labels] = inputs as [
-    Tensor,
-    Tensor,
-    Tensor?,
-    Tensor?,
-    Tensor?,
-  ];
+  const [hidden, head, ...others] = inputs as [Tensor, Tensor, ...(Tensor | null)[]];
+  const [teacherHidden, teacherHead, labels, lossScale] = others;
   const { alpha, temperature, divergence, beta } = objectiveOf(attributes);
   const [vocabulary, width] = head.shape as [number, number];
   const [ce, kl] = [new Float64Array(ceOut!.data.length), new Float64Array(ceOut!.data.length)];
@@ -95,6 +91,8 @@ const reference: Reference = ({ inputs, outputs: [ceOut, , dHidden, dHead], attr
         dz[j]! += alpha * temperature * g;
       });
     }
+    const scale = lossScale?.data[0] ?? 1;
+    for (let j = 0; j < vocabulary; j++) dz[j]! *= scale;
     if (dHidden) addProducts(gradient.subarray(t * width, (t + 1) * width), dz, head.data);
     if (dHead) addOuterProduct(headGradient, dz, hidden.data.subarray(t * width, (t + 1) * width));
   });
@@ -127,6 +125,7 @@ interface Options {
   readonly beta?: number;
   readonly gradient?: boolean;
   readonly headGradient?: boolean;
+  readonly lossScale?: number;
   readonly dtype?: DType;
   readonly teacherDtype?: DType;
   /** Standard deviation of the logits; 25 gives +-80. */
@@ -145,7 +144,8 @@ function describe(options: Options): string {
     gradient = true,
     dtype = 'f32',
   } = options;
-  const { deviation = 1, labelled = 'some', teacherDtype = 'f32', headGradient, divergence, beta } = options;
+  const { deviation = 1, labelled = 'some', teacherDtype = 'f32', divergence, beta } = options;
+  const { headGradient, lossScale } = options;
   const other = !teacher
     ? 'no teacher'
     : 'same' in teacher
@@ -156,6 +156,7 @@ function describe(options: Options): string {
     ...(divergence ? [divergence === 'jsd' ? `jsd ${beta}` : divergence] : []),
     ...(gradient ? [] : ['no gradient']),
     ...(headGradient ? ['trained head'] : []),
+    ...(lossScale ? [`loss scale ${lossScale}`] : []),
     ...(deviation === 1 ? [] : [`logits about ${deviation}`]),
     ...(labelled === 'some' ? [] : [`${labelled} labelled`]),
   ].join(', ');
@@ -174,19 +175,20 @@ function operands(random: Random, options: Options) {
   const { tokens, vocabulary, width, teacher, dtype = 'f32', teacherDtype = 'f32', deviation = 1 } = options;
   const hidden = activations(random, [tokens, width]);
   const head = weights(random, [vocabulary, width], dtype, deviation / Math.sqrt(width));
-  const labels = labelsOf(random, options);
-  if (!teacher) return { hidden, head, labels };
+  const common = {
+    ...{ hidden, head, labels: labelsOf(random, options) },
+    ...(options.lossScale && { lossScale: scalar(options.lossScale) }),
+  };
+  if (!teacher) return common;
   if ('same' in teacher) {
     const teacherHead = weights(random, [teacher.same, width], dtype, deviation / Math.sqrt(width));
     teacherHead.data.set(head.data.subarray(0, teacherHead.data.length));
-    return { hidden, head, labels, teacherHidden: hidden, teacherHead };
+    return { ...common, teacherHidden: hidden, teacherHead };
   }
   const [teacherVocabulary, teacherWidth] = teacher;
   const teacherDeviation = deviation / Math.sqrt(teacherWidth);
   return {
-    hidden,
-    head,
-    labels,
+    ...common,
     teacherHidden: activations(random, [tokens, teacherWidth]),
     teacherHead: weights(random, [teacherVocabulary, teacherWidth], teacherDtype, teacherDeviation),
   };
@@ -194,7 +196,7 @@ function operands(random: Random, options: Options) {
 
 function lossCase(options: Options) {
   const { alpha, temperature = 1, gradient = true, teacher, deviation = 1, headGradient = false } = options;
-  const { divergence, beta, tokens } = options;
+  const { divergence, beta, tokens, lossScale = 1 } = options;
   const same = teacher && 'same' in teacher;
   const choice = { ...(divergence && { divergence }), ...(beta !== undefined && { beta }) };
   // Every element of d_head is a sum over all tokens.
@@ -209,7 +211,7 @@ function lossCase(options: Options) {
       jointLossHead(b, values, { alpha, temperature, ...choice, gradient, headGradient });
     },
     tolerance: {
-      absolute: (same ? 1e-6 : 5e-6 * size) * terms,
+      absolute: (same ? 1e-6 : 5e-6 * size) * terms * lossScale,
       relative: 2e-6,
       reason: same
         ? 'KL is a sum of differences that vanish'
@@ -289,6 +291,17 @@ export const joint_loss_head: OpTable = {
       beta: 0.5,
       ...trainedHead,
     }),
+    ...[
+      { teacher: [200, 48], temperature: 2 },
+      { teacher: [211, 48], divergence: 'reverse-kl' },
+      { teacher: [211, 48], divergence: 'jsd', beta: 0.1 },
+      {},
+    ].map((options, i) =>
+      lossCase({
+        ...{ tokens: 70, vocabulary: 211, width: 24, alpha: 0.3, lossScale: 3, headGradient: i % 2 === 0 },
+        ...(options as Partial<Options>),
+      }),
+    ),
     lossCase({ tokens: 1, vocabulary: 5, width: 3, alpha: 0, labelled: 'all' }),
     lossCase({ tokens: 1, vocabulary: 5, width: 3, teacher: [5, 4], alpha: 1, labelled: 'all' }),
     lossCase({ tokens: 7, vocabulary: 5, width: 8, teacher: [9, 5], alpha: 0.5 }),

@@ -7,18 +7,18 @@ import { expectSameBits, prepare, runCase } from './harness.js';
 import { cases } from './index.js';
 
 /** What a device does not implement yet is skipped there. */
-const onWebgpu = ({ op, label }: OpCase) => op in lowerings && !label.includes('trained head');
+const onWebgpu = ({ op }: OpCase) => op in lowerings;
 const THREADS = [1, 2, 4];
 
 const wasm = await Promise.all(THREADS.map((threads) => openDevice('wasm', { threads })));
 const webgpu = await Promise.all(
-  (['f32', 'f16'] as const).map(async (precision) => {
-    const device = await openDevice('webgpu', { allowSoftware: true, precision }).catch((error: Error) => {
+  (['f32', 'f16'] as const).map(async (kernels) => {
+    const device = await openDevice('webgpu', { allowSoftware: true, kernels }).catch((error: Error) => {
       // Where a driver must be there, its absence is a failure and no reason to skip.
       if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
       return error;
     });
-    return [precision, device] as const;
+    return [kernels, device] as const;
   }),
 );
 
@@ -36,14 +36,14 @@ for (const opCase of cases) {
 wasmTest.after(() => closeAll(wasm));
 wasmTest.run();
 
-for (const [precision, device] of webgpu) {
-  const webgpuTest = suite(`webgpu ${precision}`);
+for (const [kernels, device] of webgpu) {
+  const webgpuTest = suite(`webgpu ${kernels}`);
   for (const opCase of cases) {
     const name = `${opCase.op} ${opCase.label}`;
     if (device instanceof Error || !onWebgpu(opCase)) webgpuTest.skip(name);
-    else webgpuTest(name, () => runCase(device, prepare(opCase), precision === 'f16').then(() => undefined));
+    else webgpuTest(name, () => runCase(device, prepare(opCase), kernels !== 'f32').then(() => undefined));
   }
-  if (device instanceof Error) console.log(`webgpu ${precision} is skipped: ${device.message}`);
+  if (device instanceof Error) console.log(`webgpu ${kernels} is skipped: ${device.message}`);
   else webgpuTest.after(() => closeAll([device]));
   webgpuTest.run();
 }

@@ -42,6 +42,21 @@ test('a module holds its programs with their calls in order', () => {
   );
 });
 
+test('a program knows its segments, and gives calls back to be recorded anew', () => {
+  const b = new Builder();
+  const x = b.value('input', 'x', [2]);
+  b.program('p', { arena: 'a' }, () => {
+    const y = b.segment(() => add(b, add(b, x, x), x));
+    b.segment(() => add(b, y, x));
+    const [first, second, third] = b.calls;
+    assert.equal(b.segments, [[first, second], [third]]);
+    assert.is(first!.inputs[0], x);
+    assert.equal(b.takeBack(1), [second, third]);
+    assert.equal(b.calls, [first]);
+  });
+  b.program('next', { arena: 'a' }, () => assert.equal(b.segments, []));
+});
+
 test('shapes that cannot be are refused with both shapes, calls outside of a program too', () => {
   const b = new Builder();
   assert.throws(

@@ -182,6 +182,24 @@ test('what nobody reads, and the room of a call, are free again after it', () =>
   });
 });
 
+test('small values that live long keep no large storage', () => {
+  const b = new Builder();
+  const x = b.value('input', 'x', [10]);
+  b.program('results', { arena: 'one' }, () => {
+    const results: Value[] = [];
+    for (let i = 0; i < 20; i++) {
+      const [large, other, small] = [1000, 1000, 10].map((size) => b.activation('y', [size])) as Value[];
+      b.call('embed', [results.at(-1) ?? x], [large!]);
+      b.call('embed', [large!], [other!]);
+      b.call('embed', [other!], [small!]);
+      results.push(small!);
+    }
+    for (const result of results) b.call('embed', [result], [b.activation('unread', [10])]);
+  });
+  // After the last large ones their storage serves the last small one, and what is not read.
+  assert.is(planMemory(b.module()).bytes.activations, 2 * 4000 + 19 * 40);
+});
+
 test('an arena is as large as its largest program, and arenas add up', () => {
   const b = new Builder();
   b.value('input', 'x', [10]);

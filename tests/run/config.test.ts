@@ -119,6 +119,15 @@ plans('prints the plan and the options as a config file, and writes nothing', as
   assert.equal({ ...planned, out: 'run' }, stored);
 });
 
+plans('recomputed blocks are in the plan', async () => {
+  const { cwd } = folderWith(CONFIG);
+  const args = ['--config', 'run.yaml', '--recompute', 'on', '--dry-run'];
+  const { code, stdout, stderr } = await runProgram('train', args, { cwd });
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^# +batch .* tokens in micro-batches of 4, recomputing blocks$/m);
+  assert.match(stdout, /^recompute: on$/m);
+});
+
 plans('a folder that holds a run is refused here, too', async () => {
   const { cwd } = folderWith(CONFIG);
   writeFileSync(join(cwd, 'run.json'), '{}');

@@ -139,7 +139,7 @@ test('the same steps of a whole run from micro-batches of 1, 2 and 8 rows, with 
   for (const microBatch of [1, 2]) {
     for (const [i, record] of (await stepsWith(microBatch)).entries()) {
       for (const name of ['loss', 'ce', 'kl', 'grad_norm'] as const) {
-        const off = Math.abs(record[name] / whole[i]![name] - 1);
+        const off = Math.abs(record[name]! / whole[i]![name]! - 1);
         assert.ok(
           off <= TOLERANCE,
           `micro-batches of ${microBatch}: ${name} of step ${i + 1} is off by ${off}`,

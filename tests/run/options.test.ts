@@ -27,16 +27,8 @@ writeFileSync(configFile, 'checkpoint-every: 1\n');
 const base: TrainInput = {
   student: fixture.student,
   data: [fixture.text],
-  ...{
-    batch: 4,
-    sequence: 16,
-    steps: 2,
-    evalFraction: 0,
-    threads: 1,
-    lr: 1e-2,
-    warmup: 0,
-    schedule: 'constant',
-  },
+  ...{ batch: 4, sequence: 16, steps: 2, evalFraction: 0 },
+  ...{ threads: 1, lr: 1e-2, warmup: 0, schedule: 'constant' },
 };
 
 const checkpointsOf = ({ out }: Outcome) => readdirSync(join(out, 'checkpoints')).sort();
@@ -138,11 +130,34 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   epsilon: { change: { epsilon: 1e-2 } },
   clip: { change: { clip: 0.01 } },
   device: { change: { device: 'wasm' }, check: sameAdapter },
+  teacherDevice: {
+    change: { teacherDevice: 'wasm' },
+    beside: taught,
+    check: (changed, plain) => {
+      sameAdapter(changed, plain);
+      assert.match(recordsOf(changed, 'start')[0]!.device, /; teacher on 1 thread,/);
+    },
+  },
+  kernels: {
+    change: { kernels: 'f32' },
+    check: (changed, plain) => {
+      sameAdapter(changed, plain);
+      assert.is(recordsOf(changed, 'start')[0]!.options.kernels, 'f32');
+    },
+  },
   threads: {
     change: { threads: 2 },
     check: (changed, plain) => {
       sameAdapter(changed, plain);
       assert.match(recordsOf(changed, 'start')[0]!.device, /^2 threads/);
+    },
+  },
+  recompute: {
+    change: { recompute: 'on' },
+    check: (changed, plain) => {
+      sameAdapter(changed, plain);
+      const recorded = [changed, plain].map(({ out }) => readRunFile(out)!.options.recompute);
+      assert.equal(recorded, ['on', 'off']);
     },
   },
   seed: { change: { seed: 6 } },
@@ -325,8 +340,8 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
     /adapter_model\.safetensors: expected this model's adapter, found tensors of the wrong shape/,
   ],
   'a device that runs no whole steps': [
-    { device: 'webgpu' },
-    /^--device: expected auto or wasm, found webgpu/,
+    { device: 'gpu' },
+    /^--device: expected auto \| wasm \| webgpu \| webgpu:WHICH, found "gpu"$/,
   ],
 };
 

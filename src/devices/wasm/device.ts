@@ -29,7 +29,7 @@ export class WasmDevice implements Device {
 
   static describe(threads: number): DeviceInfo {
     const description = `${threads} thread${threads > 1 ? 's' : ''}, WebAssembly SIMD`;
-    return { name: 'wasm', description, maxSessionBytes: MAX_BYTES };
+    return { name: 'wasm', description, maxSessionBytes: MAX_BYTES, lossScaling: false };
   }
 
   /** A device with a pool of its own. */

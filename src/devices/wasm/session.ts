@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Module, Value } from '../../program/types.js';
 import { elementCount, valueBytes } from '../../program/types.js';
-import type { HostArray, OpProfile, RunStats, Session, SessionHandle } from '../device.js';
+import type { HostArray, OpProfile, Replay, RunStats, Session, SessionHandle } from '../device.js';
 import type { Layout } from './layout.js';
 import type { Answer, Request } from './protocol.js';
 
@@ -116,6 +116,17 @@ export class WasmSession implements Session {
     const { session } = this.#handle;
     const answer = await this.#client.ask({ type: 'run', session, program: index, priority });
     return (answer as Extract<Answer, { type: 'done' }>).stats;
+  }
+
+  submit(program: string, priority: number, reads: readonly Value[]): Replay {
+    const done = this.run(program, priority).then(async (stats) => ({
+      stats,
+      values: await Promise.all(reads.map((value) => this.read(value))),
+    }));
+    // Threads work on the values in place: nothing may be written before they are through.
+    const accepted = done.then(() => {});
+    accepted.catch(() => {});
+    return { accepted, done };
   }
 
   async profile(): Promise<OpProfile[]> {

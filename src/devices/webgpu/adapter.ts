@@ -1,5 +1,4 @@
 import { InputError } from '../../errors.js';
-import type { FloatType, Target } from './lowering/lowering.js';
 
 /** Set to 1 to let the webgpu device run on an adapter that is a program, such as llvmpipe. */
 const ALLOW_SOFTWARE = 'RIVULET_SOFTWARE_GPU';
@@ -11,33 +10,30 @@ const DAWN_OPTIONS = [
 ];
 
 /**
- * Dawn's instance and adapters of this thread. They live as long as the thread: when they are collected before a
+ * Dawn's instances and adapters of this thread. They live as long as the thread: when they are collected before a
  * device of theirs, the process dies.
  */
-interface Kept {
-  readonly gpu: GPU;
-  readonly adapters: GPUAdapter[];
-}
 const KEPT = Symbol.for('rivulet.webgpu');
-const kept = globalThis as { [KEPT]?: Promise<Kept> };
+const kept = globalThis as { [KEPT]?: (GPU | GPUAdapter)[] };
+kept[KEPT] ??= [];
 
 export interface AdapterOptions {
+  /** A part of its name, or its place in the list of all adapters, from 0 on; default: the first that is hardware. */
+  readonly adapter?: string;
   /** Accept an adapter that is a program (default: only if RIVULET_SOFTWARE_GPU is 1). */
   readonly allowSoftware?: boolean;
 }
 
-/** The best adapter of this machine. Throws an InputError that says what was found where there is no GPU. */
+/** An adapter of this machine. Throws an InputError that says what was found where there is none that may be used. */
 export async function findAdapter(options: AdapterOptions = {}): Promise<GPUAdapter> {
-  kept[KEPT] ??= loadDawn();
-  const { gpu, adapters } = await kept[KEPT];
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) {
+  const names = await adapterNames();
+  if (names.length === 0) {
     throw new InputError(
       'Expected a GPU that Vulkan, Metal or D3D12 knows for the webgpu device, found none: ' +
         'install its driver, or use --device wasm',
     );
   }
-  adapters.push(adapter);
+  const adapter = await request(chooseName(names, options.adapter));
   const allowed = options.allowSoftware ?? process.env[ALLOW_SOFTWARE] === '1';
   if (!allowed && isSoftware(adapter.info)) {
     throw new InputError(
@@ -48,28 +44,56 @@ export async function findAdapter(options: AdapterOptions = {}): Promise<GPUAdap
   return adapter;
 }
 
-async function loadDawn(): Promise<Kept> {
+/** Dawn picks adapters by a part of their name only, so of several with one name just the first can be reached. */
+function chooseName(names: readonly string[], wanted: string | undefined): string {
+  if (wanted === undefined) return names.find((name) => !SOFTWARE.test(name)) ?? names[0]!;
+  const name = /^\d+$/.test(wanted) ? names[Number(wanted)] : names.find((name) => name.includes(wanted));
+  const list = names.map((name, i) => `${i} ${name}`).join(', ');
+  if (name === undefined) {
+    throw new InputError(`--device webgpu:${wanted}: expected one of the GPUs ${list}, found none like it`);
+  }
+  return name;
+}
+
+/** Dawn lists its adapters when it is asked for one that does not exist. */
+async function adapterNames(): Promise<string[]> {
+  const gpu = await dawn('\n');
+  try {
+    await gpu.requestAdapter();
+    return [];
+  } catch (error) {
+    return [...String(error).matchAll(/name: '(.*)'$/gm)].map(([, name]) => name!);
+  }
+}
+
+async function request(name: string): Promise<GPUAdapter> {
+  const gpu = await dawn(name);
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter)
+    throw new InputError(`Expected the GPU ${name} to answer, found that it does not: use --device wasm`);
+  kept[KEPT]!.push(adapter);
+  return adapter;
+}
+
+async function dawn(adapter: string): Promise<GPU> {
   try {
     const { create } = await import('webgpu');
-    return { gpu: create(DAWN_OPTIONS), adapters: [] };
+    const gpu = create([...DAWN_OPTIONS, `adapter=${adapter}`]);
+    kept[KEPT]!.push(gpu);
+    return gpu;
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     throw new InputError(`Expected the webgpu package to load, found ${oneLine(cause)}: use --device wasm`);
   }
 }
 
+const SOFTWARE = /llvmpipe|swiftshader|basic render/i;
+
 export const isSoftware = ({ isFallbackAdapter, architecture, description }: GPUAdapterInfo): boolean =>
-  isFallbackAdapter || architecture === 'software' || /llvmpipe|swiftshader|basic render/i.test(description);
+  isFallbackAdapter || architecture === 'software' || SOFTWARE.test(description);
 
 /** Vendor, architecture and the driver's own words. */
 export const describeAdapter = ({ vendor, architecture, device, description }: GPUAdapterInfo): string =>
   `${[vendor, architecture].filter(Boolean).join(' ')} (${description || device})`;
-
-export const targetOf = ({ limits }: GPUAdapter, precision: FloatType = 'f32'): Target => ({
-  bufferBytes: limits.maxBufferSize,
-  bindingBytes: limits.maxStorageBufferBindingSize,
-  groups: limits.maxComputeWorkgroupsPerDimension,
-  precision,
-});
 
 export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();

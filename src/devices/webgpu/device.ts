@@ -4,45 +4,49 @@ import { InputError } from '../../errors.js';
 import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
 import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
-import { type AdapterOptions, describeAdapter, findAdapter, isSoftware, targetOf } from './adapter.js';
+import { type AdapterOptions, describeAdapter, findAdapter, isSoftware } from './adapter.js';
 import { Gpu } from './gpu.js';
 import { layOut, planOn } from './layout.js';
-import type { FloatType, Target } from './lowering/lowering.js';
+import type { Target } from './lowering/lowering.js';
 import { RemoteSession } from './remote.js';
 import { WebGpuSession } from './session.js';
+import { type KernelKind, targetOf } from './target.js';
 
 export interface WebGpuOptions extends AdapterOptions {
-  readonly precision?: FloatType;
+  readonly kernels?: 'auto' | KernelKind | undefined;
 }
 
 /** Any GPU, through Dawn: WGSL kernels, one GPU device for the sessions that are compiled here. */
 export class WebGpuDevice implements Device {
   readonly info: DeviceInfo;
   readonly #adapter: GPUAdapter;
-  readonly #target: Target;
+  readonly target: Target;
   readonly #sessions: Session[] = [];
   #gpu: Promise<Gpu> | undefined;
 
-  private constructor(adapter: GPUAdapter, precision: FloatType) {
+  private constructor(adapter: GPUAdapter, target: Target) {
     this.#adapter = adapter;
-    this.#target = targetOf(adapter, precision);
+    this.target = target;
     // WebGPU doesn't tell how much memory a GPU has: what does not fit is refused when it is allocated.
     const maxSessionBytes = isSoftware(adapter.info) ? totalmem() : Number.POSITIVE_INFINITY;
-    this.info = { name: 'webgpu', description: describeAdapter(adapter.info), maxSessionBytes };
+    const kernels = target.matrices ? 'matrix' : target.precision;
+    const description = `${describeAdapter(adapter.info)}, ${kernels} kernels`;
+    const lossScaling = target.precision === 'f16';
+    this.info = { name: 'webgpu', description, maxSessionBytes, lossScaling };
   }
 
   /** Finds the adapter; throws an InputError where there is none that may be used. */
   static async start(options: WebGpuOptions = {}): Promise<WebGpuDevice> {
     const adapter = await findAdapter(options);
-    return new WebGpuDevice(adapter, options.precision ?? 'f32');
+    return new WebGpuDevice(adapter, targetOf(adapter, options.kernels));
   }
 
   plan(module: Module): MemoryPlan {
-    return planOn(module, this.#target);
+    return planOn(module, this.target);
   }
 
   async compile(module: Module): Promise<Session> {
-    const layout = layOut(module, this.#target);
+    const layout = layOut(module, this.target);
     const bytes = layout.plan.bytes.persistent + layout.plan.bytes.activations;
     if (bytes > this.info.maxSessionBytes) {
       const [most, found] = [this.info.maxSessionBytes, bytes].map((n) => (n / 2 ** 30).toFixed(2));
@@ -61,7 +65,7 @@ export class WebGpuDevice implements Device {
   async attach(module: Module, { device, payload }: SessionHandle): Promise<Session> {
     if (device !== 'webgpu')
       throw new Error(`Expected a session of the webgpu device, found one of ${device}`);
-    return new RemoteSession(payload as MessagePort, module, this.plan(module));
+    return new RemoteSession(payload as MessagePort, module, this.plan(module), false);
   }
 
   /** Waits for the program that runs. A thread that is terminated before that takes the process with it: Dawn aborts. */

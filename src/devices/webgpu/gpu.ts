@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { InputError } from '../../errors.js';
+import { DeviceLostError, InputError } from '../../errors.js';
 import { describeAdapter, oneLine } from './adapter.js';
 import { Pipelines } from './pipelines.js';
 import { RunQueue } from './runQueue.js';
@@ -41,7 +41,10 @@ const SHORTEST_SLEEP_MS = 2;
 export class Gpu {
   readonly device: GPUDevice;
   readonly description: string;
-  readonly runs = new RunQueue();
+  /** One runs, one more is ready behind it. */
+  readonly runs = new RunQueue(2);
+  /** When the last replay was over (performance.now). */
+  lastFinished = 0;
   readonly pipelines: Pipelines;
   readonly hasTimestamps: boolean;
   /** Bound where an optional operand is absent. */
@@ -63,7 +66,9 @@ export class Gpu {
       usage: USAGE.mapRead | USAGE.copyTarget,
     });
     const fail = (what: string) => {
-      this.#failure ??= new Error(`the GPU device ${what}: nothing it computed since can be trusted`);
+      this.#failure ??= new DeviceLostError(
+        `the GPU device ${what}: nothing it computed since can be trusted`,
+      );
     };
     device.addEventListener('uncapturederror', ({ error }) => fail(`reported "${oneLine(error.message)}"`));
     void device.lost.then(({ message }) => fail(`was lost (${oneLine(message)})`));

@@ -1,13 +1,11 @@
+import { Clock } from './clock.js';
 import { type Gpu, USAGE } from './gpu.js';
 import type { KernelCall } from './layout.js';
 import type { Dispatch, Region } from './lowering/lowering.js';
+import { type Read, Readback, type ReplayResult } from './readback.js';
 
-/** Timestamps in one query set (WebGPU, section 20.1), two for each call. */
-const MAX_QUERIES = 4096;
-const TIMESTAMP_BYTES = 8;
 /** Where a uniform may begin. */
 const UNIFORM_ALIGNMENT = 256;
-const MAP_READ = 1;
 /** Of the shortest replay so far, how much is slept away before the device is polled. */
 const SLEEP_FRACTION = 0.8;
 
@@ -24,6 +22,7 @@ export class CompiledProgram {
   readonly #steps: readonly (readonly Step[])[];
   readonly #uniforms: Uniforms;
   readonly #clock: Clock | undefined;
+  readonly #free: Readback[] = [];
   #replays = 0;
   #shortestMs = Number.POSITIVE_INFINITY;
 
@@ -63,11 +62,14 @@ export class CompiledProgram {
     return gpu.checked(() => new CompiledProgram(gpu, calls, storages, pipelines));
   }
 
-  /** One submit. @returns the milliseconds of each call, where the device can tell. */
-  async run(): Promise<readonly number[] | undefined> {
+  /**
+   * One submit; when this returns, it is in the device's queue.
+   * @param reads what to copy out right behind it
+   */
+  submit(reads: readonly Read[]): Promise<ReplayResult> {
     const gpu = this.#gpu;
     gpu.throwIfFailed();
-    const start = performance.now();
+    const start = Math.max(performance.now(), gpu.lastFinished);
     const encoder = gpu.device.createCommandEncoder();
     this.#steps.forEach((steps, call) => {
       const pass = encoder.beginComputePass(this.#clock?.pass(call));
@@ -78,18 +80,37 @@ export class CompiledProgram {
       }
       pass.end();
     });
-    this.#clock?.resolve(encoder);
+    const readback = this.#readback(reads);
+    readback.encode(encoder, reads, this.#clock);
     gpu.device.queue.submit([encoder.finish()]);
+    return this.#finish(readback, reads, start);
+  }
+
+  async #finish(readback: Readback, reads: readonly Read[], start: number): Promise<ReplayResult> {
+    const gpu = this.#gpu;
     const expectedMs = this.#replays > 1 ? SLEEP_FRACTION * this.#shortestMs : 0;
-    await gpu.finished(expectedMs, this.#clock && (() => this.#clock!.fetch()));
+    await gpu.finished(expectedMs, () => readback.map());
+    const now = performance.now();
+    const ms = now - Math.max(start, gpu.lastFinished);
+    gpu.lastFinished = now;
     // Drivers may compile during the first replay, which says nothing about the others then.
-    if (this.#replays++ > 0) this.#shortestMs = Math.min(this.#shortestMs, performance.now() - start);
-    return this.#clock?.times();
+    if (this.#replays++ > 0) this.#shortestMs = Math.min(this.#shortestMs, ms);
+    const result = readback.take(reads, this.#clock);
+    this.#free.push(readback);
+    return { ...result, ms };
+  }
+
+  /** A free one, large enough; there are as many as replays in flight. */
+  #readback(reads: readonly Read[]): Readback {
+    const bytes = Readback.bytesFor(reads, this.#clock);
+    const index = this.#free.findIndex((free) => free.bytes >= bytes);
+    return index < 0 ? new Readback(this.#gpu.device, bytes) : this.#free.splice(index, 1)[0]!;
   }
 
   destroy(): void {
     this.#uniforms.destroy();
     this.#clock?.destroy();
+    for (const readback of this.#free) readback.destroy();
   }
 }
 
@@ -125,58 +146,5 @@ class Uniforms {
 
   destroy(): void {
     this.#buffer.destroy();
-  }
-}
-
-/** Begin and end of each call of a program, on the device's own clock. */
-class Clock {
-  readonly #sets: readonly GPUQuerySet[];
-  readonly #resolved: GPUBuffer;
-  readonly #staging: GPUBuffer;
-  readonly #calls: number;
-
-  constructor(device: GPUDevice, calls: number) {
-    const queries = 2 * calls;
-    this.#calls = calls;
-    this.#sets = Array.from({ length: Math.ceil(queries / MAX_QUERIES) }, (_, set) => {
-      const count = Math.min(MAX_QUERIES, queries - set * MAX_QUERIES);
-      return device.createQuerySet({ type: 'timestamp', count });
-    });
-    const size = queries * TIMESTAMP_BYTES;
-    this.#resolved = device.createBuffer({ size, usage: USAGE.queryResolve | USAGE.copySource });
-    this.#staging = device.createBuffer({ size, usage: USAGE.mapRead | USAGE.copyTarget });
-  }
-
-  pass(call: number): GPUComputePassDescriptor {
-    const index = (2 * call) % MAX_QUERIES;
-    const querySet = this.#sets[Math.floor((2 * call) / MAX_QUERIES)]!;
-    return {
-      timestampWrites: { querySet, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 },
-    };
-  }
-
-  resolve(encoder: GPUCommandEncoder): void {
-    this.#sets.forEach((set, i) => {
-      encoder.resolveQuerySet(set, 0, set.count, this.#resolved, i * MAX_QUERIES * TIMESTAMP_BYTES);
-    });
-    encoder.copyBufferToBuffer(this.#resolved, 0, this.#staging, 0, this.#staging.size);
-  }
-
-  fetch(): Promise<undefined> {
-    return this.#staging.mapAsync(MAP_READ);
-  }
-
-  times(): number[] {
-    const stamps = new BigUint64Array(this.#staging.getMappedRange());
-    const times = Array.from(
-      { length: this.#calls },
-      (_, i) => Number(stamps[2 * i + 1]! - stamps[2 * i]!) / 1e6,
-    );
-    this.#staging.unmap();
-    return times;
-  }
-
-  destroy(): void {
-    for (const resource of [...this.#sets, this.#resolved, this.#staging]) resource.destroy();
   }
 }

@@ -7,10 +7,15 @@ interface Job {
   readonly start: (waitMs: number) => Promise<void>;
 }
 
-/** Runs jobs one at a time: the lowest priority first, among equals the first to come. */
+/** Runs jobs, `depth` at a time: the lowest priority first, among equals the first to come. */
 export class RunQueue {
   readonly #jobs: Job[] = [];
-  #busy = false;
+  readonly #depth: number;
+  #running = 0;
+
+  constructor(depth = 1) {
+    this.#depth = depth;
+  }
 
   /** @param work gets the time it waited. */
   add<T>(priority: number, work: (waitMs: number) => Promise<T>): Promise<T> {
@@ -23,16 +28,22 @@ export class RunQueue {
 
   /** Waits a turn of the event loop, so that whoever was just answered can ask again before the next is chosen. */
   #pump(): void {
-    if (this.#busy || this.#jobs.length === 0) return;
-    this.#busy = true;
+    if (this.#running >= this.#depth || this.#jobs.length === 0) return;
+    this.#running++;
     setImmediate(async () => {
+      if (this.#jobs.length === 0) {
+        this.#running--;
+        return;
+      }
       const now = performance.now();
       const rank = ({ priority, arrived }: Job) =>
         now - arrived > STARVING_MS ? Number.NEGATIVE_INFINITY : priority;
       const next = this.#jobs.reduce((best, job) => (rank(job) < rank(best) ? job : best));
       this.#jobs.splice(this.#jobs.indexOf(next), 1);
-      await next.start(now - next.arrived);
-      this.#busy = false;
+      const over = next.start(now - next.arrived);
+      this.#pump();
+      await over;
+      this.#running--;
       this.#pump();
     });
   }

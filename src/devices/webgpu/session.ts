@@ -1,13 +1,15 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { elementCount, type Module, type Value, valueBytes } from '../../program/types.js';
-import type { HostArray, OpProfile, RunStats, Session, SessionHandle } from '../device.js';
+import type { HostArray, OpProfile, Replay, RunStats, Session, SessionHandle } from '../device.js';
 import { Cast } from './cast.js';
+import { settled } from './client.js';
 import { type Gpu, USAGE } from './gpu.js';
 import { asHostArray, expectInside } from './hostArray.js';
 import type { Layout } from './layout.js';
 import { roundUp } from './lowering/lowering.js';
 import { CompiledProgram } from './program.js';
-import { serve } from './remote.js';
+import type { Read } from './readback.js';
+import { serveSession } from './remote.js';
 
 /** A compiled module in GPU buffers, one for each persistent value and slot. */
 export class WebGpuSession implements Session {
@@ -113,14 +115,35 @@ export class WebGpuSession implements Session {
 
   async run(program: string, priority = 0): Promise<RunStats> {
     this.#throwIfClosed();
+    return (await this.submit(program, priority, []).done).stats;
+  }
+
+  submit(program: string, priority: number, reads: readonly Value[]): Replay {
+    this.#throwIfClosed();
     const compiled = this.#programs.get(program);
     if (!compiled) throw new Error(`Expected a program named ${program} in the module; it has none`);
+    const copies = reads.map((value) => this.#readOf(value));
     const arrived = performance.now();
-    return this.#gpu.runs.add(priority, async (waitMs) => {
-      this.#throwIfClosed();
-      this.#count(compiled, await compiled.run());
-      return { totalMs: performance.now() - arrived, waitMs };
+    let accept = () => {};
+    const submitted = new Promise<void>((resolve) => {
+      accept = resolve;
     });
+    const done = this.#gpu.runs.add(priority, async () => {
+      this.#throwIfClosed();
+      const replay = compiled.submit(copies);
+      accept();
+      const { values, times, ms } = await replay;
+      this.#count(compiled, times);
+      const totalMs = performance.now() - arrived;
+      return { stats: { totalMs, waitMs: Math.max(0, totalMs - ms) }, values };
+    });
+    return { accepted: settled(submitted, done), done };
+  }
+
+  #readOf(value: Value): Read {
+    if (this.#isCast(value))
+      throw new Error(`read ${value.name}: expected it as it is, found it kept as f16`);
+    return { value, buffer: this.#bufferOf(value), region: this.#layout.regionOf(value) };
   }
 
   #count({ calls }: CompiledProgram, times: readonly number[] | undefined): void {
@@ -142,7 +165,7 @@ export class WebGpuSession implements Session {
   handle(): SessionHandle {
     this.#throwIfClosed();
     const { port1, port2 } = new MessageChannel();
-    serve(this, port1, this.#ports);
+    serveSession(this, port1, this.#ports);
     return { device: 'webgpu', payload: port2, transfer: [port2] };
   }
 
@@ -152,6 +175,7 @@ export class WebGpuSession implements Session {
     this.#closed = true;
     for (const port of this.#ports) port.close();
     await this.#gpu.runs.add(Number.NEGATIVE_INFINITY, async () => {
+      await this.#gpu.finished().catch(() => {});
       for (const resource of [this.#cast, ...this.#programs.values(), ...this.#buffers]) resource.destroy();
     });
   }

@@ -11,6 +11,8 @@ export interface JointLossInputs {
   readonly teacherHead?: Value | null | undefined;
   /** i32 [T], already shifted: the token to predict, or -100 for none. */
   readonly labels: Value;
+  /** f32 [1], a scalar that gradients are multiplied by, so that none vanishes in f16; 1 without it. */
+  readonly lossScale?: Value | null | undefined;
 }
 
 /**
@@ -38,12 +40,12 @@ export interface JointLossOptions {
  * Per token, in nats: ce_t = -log softmax(z_t)[label_t] over the student's whole vocabulary, and kl_t = tau^2 times the
  * divergence of p = softmax(zt_t / tau) and q = softmax(zs_t / tau) over the first min(V, V_t) entries, both 0 where
  * the label is -100. With `gradient`, also d_hidden [T, D] and, if asked for, d_head f32 [V, D]: the gradients of
- * sum_t alpha kl_t + (1 - alpha) ce_t. Logits z = h W^T exist only for a chunk of tokens at a time; the teacher's head
- * is frozen.
+ * lossScale sum_t alpha kl_t + (1 - alpha) ce_t. Logits z = h W^T exist only for a chunk of tokens at a time; the
+ * teacher's head is frozen.
  */
 export function jointLossHead(
   b: Builder,
-  { hidden, head, teacherHidden = null, teacherHead = null, labels }: JointLossInputs,
+  { hidden, head, teacherHidden = null, teacherHead = null, labels, lossScale = null }: JointLossInputs,
   options: JointLossOptions,
 ): { ce: Value; kl: Value } {
   const {
@@ -62,13 +64,14 @@ export function jointLossHead(
   } else if (teacherHidden || teacherHead) {
     throw new Error('joint_loss_head: expected both teacher hidden states and teacher head, or neither');
   }
+  if (lossScale) expectShape(lossScale, [1], 'joint_loss_head');
   if (!(beta > 0 && beta < 1)) throw new Error(`joint_loss_head: expected 0 < beta < 1, found ${beta}`);
   const ce = b.value('output', 'ce', [tokens]);
   const kl = b.value('output', 'kl', [tokens]);
   const outputs = [ce, kl];
   if (gradient) outputs.push(b.activation('d_hidden', hidden.shape));
   if (gradient && headGradient) outputs.push(b.activation('d_head', head.shape));
-  b.call('joint_loss_head', [hidden, head, teacherHidden, teacherHead, labels], outputs, {
+  b.call('joint_loss_head', [hidden, head, teacherHidden, teacherHead, labels, lossScale], outputs, {
     alpha,
     temperature,
     divergence: DIVERGENCES.indexOf(divergence),

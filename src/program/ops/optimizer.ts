@@ -12,7 +12,7 @@ export const accumulateOp: Op = {
   cost: ({ inputs: [total] }) => ({ flops: 3 * elementCount(total!.shape), bytes: 3 * valueBytes(total!) }),
 };
 
-/** squares[index] = sum(x^2), summed in f64 in a fixed order. */
+/** squares[index] = sum(x^2), summed in a fixed order, in f64 or in pairs. */
 export function sumOfSquares(b: Builder, x: Value, squares: Value, index: number): void {
   b.call('sum_of_squares', [x], [squares], { index });
 }
@@ -29,7 +29,10 @@ export interface AdamWOptions {
   readonly weightDecay: number;
 }
 
-/** f32 [1] each; `step` counts from 1; `scale` is 1 / (valid labels of the batch); `clip` is infinite for none. */
+/**
+ * f32 [1] each; `step` counts from 1; `scale` is 1 / (valid labels of the batch times the loss scale); `clip` is
+ * infinite for none.
+ */
 export interface AdamWScalars {
   readonly step: Value;
   readonly learningRate: Value;
@@ -40,7 +43,8 @@ export interface AdamWScalars {
 /**
  * One AdamW step (Loshchilov & Hutter 2019, as torch.optim.AdamW) on g = gradient * scale * c, where
  * c = min(1, clip / (norm + 1e-6)) and norm = scale * sqrt(sum(squares)): clip_grad_norm_ over all parameters.
- * Then the gradient is set to 0 for the next batch.
+ * Then the gradient is set to 0 for the next batch. Where sum(squares) is NaN or infinite, as after an overflow of scaled
+ * gradients in f16, the step is skipped: parameter, m and v stay as they are, and only the gradient is set to 0.
  */
 export function adamw(
   b: Builder,

@@ -128,12 +128,13 @@ function losses(call: Call, chunk: Chunk, memory: Addresses): KernelCall[] {
   const rowsOf = [ROWS_PER_TILE, count, labels, at('stats'), tiles];
   const rowTiles = tileCount(count, ROWS_PER_TILE);
   const weights = [divergence, beta, tau, 1 - alpha, alpha];
+  const lossScale = memory.of(call.inputs[5]);
   const calls: KernelCall[] = [
     { kernel: 'joint_loss_logits', tiles, args: logits },
     {
       kernel: 'joint_loss_rows',
       tiles: rowTiles,
-      args: [...rowsOf, teacherHidden ? 1 : 0, ...weights, ce, kl, at('factors')],
+      args: [...rowsOf, teacherHidden ? 1 : 0, ...weights, lossScale, ce, kl, at('factors')],
     },
   ];
   if (!teacherHidden || DIVERGENCES[divergence] !== 'jsd') return calls;

@@ -10,6 +10,7 @@ import {
   roundUp,
   type Target,
 } from './lowering.js';
+import { regionOfRows, rowRanges } from './rowRanges.js';
 
 /** Logits of one model for a chunk of tokens take at most this much: 256 tokens of a vocabulary of 128 k. */
 const LOGITS_BYTES = 128 * 2 ** 20;
@@ -18,19 +19,27 @@ const TILE = 64;
 /** Where a binding may begin. */
 const ALIGNMENT = 256;
 
-const HEAD_GRADIENT =
-  'joint_loss_head: the webgpu device has no gradient of the head; keep the head frozen, or train it on wasm';
-
 type Objective = Readonly<Record<'alpha' | 'temperature' | 'divergence' | 'beta', number>>;
 
+/** Tokens whose hidden states, of 16 or 32 bits, end where a binding may begin; any number where none need to. */
+function tokenStep({ inputs: [hidden], outputs: [, , , dHead] }: Call): number {
+  if (!dHead) return 1;
+  let step = 1;
+  while ((step * columns(hidden!) * 2) % ALIGNMENT !== 0) step *= 2;
+  return step;
+}
+
 /** Sizes of a call, from shapes and limits only. `shared` is 0 without a teacher. */
-function sizesOf({ inputs: [hidden, head, , teacherHead] }: Call, target: Target) {
+function sizesOf(call: Call, target: Target) {
+  const [hidden, head, , teacherHead] = call.inputs;
   const tokens = rows(hidden!);
   const vocabulary = rows(head!);
   const shared = teacherHead ? Math.min(vocabulary, rows(teacherHead)) : 0;
-  const fit = Math.max(1, Math.floor(Math.min(LOGITS_BYTES, target.bindingBytes) / (vocabulary * 4)));
-  const most = fit < TILE ? fit : fit - (fit % TILE);
-  const chunk = Math.min(tokens, most, roundUp(tokens / Math.ceil(tokens / most), TILE));
+  const fit = Math.floor(Math.min(LOGITS_BYTES, target.bindingBytes) / (vocabulary * 4));
+  const step = tokenStep(call);
+  const unit = fit < TILE ? step : Math.max(step, TILE);
+  const most = Math.max(step, fit - (fit % unit));
+  const chunk = Math.min(tokens, most, roundUp(tokens / Math.ceil(tokens / most), unit));
   const studentBytes = roundUp(chunk * vocabulary * 4, ALIGNMENT);
   return { tokens, vocabulary, shared, chunk, studentBytes, bytes: studentBytes + chunk * shared * 4 };
 }
@@ -49,7 +58,6 @@ export const jointLossHeadLowering: Lowering = {
   lower(call, at): Dispatch[] {
     const [hidden, head, teacherHidden, teacherHead] = call.inputs;
     const [, , dHidden, dHead] = call.outputs;
-    if (dHead) throw new Error(HEAD_GRADIENT);
     return chunks(call, at).flatMap((chunk) => {
       const { vocabulary, shared, zs, zt } = chunk;
       return [
@@ -57,6 +65,7 @@ export const jointLossHeadLowering: Lowering = {
         ...(zt ? logits(teacherHidden!, teacherHead!, chunk, shared, zt, at) : []),
         lossRows(call, chunk, at),
         ...(dHidden ? hiddenGradient(head!, dHidden, chunk, at) : []),
+        ...(dHead ? headGradient(hidden!, dHead, chunk, at) : []),
       ];
     });
   },
@@ -93,6 +102,7 @@ function logits(
 /** Losses of the chunk's tokens; the student's logits become their gradient if there is one. */
 function lossRows({ inputs, outputs, attributes }: Call, chunk: Chunk, at: Operands): Dispatch {
   const [ce, kl, dHidden] = outputs;
+  const [labels, lossScale] = inputs.slice(4);
   const { first, count, vocabulary, shared, zs, zt } = chunk;
   const { alpha, temperature, divergence, beta } = attributes as Objective;
   const factors = [temperature, 1 / temperature, 1 - alpha, alpha, beta];
@@ -100,9 +110,14 @@ function lossRows({ inputs, outputs, attributes }: Call, chunk: Chunk, at: Opera
     file: 'joint_loss_head',
     entry: 'joint_loss_rows',
     types: {},
-    constants: { TEACHER: zt ? 1 : 0, GRADIENT: dHidden ? 1 : 0, DIVERGENCE: divergence },
+    constants: {
+      ...{ TEACHER: zt ? 1 : 0, GRADIENT: dHidden ? 1 : 0, DIVERGENCE: divergence },
+      SCALED: lossScale ? 1 : 0,
+    },
     shape: [first, vocabulary, shared, ...factors.map(f32Word)],
-    bindings: [at.of(inputs[4]!), zs, zt, at.of(ce!), at.of(kl!)],
+    bindings: [at.of(labels!), zs, zt, at.of(ce!), at.of(kl!)],
+    // Something must be bound in its place.
+    scalars: [lossScale ? at.of(lossScale) : { ...at.of(labels!), bytes: 4 }],
     groups: [count, 1],
   };
 }
@@ -121,4 +136,18 @@ function hiddenGradient(head: Value, dHidden: Value, chunk: Chunk, at: Operands)
     stride: width,
   };
   return productDispatches({ m: count, n: width, ...y, terms }, at.target);
+}
+
+/** d_head = [the chunks before +] G^T h, in ranges of its rows where one binding does not show it whole. */
+function headGradient(hidden: Value, dHead: Value, chunk: Chunk, at: Operands): Dispatch[] {
+  const { first, count, vocabulary, zs } = chunk;
+  const states = { ...rightFactor(hidden, at, false), rows: count };
+  const w = { ...states, region: regionOfRows(hidden, { first, count }, at) };
+  return rowRanges(dHead, at).flatMap((range) => {
+    const x: LeftFactor = { region: zs, type: 'f32', first: range.first, stride: vocabulary, alongK: false };
+    const y = regionOfRows(dHead, range, at);
+    const out = { base: first > 0 ? y : null, y, type: floatType(dHead, at), first: 0 };
+    const shape = { m: range.count, n: columns(dHead), stride: columns(dHead) };
+    return productDispatches({ ...shape, ...out, terms: [{ x, w, depth: count, scale: 1 }] }, at.target);
+  });
 }

@@ -38,12 +38,25 @@ export interface Limits {
   readonly bindingBytes: number;
   /** Workgroups in one dimension of a dispatch. */
   readonly groups: number;
+  /** Bytes of workgroup memory. */
+  readonly workgroupBytes: number;
 }
 
 /** What kernels are made for: an adapter, and how a run wants it used. */
 export interface Target extends Limits {
   /** Of activations and frozen matrices in storage (see storage.ts); arithmetic is f32. */
   readonly precision: FloatType;
+  /** Where products of halves go through the GPU's matrix units. */
+  readonly matrices: Matrices | null;
+}
+
+/** Subgroup matrices with f16 factors [m, k] and [k, n], and f32 sums [m, n]. */
+export interface Matrices {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** Threads of a subgroup, at most; a workgroup is a multiple of it. */
+  readonly subgroup: number;
 }
 
 /** Where a call's operands live. */

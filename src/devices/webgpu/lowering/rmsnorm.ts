@@ -1,4 +1,5 @@
 import { elementCount, type Value } from '../../../program/types.js';
+import { partsOf, sumParts } from './column_sum.js';
 import { f32Word, floatType, type Lowering, OPERAND, operand } from './lowering.js';
 
 /** Groups that are normalised on their own, and their width: rows and width to the kernel. */
@@ -14,7 +15,7 @@ export const rmsnormLowering: Lowering = {
       entry: 'rmsnorm',
       types: { X: floatType(x, at), Y: floatType(y, at) },
       constants: {},
-      shape: [...groupsOf(x!, rstd!), f32Word(eps!), OPERAND.none, OPERAND.none],
+      shape: [...groupsOf(x!, rstd!), f32Word(eps!), OPERAND.none, OPERAND.none, 0],
       bindings: [at.of(x!), at.of(weight!), at.of(y!), at.of(rstd!)],
       groups: [Math.min(elementCount(rstd!.shape), at.target.groups), 1],
     },
@@ -32,10 +33,31 @@ export const rmsnormDxLowering: Lowering = {
         entry: 'rmsnorm_dx',
         types: { X: floatType(x, at), DY: floatType(dy, at), B: floatType(base, at), DX: floatType(dx, at) },
         constants: {},
-        shape: [...groupsOf(x!, rstd!), f32Word(0), added.code, upstream.code],
+        shape: [...groupsOf(x!, rstd!), f32Word(0), added.code, upstream.code, 0],
         bindings: [added.binding, upstream.binding, at.of(x!), at.of(weight!), at.of(rstd!), out],
         groups: [Math.min(elementCount(rstd!.shape), at.target.groups), 1],
       },
     ];
   },
+};
+
+export const rmsnormDwLowering: Lowering = {
+  lower: ({ inputs: [base, dy, x, rstd], outputs: [dw] }, at) => {
+    const [height, width] = groupsOf(x!, rstd!);
+    const parts = partsOf(height, width);
+    const room = { ...at.workspace, bytes: parts.bytes };
+    return [
+      {
+        file: 'rmsnorm',
+        entry: 'rmsnorm_dw',
+        types: { DY: floatType(dy, at), X: floatType(x, at) },
+        constants: {},
+        shape: [height, width, f32Word(0), OPERAND.none, OPERAND.none, parts.rowsPerPart],
+        bindings: [at.of(dy!), at.of(x!), at.of(rstd!), room],
+        groups: parts.groups,
+      },
+      sumParts(base, dw!, parts, at),
+    ];
+  },
+  workspaceBytes: ({ inputs: [, , x, rstd] }) => partsOf(...groupsOf(x!, rstd!)).bytes,
 };

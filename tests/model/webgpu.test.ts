@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openDevice } from '#src/devices/index.js';
+import { projectRoot } from '../support.js';
+import { mean, openCase, readCase, readExpected, relativeDistance, Training } from './training.js';
+
+/** The whole step on the webgpu device, with both kinds of kernels, against PyTorch. */
+
+/** Of halves: 2^-11 for each rounding, some dozens of them one after the other. */
+const TOLERANCE = {
+  f32: { gradient: 1e-4, stepLoss: 1e-4 },
+  f16: { gradient: 2e-2, stepLoss: 2e-2 },
+} as const;
+const CASES = ['gqa-llama3-rope', 'bf16-sharded'];
+
+const missing = await openDevice('webgpu', { allowSoftware: true }).then(
+  (device) => device.close(),
+  (error: Error) => {
+    if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
+    return error;
+  },
+);
+if (missing) console.log(`webgpu is skipped: ${missing.message}`);
+
+for (const kernels of ['f32', 'f16'] as const) {
+  for (const name of CASES) {
+    const plain = suite(`PyTorch goldens on webgpu, ${kernels}: ${name}`);
+    const test: typeof plain = missing ? (plain.skip as typeof plain) : plain;
+    const folder = join(projectRoot, 'tests/goldens', name);
+    const { batch, floats } = readExpected(join(folder, 'expected.safetensors'));
+    const file = readCase(folder);
+    const shape = { microRows: batch.rows, sequence: batch.sequence };
+    const start = () =>
+      Training.start({ ...file, ...openCase(folder), ...shape, weightDecay: file.weight_decay, kernels });
+
+    test('the gradient of every LoRA tensor', async () => {
+      const training = await start();
+      const { count } = await training.learn(batch);
+      const gradients = await training.gradients();
+      await training.close();
+      assert.ok(gradients.size > 0);
+      for (const [tensor, gradient] of gradients) {
+        const distance = relativeDistance(
+          gradient.map((x) => x / count),
+          floats(`grad.${tensor}`),
+        );
+        assert.ok(distance <= TOLERANCE[kernels].gradient, `gradient of ${tensor} is off by ${distance}`);
+      }
+    });
+
+    test('the losses of twenty optimizer steps', async () => {
+      const training = await start();
+      const expected = floats('step.loss');
+      for (let step = 1; step <= file.steps; step++) {
+        const { ce, kl, count } = await training.learn(batch, step);
+        const loss = file.alpha * mean(kl, count) + (1 - file.alpha) * mean(ce, count);
+        await training.update(file, step, count);
+        const off = Math.abs(loss - expected[step - 1]!);
+        const allowed = TOLERANCE[kernels].stepLoss * (kernels === 'f32' ? 1 : expected[step - 1]!);
+        assert.ok(off <= allowed, `loss at step ${step} is ${loss}, off by ${off}`);
+      }
+      await training.close();
+    });
+
+    plain.run();
+  }
+}
