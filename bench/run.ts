@@ -12,9 +12,10 @@ import { jointLossHeadBenches } from './joint_loss_head.js';
 import { linearBenches } from './linear.js';
 import { measureOp, type OpBench, type OpResult, type Sizes, sizesOf } from './measure.js';
 import { optimizerBenches } from './optimizer.js';
+import { peakOf } from './peaks.js';
 import { rmsnormBenches } from './rmsnorm.js';
 import { ropeBenches } from './rope.js';
-import { ROWS, SEQUENCE, type ShapeName } from './shapes.js';
+import { RANK, ROWS, SEQUENCE, type ShapeName } from './shapes.js';
 import { measureStep, type StepResult } from './step.js';
 import { swigluBenches } from './swiglu.js';
 
@@ -36,7 +37,9 @@ const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
 interface Options {
   readonly only?: string;
   readonly shape: ShapeName;
-  readonly device: 'wasm' | 'webgpu';
+  readonly device: string;
+  readonly kernels: 'auto' | 'f32' | 'f16' | 'matrix';
+  readonly rank: number;
   readonly threads: number;
   readonly teacher: 'live' | 'none';
   readonly batch: number;
@@ -53,7 +56,11 @@ function parse(): Options {
     .description('Kernel throughput and the speed of the whole joint step.')
     .addOption(new Option('--only <NAME>', 'an op, or step').choices([...Object.keys(OPS), 'step']))
     .addOption(new Option('--shape <NAME>', 'sizes').choices(['tiny', 'small', 'llama']).default('small'))
-    .addOption(new Option('--device <NAME>', 'device').choices(['wasm', 'webgpu']).default('wasm'))
+    .option('--device <NAME>', 'wasm | webgpu | webgpu:WHICH', 'wasm')
+    .addOption(
+      new Option('--kernels <KIND>', 'of webgpu').choices(['auto', 'f32', 'f16', 'matrix']).default('auto'),
+    )
+    .option('--rank <N>', 'of the adapter', number, RANK)
     .option('--threads <N>', 'compute threads', number, availableParallelism())
     .addOption(new Option('--teacher <WHICH>', 'in the step').choices(['live', 'none']).default('live'))
     .option('--batch <N>', 'rows of the step', number, ROWS)
@@ -74,9 +81,15 @@ function commit(): string {
   }
 }
 
-function opLine(label: string, { gflops, gbps, seconds_p50 }: OpResult): string {
+function opLine(
+  label: string,
+  { gflops, gbps, seconds_p50 }: OpResult,
+  peak: ReturnType<typeof peakOf>,
+): string {
   const speed = `${gflops.toFixed(1).padStart(7)} GFLOP/s ${gbps.toFixed(1).padStart(7)} GB/s`;
-  return `${label.padEnd(52)} ${(seconds_p50 * 1000).toFixed(3).padStart(10)} ms ${speed}`;
+  const share = peak ? Math.max(gflops / peak.gflops, gbps / peak.gbps) : 0;
+  const ofPeak = peak ? `  ${(100 * share).toFixed(1)} % of peak` : '';
+  return `${label.padEnd(52)} ${(seconds_p50 * 1000).toFixed(3).padStart(10)} ms ${speed}${ofPeak}`;
 }
 
 function stepLines(label: string, result: StepResult): string {
@@ -97,10 +110,12 @@ function stepLines(label: string, result: StepResult): string {
 
 async function main(): Promise<void> {
   const options = parse();
-  const device = await openDevice(options.device, { threads: options.threads });
-  const { device: name, threads, shape } = options;
+  const { device: name, threads, shape, kernels, rank } = options;
+  const device = await openDevice(name, { threads, kernels });
+  const peak = peakOf(device.info.description);
   const facts = {
-    device: name,
+    device: device.info.name,
+    description: device.info.description,
     threads,
     shape,
     node: process.version,
@@ -114,15 +129,15 @@ async function main(): Promise<void> {
   };
   for (const [op, benches] of Object.entries(OPS)) {
     if (options.only !== undefined && options.only !== op) continue;
-    for (const bench of benches(sizesOf(shape))) {
+    for (const bench of benches(sizesOf(shape, rank))) {
       const result = await measureOp(device, bench);
-      publish({ name: op, case: bench.label, ...result }, opLine(bench.label, result));
+      publish({ name: op, case: bench.label, ...result }, opLine(bench.label, result, peak));
     }
   }
   if (options.only === undefined || options.only === 'step') {
     const { teacher, batch: rows, sequence, recompute, iterations } = options;
     const batch = { rows, sequence };
-    const asked = { shape, teacher: teacher === 'live', batch, recompute, iterations };
+    const asked = { shape, teacher: teacher === 'live', batch, rank, recompute, iterations };
     const result = await measureStep(device, asked);
     const label = `step ${shape} ${rows} x ${sequence}, teacher ${teacher}${recompute ? ', recompute' : ''}`;
     publish({ name: 'step', teacher, ...batch, recompute, ...result }, stepLines(label, result));

@@ -9,12 +9,13 @@ import {
 } from '#src/model/programs.js';
 import { type Checkpoint, type ModelWeights, ropeTable, weightShapes } from '#src/model/weights.js';
 import { fill, percentiles, type Timing } from './measure.js';
-import { configOf, RANK, SHAPES, type ShapeName } from './shapes.js';
+import { configOf, SHAPES, type ShapeName } from './shapes.js';
 
 export interface StepOptions {
   readonly shape: ShapeName;
   readonly teacher: boolean;
   readonly batch: BatchShape;
+  readonly rank: number;
   readonly recompute: boolean;
   readonly iterations: number;
 }
@@ -81,14 +82,14 @@ class Step {
   }
 
   static async start(device: Device, options: StepOptions): Promise<Step> {
-    const { shape, batch, recompute } = options;
+    const { shape, batch, rank, recompute } = options;
     const teacherCheckpoint = options.teacher ? randomCheckpoint(shape, 'teacher') : undefined;
     const student = studentModule({
       student: randomCheckpoint(shape, 'student'),
       teacher: teacherCheckpoint,
       lora: {
-        rank: RANK,
-        alpha: 2 * RANK,
+        rank,
+        alpha: 2 * rank,
         rsLora: false,
         dropout: 0,
         targetModules: targetModules(['all-linear']),

@@ -273,7 +273,6 @@ function chooseWay(
   if (microBatch !== undefined && batch % microBatch !== 0) {
     throw new InputError(`--micro-batch: expected a divisor of --batch ${batch}, found ${microBatch}`);
   }
-  const limit = devices.student.info.maxSessionBytes;
   let sizes: number[] = [];
   for (const way of waysToRun(options)) {
     const plans = {
@@ -281,18 +280,30 @@ function chooseWay(
       teacher: teacher && devices.teacher.plan(teacherModule(teacher, { rows: way.rows, sequence }).module),
     };
     sizes = [plans.student, plans.teacher].map((plan) => (plan ? totalBytes(plan) : 0));
-    if (Math.max(...sizes) <= limit) return { way, plans };
+    if (fits(sizes, devices)) return { way, plans };
   }
-  return refuseSize(sizes, limit, options.recompute === 'off');
+  return refuseSize(sizes, devices, options.recompute === 'off');
 }
 
 export const totalBytes = ({ bytes }: MemoryPlan): number => bytes.persistent + bytes.activations;
 
-function refuseSize(sizes: readonly number[], limit: number, mayRecompute: boolean): never {
+/** Each model into what a model may take, and those on one device into all of it. */
+function fits([student, teacher]: readonly number[], devices: DeviceHosts): boolean {
+  const together = devices.student === devices.teacher ? student! + teacher! : Math.max(student!, teacher!);
+  return (
+    student! <= devices.student.info.maxSessionBytes &&
+    teacher! <= devices.teacher.info.maxSessionBytes &&
+    together <= Math.min(devices.student.info.maxTotalBytes, devices.teacher.info.maxTotalBytes)
+  );
+}
+
+function refuseSize(sizes: readonly number[], { student }: DeviceHosts, mayRecompute: boolean): never {
   const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  const { maxSessionBytes: one, maxTotalBytes: all } = student.info;
+  const limit = one < all ? `${gib(one)} each` : `${gib(all)} together`;
   const found = `student ${gib(sizes[0]!)}${sizes[1] ? `, teacher ${gib(sizes[1])}` : ''}`;
   throw new InputError(
-    `expected models of at most ${gib(limit)} each on this device, found ${found}; ` +
+    `expected models of at most ${limit} on this device, found ${found}; ` +
       `use smaller models, a shorter --sequence${mayRecompute ? ', --recompute on' : ''} or a smaller --micro-batch`,
   );
 }

@@ -77,6 +77,8 @@ export interface DeviceInfo {
   readonly description: string;
   /** Bytes one session may take; a module that plans more is refused before anything is allocated. */
   readonly maxSessionBytes: number;
+  /** Bytes all sessions together may take. */
+  readonly maxTotalBytes: number;
   /** It keeps gradients as halves: a module for training needs loss scaling. */
   readonly lossScaling: boolean;
 }

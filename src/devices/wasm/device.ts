@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { InputError } from '../../errors.js';
 import type { MemoryPlan } from '../../program/plan.js';
@@ -29,7 +29,13 @@ export class WasmDevice implements Device {
 
   static describe(threads: number): DeviceInfo {
     const description = `${threads} thread${threads > 1 ? 's' : ''}, WebAssembly SIMD`;
-    return { name: 'wasm', description, maxSessionBytes: MAX_BYTES, lossScaling: false };
+    return {
+      name: 'wasm',
+      description,
+      maxSessionBytes: MAX_BYTES,
+      maxTotalBytes: totalmem(),
+      lossScaling: false,
+    };
   }
 
   /** A device with a pool of its own. */

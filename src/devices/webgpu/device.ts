@@ -16,6 +16,9 @@ export interface WebGpuOptions extends AdapterOptions {
   readonly kernels?: 'auto' | KernelKind | undefined;
 }
 
+/** No GPU has more. */
+const MOST_MEMORY = 2 ** 40;
+
 /** Any GPU, through Dawn: WGSL kernels, one GPU device for the sessions that are compiled here. */
 export class WebGpuDevice implements Device {
   readonly info: DeviceInfo;
@@ -24,21 +27,23 @@ export class WebGpuDevice implements Device {
   readonly #sessions: Session[] = [];
   #gpu: Promise<Gpu> | undefined;
 
-  private constructor(adapter: GPUAdapter, target: Target) {
+  private constructor(adapter: GPUAdapter, target: Target, maxTotalBytes: number) {
     this.#adapter = adapter;
     this.target = target;
-    // WebGPU doesn't tell how much memory a GPU has: what does not fit is refused when it is allocated.
-    const maxSessionBytes = isSoftware(adapter.info) ? totalmem() : Number.POSITIVE_INFINITY;
     const kernels = target.matrices ? 'matrix' : target.precision;
     const description = `${describeAdapter(adapter.info)}, ${kernels} kernels`;
     const lossScaling = target.precision === 'f16';
-    this.info = { name: 'webgpu', description, maxSessionBytes, lossScaling };
+    this.info = {
+      ...{ name: 'webgpu', description, lossScaling },
+      ...{ maxSessionBytes: maxTotalBytes, maxTotalBytes },
+    };
   }
 
   /** Finds the adapter; throws an InputError where there is none that may be used. */
   static async start(options: WebGpuOptions = {}): Promise<WebGpuDevice> {
     const adapter = await findAdapter(options);
-    return new WebGpuDevice(adapter, targetOf(adapter, options.kernels));
+    const bytes = isSoftware(adapter.info) ? totalmem() : await freeBytes(options);
+    return new WebGpuDevice(adapter, targetOf(adapter, options.kernels), bytes);
   }
 
   plan(module: Module): MemoryPlan {
@@ -73,5 +78,18 @@ export class WebGpuDevice implements Device {
     await Promise.all(this.#sessions.map((session) => session.close()));
     const gpu = await this.#gpu;
     await gpu?.close();
+  }
+}
+
+/** WebGPU doesn't tell how much memory a GPU has, so it is tried out, on a device of its own that may break of it. */
+async function freeBytes(options: WebGpuOptions): Promise<number> {
+  const adapter = await findAdapter(options);
+  // Where a GPU shares the host's memory, drivers promise more than there is.
+  const most = adapter.info.vendor === 'apple' ? 0.75 * totalmem() : MOST_MEMORY;
+  const probe = await Gpu.open(adapter);
+  try {
+    return await probe.freeBytes(most);
+  } finally {
+    await probe.close();
   }
 }

@@ -34,6 +34,9 @@ const RAISED_LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
   'maxComputeWorkgroupSizeX',
 ] as const;
+/** Pieces in which free memory is measured. */
+const LARGEST_PROBE = 2 ** 30;
+const SMALLEST_PROBE = 2 ** 26;
 /** Waits shorter than this aren't worth a timer. */
 const SHORTEST_SLEEP_MS = 2;
 
@@ -85,6 +88,22 @@ export class Gpu {
       throw new Error(`Expected ${description} to open, found: ${oneLine(error.message)}`);
     });
     return new Gpu(device, description);
+  }
+
+  /** Bytes that can be had now, up to `most`, found by taking them and giving them back. */
+  async freeBytes(most: number): Promise<number> {
+    const taken: GPUBuffer[] = [];
+    let bytes = 0;
+    for (let size = Math.min(LARGEST_PROBE, this.device.limits.maxBufferSize); size >= SMALLEST_PROBE; ) {
+      const probe = () => this.device.createBuffer({ label: 'probe', size, usage: USAGE.storage });
+      const buffer = bytes + size <= most ? await this.checked(probe).catch(() => undefined) : undefined;
+      if (buffer) {
+        taken.push(buffer);
+        bytes += size;
+      } else size /= 2;
+    }
+    for (const buffer of taken) buffer.destroy();
+    return bytes;
   }
 
   /** Throws when the device has failed in any way since it was opened. */
