@@ -3,6 +3,7 @@ import { appendFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { Command, Option } from 'commander';
 import { openDevice } from '#src/devices/index.js';
+import { runProgram } from '#src/exit.js';
 import { addBenches } from './add.js';
 import { attentionBenches } from './attention.js';
 import { columnSumBenches } from './column_sum.js';
@@ -145,4 +146,4 @@ async function main(): Promise<void> {
   await device.close();
 }
 
-await main();
+await runProgram(main);

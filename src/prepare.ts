@@ -48,9 +48,7 @@ export interface Preparation {
   readonly plans: { readonly student: MemoryPlan; readonly teacher: MemoryPlan | undefined };
 }
 
-/** Rows of a micro-batch hold about this many tokens: beyond it nothing gets faster, only larger. */
-const MICRO_BATCH_TOKENS = 2048;
-/** Fewer at once take more time than recomputing does (docs/log.md), and save no more memory. */
+/** Where memory is short, micro-batches shrink to this before blocks are recomputed (docs/log.md, Recompute). */
 const RECOMPUTE_BELOW_TOKENS = 512;
 /** Evaluations run beside the training and keep their own activations: small ones. */
 const EVALUATION_TOKENS = 512;
@@ -246,12 +244,12 @@ interface Way {
   readonly recompute: boolean;
 }
 
-/** From the fastest on: divisors of the batch up to MICRO_BATCH_TOKENS; `--micro-batch` and `--recompute` override. */
-function waysToRun({ batch, sequence, microBatch, recompute }: TrainOptions): Way[] {
+/** From the fastest on: divisors of the batch up to `most` tokens; `--micro-batch` and `--recompute` override. */
+function waysToRun({ batch, sequence, microBatch, recompute }: TrainOptions, most: number): Way[] {
   const divisors = Array.from({ length: batch }, (_, i) => batch - i).filter((rows) => batch % rows === 0);
   const sizes =
     microBatch === undefined
-      ? divisors.filter((rows) => rows === 1 || rows * sequence <= MICRO_BATCH_TOKENS)
+      ? divisors.filter((rows) => rows === 1 || rows * sequence <= most)
       : [microBatch];
   const large = sizes.filter((rows, i) => i === 0 || rows * sequence >= RECOMPUTE_BELOW_TOKENS);
   const kept = { auto: large, on: [], off: sizes }[recompute];
@@ -274,7 +272,7 @@ function chooseWay(
     throw new InputError(`--micro-batch: expected a divisor of --batch ${batch}, found ${microBatch}`);
   }
   let sizes: number[] = [];
-  for (const way of waysToRun(options)) {
+  for (const way of waysToRun(options, devices.student.info.microBatchTokens)) {
     const plans = {
       student: devices.student.plan(studentModule(studentWith(way)).module),
       teacher: teacher && devices.teacher.plan(teacherModule(teacher, { rows: way.rows, sequence }).module),

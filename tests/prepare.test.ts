@@ -16,7 +16,17 @@ const base = { student, data: [fixture.text], batch: 64, sequence: 32, out: join
 
 /** Devices that are never started, with so much memory for a model. */
 function devicesOf(maxSessionBytes: number): DeviceHosts {
-  const host = { info: { name: 'wasm', description: '', maxSessionBytes, maxTotalBytes: Infinity, lossScaling: false }, plan: planOn };
+  const host = {
+    info: {
+      name: 'wasm',
+      description: '',
+      maxSessionBytes,
+      maxTotalBytes: Infinity,
+      microBatchTokens: 2048,
+      lossScaling: false,
+    },
+    plan: planOn,
+  };
   return { student: host, teacher: host } as unknown as DeviceHosts;
 }
 

@@ -56,8 +56,10 @@ class Teacher implements BatchSource {
   async #read(batch: MicroBatch, teacherDataMs: number): Promise<MicroBatch> {
     await this.#session.write(this.#model.tokens, batch.tokens);
     await this.#session.write(this.#model.positions, batch.positions);
-    const { totalMs, waitMs } = await this.#session.run('forward', PRIORITY.teacher);
-    const hidden = (await this.#session.read(this.#model.hidden)) as Float32Array<ArrayBuffer>;
+    const { done } = this.#session.submit('forward', PRIORITY.teacher, [this.#model.hidden]);
+    const { stats, values } = await done;
+    const hidden = values[0] as Float32Array<ArrayBuffer>;
+    const { totalMs, waitMs } = stats;
     const spent = { ...batch.spent, teacherMs: totalMs - waitMs, teacherDataMs };
     const { tokens, labels, positions, place } = batch;
     const arrays = [tokens, labels, positions, place, hidden].map((array) => array.buffer);

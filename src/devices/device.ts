@@ -79,6 +79,8 @@ export interface DeviceInfo {
   readonly maxSessionBytes: number;
   /** Bytes all sessions together may take. */
   readonly maxTotalBytes: number;
+  /** Tokens of a micro-batch beyond which nothing gets faster, only larger. */
+  readonly microBatchTokens: number;
   /** It keeps gradients as halves: a module for training needs loss scaling. */
   readonly lossScaling: boolean;
 }

@@ -44,7 +44,7 @@ export function teacherModule(checkpoint: Checkpoint, shape: BatchShape): Teache
   const { tokens, positions, sequence } = declareInputs(b, shape);
   let hidden: Value | undefined;
   b.program('forward', { arena: 'forward' }, () => {
-    hidden = forward(b, weights, { tokens, positions, sequence });
+    hidden = forward(b, weights, { tokens, positions, sequence, forHost: true });
   });
   return { module: b.module(), weights, tokens, positions, hidden: hidden! };
 }

@@ -18,6 +18,8 @@ export interface ForwardInputs {
   readonly positions: Value;
   /** Tokens of a row. */
   readonly sequence: number;
+  /** The host reads the hidden states. */
+  readonly forHost?: boolean;
   /** Present when the adapter has dropout and is being trained. */
   readonly dropoutKey?: DropoutKey;
 }
@@ -30,7 +32,8 @@ export function forward(b: Builder, weights: ModelWeights, inputs: ForwardInputs
   const model = new Decoder(b, weights, inputs, lora);
   let x = embed(b, inputs.tokens, model.weight('model.embed_tokens'));
   for (let block = 0; block < weights.config.layers; block++) x = b.segment(() => model.block(x, block));
-  return rmsnorm(b, 'hidden', x, model.weight('model.norm'), weights.config.normEps);
+  const norm = model.weight('model.norm');
+  return rmsnorm(b, 'hidden', x, norm, weights.config.normEps, inputs.forHost ? 'output' : 'activation');
 }
 
 class Decoder {

@@ -18,7 +18,13 @@ const limited = suite('webgpu with tighter limits');
 const test: typeof limited = adapter instanceof Error ? (limited.skip as typeof limited) : limited;
 if (adapter instanceof Error) console.log(`webgpu is skipped: ${adapter.message}`);
 
-const DEVICE = { description: 'limited', maxSessionBytes: Infinity, maxTotalBytes: Infinity, lossScaling: false };
+const DEVICE = {
+  description: 'limited',
+  maxSessionBytes: Infinity,
+  maxTotalBytes: Infinity,
+  microBatchTokens: 2048,
+  lossScaling: false,
+};
 
 /** A device of the adapter at hand, held to tighter limits. */
 async function openLimited(tighter: Partial<Target>) {

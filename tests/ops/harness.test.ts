@@ -13,7 +13,14 @@ type Fault = (contents: (name: string) => HostArray, run: number) => void;
 
 /** A device that computes with the references and then breaks something. */
 class FaultyDevice implements Device {
-  readonly info = { name: 'wasm', description: 'faulty', maxSessionBytes: 0, maxTotalBytes: 0, lossScaling: false } as const;
+  readonly info = {
+    name: 'wasm',
+    description: 'faulty',
+    maxSessionBytes: 0,
+    maxTotalBytes: 0,
+    microBatchTokens: 2048,
+    lossScaling: false,
+  } as const;
   readonly plan = planMemory;
   readonly #fault: Fault;
 

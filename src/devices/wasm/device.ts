@@ -12,6 +12,8 @@ import { PoolClient, type WasmHandle, WasmSession } from './session.js';
 /** A 32-bit linear memory has at most 65,536 pages of 64 KiB; the last one is not used. */
 const MAX_BYTES = 65_535 * 65_536;
 
+const MICRO_BATCH_TOKENS = 2048;
+
 /** The embedded device: AssemblyScript SIMD kernels on a pool of threads, one linear memory per session. */
 export class WasmDevice implements Device {
   readonly info: DeviceInfo;
@@ -34,6 +36,7 @@ export class WasmDevice implements Device {
       description,
       maxSessionBytes: MAX_BYTES,
       maxTotalBytes: totalmem(),
+      microBatchTokens: MICRO_BATCH_TOKENS,
       lossScaling: false,
     };
   }

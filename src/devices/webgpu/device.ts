@@ -16,6 +16,8 @@ export interface WebGpuOptions extends AdapterOptions {
   readonly kernels?: 'auto' | KernelKind | undefined;
 }
 
+/** Enough to fill the largest GPUs. */
+const MICRO_BATCH_TOKENS = 8192;
 /** No GPU has more. */
 const MOST_MEMORY = 2 ** 40;
 
@@ -35,7 +37,7 @@ export class WebGpuDevice implements Device {
     const lossScaling = target.precision === 'f16';
     this.info = {
       ...{ name: 'webgpu', description, lossScaling },
-      ...{ maxSessionBytes: maxTotalBytes, maxTotalBytes },
+      ...{ maxSessionBytes: maxTotalBytes, maxTotalBytes, microBatchTokens: MICRO_BATCH_TOKENS },
     };
   }
 

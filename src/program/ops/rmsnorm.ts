@@ -5,9 +5,16 @@ import { columns, elementCount, type Value, valueBytes } from '../types.js';
 /**
  * y = x / rms(x) * weight, rms(x) = sqrt(mean(x^2) + eps) over groups of W neighbours (Zhang & Sennrich 2019).
  * x [.., D], weight f32 [W], D a multiple of W: the whole row where W is D, each head where it is the head's width.
- * Also keeps rstd = 1 / rms(x), [elements / W], for the backward pass.
+ * Also keeps rstd = 1 / rms(x), [elements / W], for the backward pass. `role` is that of y: an output is for the host.
  */
-export function rmsnorm(b: Builder, name: string, x: Value, weight: Value, eps: number): Value {
+export function rmsnorm(
+  b: Builder,
+  name: string,
+  x: Value,
+  weight: Value,
+  eps: number,
+  role: 'activation' | 'output' = 'activation',
+): Value {
   const width = columns(weight);
   if (weight.shape.length !== 1 || columns(x) % width !== 0) {
     const found = `[${weight.shape}] for ${columns(x)} columns`;
@@ -15,7 +22,7 @@ export function rmsnorm(b: Builder, name: string, x: Value, weight: Value, eps: 
       `rmsnorm ${name}: expected a weight whose length divides the columns of x, found ${found}`,
     );
   }
-  const y = b.activation(name, x.shape);
+  const y = b.value(role, name, x.shape);
   const rstd = b.activation(`${name}.rstd`, [elementCount(x.shape) / width]);
   b.call('rmsnorm', [x, weight], [y, rstd], { eps });
   return y;

@@ -1,4 +1,5 @@
 import { type Call, columns, rows, type Value } from '../../../program/types.js';
+import { rowThreads } from './grid.js';
 import { type LeftFactor, leftFactor, productDispatches, rightFactor } from './linear.js';
 import {
   type Dispatch,
@@ -113,6 +114,7 @@ function lossRows({ inputs, outputs, attributes }: Call, chunk: Chunk, at: Opera
     constants: {
       ...{ TEACHER: zt ? 1 : 0, GRADIENT: dHidden ? 1 : 0, DIVERGENCE: divergence },
       SCALED: lossScale ? 1 : 0,
+      THREADS: rowThreads(vocabulary),
     },
     shape: [first, vocabulary, shared, ...factors.map(f32Word)],
     bindings: [at.of(labels!), zs, zt, at.of(ce!), at.of(kl!)],

@@ -1,5 +1,6 @@
 import { elementCount, type Value } from '../../../program/types.js';
 import { partsOf, sumParts } from './column_sum.js';
+import { rowThreads } from './grid.js';
 import { f32Word, floatType, type Lowering, OPERAND, operand } from './lowering.js';
 
 /** Groups that are normalised on their own, and their width: rows and width to the kernel. */
@@ -14,7 +15,7 @@ export const rmsnormLowering: Lowering = {
       file: 'rmsnorm',
       entry: 'rmsnorm',
       types: { X: floatType(x, at), Y: floatType(y, at) },
-      constants: {},
+      constants: { THREADS: rowThreads(groupsOf(x!, rstd!)[1]) },
       shape: [...groupsOf(x!, rstd!), f32Word(eps!), OPERAND.none, OPERAND.none, 0],
       bindings: [at.of(x!), at.of(weight!), at.of(y!), at.of(rstd!)],
       groups: [Math.min(elementCount(rstd!.shape), at.target.groups), 1],
@@ -32,7 +33,7 @@ export const rmsnormDxLowering: Lowering = {
         file: 'rmsnorm',
         entry: 'rmsnorm_dx',
         types: { X: floatType(x, at), DY: floatType(dy, at), B: floatType(base, at), DX: floatType(dx, at) },
-        constants: {},
+        constants: { THREADS: rowThreads(groupsOf(x!, rstd!)[1]) },
         shape: [...groupsOf(x!, rstd!), f32Word(0), added.code, upstream.code, 0],
         bindings: [added.binding, upstream.binding, at.of(x!), at.of(weight!), at.of(rstd!), out],
         groups: [Math.min(elementCount(rstd!.shape), at.target.groups), 1],
