@@ -45,12 +45,18 @@ function stopOnSignals(run: Run): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     let seen = false;
     process.on(signal, () => {
-      if (seen) process.exit(signal === 'SIGINT' ? 130 : 143);
+      if (seen) dieOf(signal);
       seen = true;
       process.stderr.write(`\n${signal}: finishing the step and saving; once more to stop at once\n`);
       run.stop();
     });
   }
+}
+
+/** The system ends the process: an exit of its own would wait for threads, and Dawn aborts in one that waits for a GPU. */
+function dieOf(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 function summary({ out, adapter, model, steps, finished }: RunResult, student: string | undefined): string {

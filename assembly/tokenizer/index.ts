@@ -1,33 +1,44 @@
 /**
- * The heavy part of the tokenizer, on raw memory: normalizing, splitting into symbols, merging. One instance is one
- * vocabulary: `constant`s first, then `configure`, then the symbols, bytes and merges; after that any number of
- * texts: `startText`, `endText`, normalizer steps, `encode`.
+ * The heavy part of the tokenizer, on raw memory: normalizing, splitting into words and symbols, merging. One instance
+ * is one vocabulary: `constant`s first, then `configure`, then the classes, symbols, bytes, merges and tokens; after
+ * that, behind `seal`, any number of texts: `startText`, `endText`, normalizer steps, `encode` or `encodeByLengths`.
  */
 import { allocate, mark, release } from './memory';
 import { allocateMerging } from './merge';
 import { beginText, text, textBytes } from './normalize';
+import { allocatePairs } from './pairs';
 import { allocateVocabulary } from './vocabulary';
-import { allocateWords, encodeWhole, encodeWords } from './words';
+import { allocateWords, encodePieces, encodeWords } from './words';
 
+export { setClasses } from './classes';
 export { endText, prepend, replace, text, textBytes } from './normalize';
-export { addMerge, setByte, setSymbol } from './vocabulary';
+export { addMerge } from './pairs';
+export { addTokens } from './tokens';
+export { setByte, setSymbol } from './vocabulary';
 
 /** Where texts begin: everything before stays. */
 let tablesEnd: usize = 0;
 
-/** u32[]: the ids of the last `encode`, valid until the next `startText`. */
+/** u32[]: the ids of the last text, valid until the next `startText`. */
 export let ids: usize = 0;
 
-/** `bytes` of memory for a normalizer's string, kept for good. */
+/** `bytes` of memory, kept for good when taken before `seal`. */
 export function constant(bytes: usize): usize {
   return allocate(bytes);
 }
 
-/** Allocates the tables. `unknownId` is 0xffffffff where characters without a token are dropped. */
-export function configure(merges: u32, unknownId: u32, fuseUnknown: bool): void {
-  allocateVocabulary(merges, unknownId, fuseUnknown);
+/**
+ * Allocates the tables. `byteLevel`: the symbols are bytes, not characters. `unknownId` is 0xffffffff where symbols
+ * without a token are dropped.
+ */
+export function configure(merges: u32, byteLevel: bool, unknownId: u32, fuseUnknown: bool): void {
+  allocateVocabulary(byteLevel, unknownId, fuseUnknown);
+  allocatePairs(merges);
   allocateMerging();
   allocateWords();
+}
+
+export function seal(): void {
   tablesEnd = mark();
 }
 
@@ -37,13 +48,19 @@ export function startText(capacity: usize): usize {
   return beginText(capacity);
 }
 
-/**
- * Writes the text's ids to `ids` and returns how many. `byWords` merges the words that begin at each run of "▁" on
- * their own: only right where no merge reaches over such a beginning. Otherwise the whole text is one word.
- */
-export function encode(byWords: bool): u32 {
-  ids = allocate(u64(4) * textBytes);
-  const end = text + textBytes;
-  const stop = byWords ? encodeWords(text, end, ids) : encodeWhole(text, end, ids);
-  return u32(stop - ids) >> 2;
+/** Writes the text's ids to `ids` and returns how many. `way` is how the text is split into words (split.ts). */
+export function encode(way: u32): u32 {
+  ids = allocateIds();
+  return u32(encodeWords(way, text, text + textBytes, ids) - ids) >> 2;
+}
+
+/** The same with the words given: `count` u32, their lengths in UTF-16 units, which add up to the text. */
+export function encodeByLengths(lengths: usize, count: u32): u32 {
+  ids = allocateIds();
+  return u32(encodePieces(lengths, count, text, ids) - ids) >> 2;
+}
+
+/** At most one id a byte, and what `encodeWords` may write behind them. */
+function allocateIds(): usize {
+  return allocate(u64(4) * textBytes + 16);
 }

@@ -1,146 +1,127 @@
+import { hashOf } from './bytes';
 import { allocate } from './memory';
 import { merge } from './merge';
+import { NONE } from './pairs';
+import { findRecord, keepRecord, LONGEST_RECORDED, allocateRecords } from './records';
+import { wordEnd } from './split';
+import { tokenId } from './tokens';
+import { utf8Length } from './utf8';
 import { splitSymbols } from './vocabulary';
 
-/** "▁" in UTF-8, as the low three bytes of a little-endian load. */
-const META: u32 = 0x8196e2;
+/** Words of up to 15 bytes with up to 3 ids are remembered in one slot of 32 bytes. */
+const SHORT: usize = 15;
+const SHORT_IDS: u32 = 3;
+const SET_BITS: u64 = 15;
 
-/** Longer words (in bytes) are not kept. */
-const LONGEST_KEPT: usize = 64;
-const SLOTS: u32 = 1 << 16;
-const SLOT_BITS: u64 = 16;
-const ARENA_BYTES: usize = 4 << 20;
-/** A record: u32 bytes, u32 ids, the word's bytes padded with zeros to a multiple of 8, the ids. */
-const LONGEST_RECORD: usize = 8 + LONGEST_KEPT + 4 * LONGEST_KEPT;
+/**
+ * Sets of two slots: the word's bytes with zeros up to byte 15, which is its length (0: empty); u32 x 3 its ids, u32
+ * their number. The slot that was written last comes first, the other one is overwritten next.
+ */
+let sets: usize = 0;
 
-/** Open addressing: u32 upper half of the hash, u32 address of the record (0: empty). */
-let slots: usize = 0;
-let arena: usize = 0;
-let arenaTop: usize = 0;
-let kept: u32 = 0;
+/** 16 bytes of ones, then 16 zeros: loaded at 16 - length, ones for the bytes of a word. */
+let ones: usize = 0;
 
 export function allocateWords(): void {
-  slots = allocate(8 * SLOTS);
-  arena = allocate(ARENA_BYTES);
-  arenaTop = arena;
+  sets = allocate(u64(64) << SET_BITS);
+  ones = allocate(32);
+  memory.fill(ones, 0xff, 16);
+  memory.fill(ones + 16, 0, 16);
+  allocateRecords();
 }
 
 /**
- * The ids of [at, end), one word after the other: a word is a run of "▁" with what follows up to the next "▁".
- * Returns the end of what was written to `out`.
+ * The ids of [at, end), one word after the other, as `way` says where words end; a word is remembered. Returns the end
+ * of what was written to `out`, behind which 16 bytes are scratch.
  */
-export function encodeWords(at: usize, end: usize, out: usize): usize {
+export function encodeWords(way: u32, at: usize, end: usize, out: usize): usize {
   while (at < end) {
-    const stop = wordEnd(at, end);
+    const stop = wordEnd(way, at, end);
     out = encodeWord(at, stop, out);
     at = stop;
   }
   return out;
 }
 
-/** The ids of [at, end) as one word. Returns the end of what was written to `out`. */
-export function encodeWhole(at: usize, end: usize, out: usize): usize {
-  return out + 4 * merge(out, splitSymbols(at, end, out));
+/** The same for words given by their lengths in UTF-16 units, `count` u32 at `lengths`. */
+export function encodePieces(lengths: usize, count: u32, at: usize, out: usize): usize {
+  for (let i: usize = 0; i < usize(count); i++) {
+    let stop = at;
+    for (let left = i32(load<u32>(lengths + 4 * i)); left > 0; left--) {
+      const length = utf8Length(load<u8>(stop));
+      if (length == 4) left--;
+      stop += length;
+    }
+    out = encodeWord(at, stop, out);
+    at = stop;
+  }
+  return out;
 }
 
 // @ts-ignore: decorator
 @inline
-function isMeta(at: usize): bool {
-  return (load<u32>(at) & 0xffffff) == META;
-}
-
-/** The texts are followed by 16 bytes that may be read. */
-function wordEnd(at: usize, end: usize): usize {
-  while (at < end && isMeta(at)) at += 3;
-  while (at < end) {
-    const hits = i8x16.bitmask(i8x16.eq(v128.load(at), i8x16.splat(i8(0xe2))));
-    if (hits == 0) {
-      at += 16;
-      continue;
-    }
-    at += ctz(hits);
-    if (at >= end || isMeta(at)) break;
-    at++;
-  }
-  return min(at, end);
-}
-
 function encodeWord(at: usize, end: usize, out: usize): usize {
   const length = end - at;
-  if (length > LONGEST_KEPT) return encodeWhole(at, end, out);
-  const hash = hashOf(at, length);
-  let slot = u32(hash >> (64 - SLOT_BITS));
-  const tag = u32(hash);
-  while (true) {
-    const record = load<u32>(slots + 8 * slot, 4);
-    if (record == 0) break;
-    if (load<u32>(slots + 8 * slot) == tag && holds(record, at, length)) return copyIds(record, out);
-    slot = (slot + 1) & (SLOTS - 1);
+  if (length > SHORT) return encodeLonger(at, length, out);
+  const key = i8x16.replace_lane(v128.and(v128.load(at), v128.load(ones + 16 - length)), 15, i8(length));
+  const set = setOf(key);
+  if (equal(key, set)) return copyShort(set, out);
+  if (equal(key, set + 32)) return copyShort(set + 32, out);
+  return rememberShort(key, set, at, length, out);
+}
+
+// @ts-ignore: decorator
+@inline
+function setOf(key: v128): usize {
+  const low = i64x2.extract_lane(key, 0);
+  const high = i64x2.extract_lane(key, 1);
+  const hash = (u64(low) * 0x9e3779b97f4a7c15) ^ (u64(high) * 0x9fb21c651e98df25);
+  return sets + (usize(((hash ^ (hash >> 32)) * 0xd6e8feb86659fd93) >> (64 - SET_BITS)) << 6);
+}
+
+// @ts-ignore: decorator
+@inline
+function equal(key: v128, slot: usize): bool {
+  return !v128.any_true(v128.xor(key, v128.load(slot)));
+}
+
+// @ts-ignore: decorator
+@inline
+function copyShort(slot: usize, out: usize): usize {
+  v128.store(out, v128.load(slot, 16));
+  return out + (usize(load<u32>(slot, 28)) << 2);
+}
+
+function rememberShort(key: v128, set: usize, at: usize, length: usize, out: usize): usize {
+  const stop = encodeLonger(at, length, out);
+  const count = u32(stop - out) >> 2;
+  if (count <= SHORT_IDS) {
+    v128.store(set, v128.load(set), 32);
+    v128.store(set, v128.load(set, 16), 48);
+    v128.store(set, key);
+    v128.store(set, v128.load(out), 16);
+    store<u32>(set, count, 28);
   }
-  const stop = encodeWhole(at, end, out);
-  store<u32>(slots + 8 * slot, tag);
-  store<u32>(slots + 8 * slot, u32(arenaTop), 4);
-  keep(at, length, out, stop);
   return stop;
 }
 
-/** Writes the record at `arenaTop`; all records are forgotten when there is no room for another. */
-function keep(at: usize, length: usize, ids: usize, idsEnd: usize): void {
-  store<u32>(arenaTop, u32(length));
-  store<u32>(arenaTop, u32(idsEnd - ids) >> 2, 4);
-  arenaTop += 8;
-  for (let i: usize = 0; i < length; i += 8) store<u64>(arenaTop + i, chunkAt(at, i, length));
-  arenaTop += padded(length);
-  memory.copy(arenaTop, ids, idsEnd - ids);
-  arenaTop += padded(idsEnd - ids);
-  kept++;
-  if (kept < SLOTS / 2 && arenaTop + LONGEST_RECORD <= arena + ARENA_BYTES) return;
-  memory.fill(slots, 0, 8 * SLOTS);
-  arenaTop = arena;
-  kept = 0;
-}
-
-// @ts-ignore: decorator
-@inline
-function padded(length: usize): usize {
-  return (length + 7) & ~7;
-}
-
-/** Eight bytes at `at + i`, zeros from `length` on. */
-// @ts-ignore: decorator
-@inline
-function chunkAt(at: usize, i: usize, length: usize): u64 {
-  const chunk = load<u64>(at + i);
-  const left = length - i;
-  return left >= 8 ? chunk : chunk & ((u64(1) << (8 * left)) - 1);
-}
-
-// @ts-ignore: decorator
-@inline
-function hashOf(at: usize, length: usize): u64 {
-  let hash = u64(length) * 0x9e3779b97f4a7c15;
-  for (let i: usize = 0; i < length; i += 8) {
-    hash = (hash ^ chunkAt(at, i, length)) * 0x9fb21c651e98df25;
-    hash ^= hash >> 32;
+/** Words that are too long or have too many ids for a slot, and those that no slot holds yet. */
+function encodeLonger(at: usize, length: usize, out: usize): usize {
+  if (length > LONGEST_RECORDED) return encodeWhole(at, length, out);
+  const hash = hashOf(at, length);
+  const stop = findRecord(at, length, hash, out);
+  if (stop != 0) return stop;
+  const id = tokenId(at, length, hash);
+  if (id != NONE) {
+    store<u32>(out, id);
+    return out + 4;
   }
-  return hash * 0x9e3779b97f4a7c15;
+  const written = encodeWhole(at, length, out);
+  if (length > SHORT || written - out > 4 * SHORT_IDS) keepRecord(at, length, hash, out, written);
+  return written;
 }
 
-// @ts-ignore: decorator
-@inline
-function holds(record: usize, at: usize, length: usize): bool {
-  if (usize(load<u32>(record)) != length) return false;
-  for (let i: usize = 0; i < length; i += 8) {
-    if (load<u64>(record + 8 + i) != chunkAt(at, i, length)) return false;
-  }
-  return true;
-}
-
-// @ts-ignore: decorator
-@inline
-function copyIds(record: usize, out: usize): usize {
-  const ids = record + 8 + padded(usize(load<u32>(record)));
-  const bytes = usize(load<u32>(record, 4)) << 2;
-  for (let i: usize = 0; i < bytes; i += 4) store<u32>(out + i, load<u32>(ids + i));
-  return out + bytes;
+/** The ids of one word by its merges. */
+function encodeWhole(at: usize, length: usize, out: usize): usize {
+  return out + 4 * usize(merge(out, splitSymbols(at, at + length, out)));
 }

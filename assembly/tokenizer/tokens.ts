@@ -1,0 +1,41 @@
+/** Tokens by their bytes, for models that take a word that is a token as it is (`ignore_merges`). */
+import { hashOf, sameBytes } from './bytes';
+import { allocate } from './memory';
+import { NONE } from './pairs';
+
+/** Open addressing: u32 start of the bytes, u32 length, u32 id plus 1 (0: empty), u32 of the hash; 16 bytes a slot. */
+let slots: usize = 0;
+let slotMask: u32 = 0;
+
+/** `count` tokens: bytes one after the other at `at`, u32 pairs of length and id at `entries`. All must stay there. */
+export function addTokens(at: usize, entries: usize, count: u32): void {
+  slotMask = (1 << u32(33 - clz<u32>(count))) - 1;
+  slots = allocate(u64(16) * (u64(slotMask) + 1));
+  for (let i: u32 = 0; i < count; i++) {
+    const entry = entries + 8 * usize(i);
+    const length = usize(load<u32>(entry));
+    const hash = hashOf(at, length);
+    let index = u32(hash >> 32) & slotMask;
+    while (load<u32>(slots + 16 * usize(index), 8) != 0) index = (index + 1) & slotMask;
+    const slot = slots + 16 * usize(index);
+    store<u32>(slot, u32(at));
+    store<u32>(slot, u32(length), 4);
+    store<u32>(slot, load<u32>(entry, 4) + 1, 8);
+    store<u32>(slot, u32(hash), 12);
+    at += length;
+  }
+}
+
+/** The id of the token [at, at + length), NONE where it is none or none were added. */
+export function tokenId(at: usize, length: usize, hash: u64): u32 {
+  if (slots == 0) return NONE;
+  let index = u32(hash >> 32) & slotMask;
+  while (true) {
+    const slot = slots + 16 * usize(index);
+    const id = load<u32>(slot, 8);
+    if (id == 0) return NONE;
+    const equal = load<u32>(slot, 12) == u32(hash) && usize(load<u32>(slot, 4)) == length;
+    if (equal && sameBytes(usize(load<u32>(slot)), at, length)) return id - 1;
+    index = (index + 1) & slotMask;
+  }
+}
