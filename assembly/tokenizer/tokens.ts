@@ -6,6 +6,7 @@ import { NONE } from './pairs';
 /** Open addressing: u32 start of the bytes, u32 length, u32 id plus 1 (0: empty), u32 of the hash; 16 bytes a slot. */
 let slots: usize = 0;
 let slotMask: u32 = 0;
+let longest: usize = 0;
 
 /** `count` tokens: bytes one after the other at `at`, u32 pairs of length and id at `entries`. All must stay there. */
 export function addTokens(at: usize, entries: usize, count: u32): void {
@@ -22,13 +23,15 @@ export function addTokens(at: usize, entries: usize, count: u32): void {
     store<u32>(slot, u32(length), 4);
     store<u32>(slot, load<u32>(entry, 4) + 1, 8);
     store<u32>(slot, u32(hash), 12);
+    longest = max(longest, length);
     at += length;
   }
 }
 
 /** The id of the token [at, at + length), NONE where it is none or none were added. */
-export function tokenId(at: usize, length: usize, hash: u64): u32 {
-  if (slots == 0) return NONE;
+export function tokenId(at: usize, length: usize): u32 {
+  if (length > longest) return NONE;
+  const hash = hashOf(at, length);
   let index = u32(hash >> 32) & slotMask;
   while (true) {
     const slot = slots + 16 * usize(index);

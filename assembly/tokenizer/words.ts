@@ -109,19 +109,17 @@ function rememberShort(key: v128, set: usize, at: usize, length: usize, out: usi
 function encodeLonger(at: usize, length: usize, out: usize): usize {
   if (length > LONGEST_RECORDED) return encodeWhole(at, length, out);
   const hash = hashOf(at, length);
-  const stop = findRecord(at, length, hash, out);
-  if (stop != 0) return stop;
-  const id = tokenId(at, length, hash);
-  if (id != NONE) {
-    store<u32>(out, id);
-    return out + 4;
-  }
-  const written = encodeWhole(at, length, out);
-  if (length > SHORT || written - out > 4 * SHORT_IDS) keepRecord(at, length, hash, out, written);
-  return written;
+  const found = findRecord(at, length, hash, out);
+  if (found != 0) return found;
+  const stop = encodeWhole(at, length, out);
+  if (length > SHORT || stop - out > 4 * SHORT_IDS) keepRecord(at, length, hash, out, stop);
+  return stop;
 }
 
-/** The ids of one word by its merges. */
+/** The ids of a word that is not remembered. */
 function encodeWhole(at: usize, length: usize, out: usize): usize {
-  return out + 4 * usize(merge(out, splitSymbols(at, at + length, out)));
+  const id = tokenId(at, length);
+  if (id == NONE) return out + 4 * usize(merge(out, splitSymbols(at, at + length, out)));
+  store<u32>(out, id);
+  return out + 4;
 }

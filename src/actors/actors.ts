@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
-import type { DeviceHost } from '../devices/host.js';
+import type { SessionHandle } from '../devices/device.js';
+import type { DeviceConnection, DeviceHost } from '../devices/host.js';
 import { RunError } from '../errors.js';
 import { type Actor, named, placed, spawn } from './actor.js';
 
@@ -48,10 +49,9 @@ export class Actors {
   }
 }
 
-/** The ports directly in a setup, or in its device connection: all must be transferred. */
+/** The ports directly in a setup, in its device connection or in its session's handle: all must be transferred. */
 function portsOf(setup: object): MessagePort[] {
-  const values = Object.values(setup) as unknown[];
-  const device = (setup as { device?: { port: MessagePort } }).device;
-  const ports = device ? [...values, device.port] : values;
+  const { device, session } = setup as { device?: DeviceConnection; session?: SessionHandle };
+  const ports: unknown[] = [...Object.values(setup), device?.port, ...(session?.transfer ?? [])];
   return ports.filter((value): value is MessagePort => value?.constructor?.name === 'MessagePort');
 }

@@ -86,7 +86,8 @@ export class Student {
   }
 
   handle(): SessionHandle {
-    return this.#session.handle();
+    const handle = this.#session.handle();
+    return Comlink.transfer(handle, [...handle.transfer] as never);
   }
 
   /** Gives the evaluator the parameters as they are now. */

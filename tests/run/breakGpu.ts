@@ -1,7 +1,7 @@
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
 
 /**
- * Loaded before a program (`--import`), in each of its threads: as soon as the run has printed a checkpoint's step, the
+ * Loaded before a program (`--import`), in each of its threads: as soon as the run has evaluated step 8, the
  * GPU devices that were opened are lost, as when a driver resets. Only the first time: a run that goes on, goes on.
  */
 const CHANNEL = 'lose the GPU';
@@ -14,7 +14,7 @@ function watchOutput(): void {
   let done = false;
   process.stderr.write = ((text: string) => {
     const result = write(text);
-    if (!done && /^eval {2}step 4/.test(text)) {
+    if (!done && /^eval {2}step 8/.test(text)) {
       done = true;
       const channel = new BroadcastChannel(CHANNEL);
       channel.postMessage(threadId);

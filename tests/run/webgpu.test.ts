@@ -15,7 +15,7 @@ const ENV = { RIVULET_SOFTWARE_GPU: '1', XDG_RUNTIME_DIR: '/tmp' };
 const LIMIT_MS = 5000;
 const options: TrainInput = {
   ...{ student: fixture.student, teacher: fixture.teacher, data: [fixture.jsonl] },
-  ...{ batch: 4, microBatch: 2, sequence: 16, threads: 1, steps: 8, evalEvery: 4, evalTokens: 64 },
+  ...{ batch: 4, microBatch: 2, sequence: 16, threads: 1, steps: 16, evalEvery: 4, evalTokens: 64 },
   ...{ evalFraction: 0.2, checkpointEvery: 4, lr: 1e-3, out: 'run' },
 };
 
@@ -98,7 +98,7 @@ test('the teacher on a device of its own gives the same losses', async () => {
 test('a run whose GPU is lost goes on from its checkpoint to the same bits', async () => {
   const lost = await trainWith({ device: 'webgpu' }, { imports: [import.meta.resolve('./breakGpu.js')] });
   assert.is(lost.code, 0, lost.stderr);
-  assert.match(lost.stderr, /the GPU device was lost.*; going on from step 4 on a new device/);
+  assert.match(lost.stderr, /the GPU device was lost.*; going on from step (4|8|12) on a new device/);
   assert.ok(adapterOf(lost).equals(adapterOf(onGpu!)));
   assert.equal(
     stepsOf(lost).map(({ step, loss }) => [step, loss]),
