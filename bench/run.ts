@@ -40,6 +40,7 @@ interface Options {
   readonly shape: ShapeName;
   readonly device: string;
   readonly kernels: 'auto' | 'f32' | 'f16' | 'matrix';
+  readonly tune: 'off' | 'quick' | 'full';
   readonly rank: number;
   readonly threads: number;
   readonly teacher: 'live' | 'none';
@@ -61,6 +62,7 @@ function parse(): Options {
     .addOption(
       new Option('--kernels <KIND>', 'of webgpu').choices(['auto', 'f32', 'f16', 'matrix']).default('auto'),
     )
+    .addOption(new Option('--tune <EFFORT>', 'of webgpu').choices(['off', 'quick', 'full']).default('quick'))
     .option('--rank <N>', 'of the adapter', number, RANK)
     .option('--threads <N>', 'compute threads', number, availableParallelism())
     .addOption(new Option('--teacher <WHICH>', 'in the step').choices(['live', 'none']).default('live'))
@@ -111,8 +113,8 @@ function stepLines(label: string, result: StepResult): string {
 
 async function main(): Promise<void> {
   const options = parse();
-  const { device: name, threads, shape, kernels, rank } = options;
-  const device = await openDevice(name, { threads, kernels });
+  const { device: name, threads, shape, kernels, tune, rank } = options;
+  const device = await openDevice(name, { threads, kernels, tune });
   const peak = peakOf(device.info.description);
   const facts = {
     device: device.info.name,

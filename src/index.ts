@@ -1,6 +1,7 @@
 import { type Observable, Subject } from 'rxjs';
 import { type DeviceHosts, hostDevices } from './devices/host.js';
 import { secondsPerStep } from './estimate.js';
+import { readRunFile } from './formats/runFolder.js';
 import type { MetricsRecord } from './messages.js';
 import type { TrainInput } from './options.js';
 import type { RunResult } from './pipeline.js';
@@ -40,8 +41,9 @@ export function train(options: TrainInput): Run {
   const hooks = { emit: (record: MetricsRecord) => metrics$.next(record), shouldStop: () => stopping };
   const devices = new Devices(() =>
     later(() => {
-      const { device, teacherDevice, threads, kernels } = resolveOptions({ ...options });
-      return hostDevices({ device, teacherDevice }, { threads, kernels });
+      const { device, teacherDevice, threads, kernels, tune, resume, out } = resolveOptions({ ...options });
+      const chosen = resume ? readRunFile(out!)?.variants : undefined;
+      return hostDevices({ device, teacherDevice }, { threads, kernels, tune, chosen });
     }),
   );
   const prepared = devices.hosts().then(async (hosts) => ({

@@ -19,6 +19,8 @@ export interface MicroBatch {
   readonly documents: readonly string[];
   /** Where the stream of rows stands after this micro-batch: plain JSON (data/packing.ts: Cursor). */
   readonly cursor: unknown;
+  /** Documents that can't be read: how many up to here, and what is wrong with the first ones found for it. */
+  readonly skipped: { readonly total: number; readonly listed: readonly string[] };
   /** Time spent on this micro-batch by the actors before the student. */
   readonly spent: {
     readonly loaderMs: number;
@@ -68,6 +70,8 @@ export interface StepRecord {
   /** Where gradients are kept as halves: their factor in this step, and steps skipped so far. */
   readonly loss_scale?: number;
   readonly skipped_steps?: number;
+  /** In steps whose batch met documents that can't be read: how many so far, and the first of the new ones, in words. */
+  readonly skipped_documents?: { readonly total: number; readonly found: readonly string[] };
   /**
    * Trace of the gradients' covariance over its squared norm (McCandlish et al. 2018), in labels, estimated from this
    * step's micro-batches; null when there is only one or the estimate of the norm is not positive.

@@ -55,20 +55,29 @@ export const TRAIN_OPTIONS = {
     value: 'PATH',
     schema: z.array(text).min(1, 'expected at least one path'),
     many: true,
-    help: 'text to train on: .txt or .jsonl; may be repeated',
+    help:
+      'text to train on: .txt, .jsonl, .json, .csv or .parquet, each also with .gz or .zst; a file, folder, pattern or ' +
+      'hf://datasets/OWNER/NAME/...; may be repeated, each with its share as in a.jsonl:0.7',
   },
   textColumn: {
     group: 'data',
     value: 'NAME',
     schema: text,
     default: 'text',
-    help: 'the field of a .jsonl line that holds the text',
+    help: 'the column or field that holds the text; a.b is a field in a field',
   },
   separator: {
     group: 'data',
     value: 'TEXT',
     schema: text.optional(),
     help: 'splits a .txt file into documents; \\n is a line break (default: a file is one document)',
+  },
+  onBadDocument: {
+    group: 'data',
+    value: 'WHAT',
+    schema: oneOf('stop', 'skip'),
+    default: 'stop',
+    help: 'a document that cannot be read: stop | skip, count it and list it in the metrics',
   },
   eos: { group: 'data', schema: toggle, default: false, help: 'end each document with the EOS token' },
   sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a row' },
@@ -283,6 +292,13 @@ export const TRAIN_OPTIONS = {
     default: 'auto',
     help: 'of the webgpu device: f32 | f16, storage in halves | matrix, that on tensor cores | auto: the last that the GPU has',
   },
+  tune: {
+    group: 'run',
+    value: 'EFFORT',
+    schema: oneOf('off', 'quick', 'full'),
+    default: 'quick',
+    help: 'of timing kernels on a GPU that is new to it: off | quick | full; what is found is remembered',
+  },
   threads: {
     group: 'run',
     value: 'N',
@@ -356,6 +372,7 @@ export const EVALUATE_OPTIONS = {
   sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a window' },
   device: TRAIN_OPTIONS.device,
   kernels: TRAIN_OPTIONS.kernels,
+  tune: TRAIN_OPTIONS.tune,
   threads: TRAIN_OPTIONS.threads,
   json: { group: 'run', schema: toggle, default: false, help: 'print one JSON object on one line' },
 } as const satisfies Record<string, Option>;

@@ -86,9 +86,15 @@ class Run {
   }
 
   async go(devices: DeviceHosts): Promise<RunResult> {
-    const { out, options, models, resume, schedule } = this.#prepared;
+    const { out, options, models, text, resume, schedule } = this.#prepared;
     await this.#start(devices);
-    prepareRunFolder(out, { version, options, commits: models.commits });
+    const [forStudent, forTeacher] = await Promise.all([
+      devices.student.choices(),
+      devices.teacher.choices(),
+    ]);
+    const variants = { student: forStudent, teacher: forTeacher };
+    const commits = { ...models.commits, ...text.commits };
+    prepareRunFolder(out, { version, options, commits, variants });
     this.#journal = new Journal(runPaths(out).metrics, resume?.state.metricsBytes ?? 0);
     if (!resume) await this.#begin(devices);
     const steps = await this.#train();
@@ -126,13 +132,13 @@ class Run {
   }
 
   #loaderSetup(port: MessagePort): LoaderSetup {
-    const { options, models, microBatch, resume } = this.#prepared;
+    const { options, models, text, microBatch, resume } = this.#prepared;
     const { eos, sequence, batch, seed } = options;
     const shuffleRows = options.shuffleRows ?? Math.max(1, Math.floor(SHUFFLE_TOKENS / sequence));
     const cursor = resume && { cursor: resume.state.cursor as Cursor };
     return {
       tokenizer: models.student,
-      text: this.#text(options.data),
+      text: this.#text(text.data),
       evalFraction: options.evalData === undefined ? options.evalFraction : 0,
       ...{ eos, sequence, batch, microBatch, shuffleRows, seed, port },
       step: resume?.state.step ?? 0,
@@ -160,11 +166,11 @@ class Run {
   }
 
   async #startEvaluator(device: DeviceHost, port: MessagePort): Promise<void> {
-    const { options, models, student } = this.#prepared;
+    const { options, models, text, student } = this.#prepared;
     const setup: EvaluatorSetup = {
       text: {
         tokenizer: models.student,
-        text: this.#text(options.evalData === undefined ? options.data : [options.evalData]),
+        text: this.#text(text.evalData ?? text.data),
         evalFraction: options.evalData === undefined ? options.evalFraction : 0,
         eos: options.eos,
         sequence: options.sequence,
@@ -179,10 +185,10 @@ class Run {
   }
 
   #text(paths: readonly string[]) {
-    const { textColumn, separator } = this.#prepared.options;
+    const { textColumn, separator, onBadDocument: onBad } = this.#prepared.options;
     return {
       paths,
-      textColumn,
+      ...{ textColumn, onBad },
       ...(separator === undefined ? {} : { separator: separator.replaceAll('\\n', '\n') }),
     };
   }

@@ -8,6 +8,7 @@ import { readConfigFile } from './formats/configFile.js';
 import type { Product } from './formats/parameters.js';
 import { freshRunFolder, holdsRun, lastCheckpoint, readRunFile } from './formats/runFolder.js';
 import { locateModels, type Models } from './locateModels.js';
+import { locateText, type TextPaths } from './locateText.js';
 import type { DownloadRecord, RunState } from './messages.js';
 import { hasMiniature, miniaturePaths, QUICKSTART } from './miniature/index.js';
 import { blankCheckpoint, checkSequence, openCheckpoint } from './model/checkpoint.js';
@@ -38,6 +39,7 @@ export interface Preparation {
   readonly options: TrainOptions;
   readonly out: string;
   readonly models: Models;
+  readonly text: TextPaths;
   readonly resume: { readonly path: string; readonly state: RunState } | undefined;
   readonly student: StudentOptions;
   readonly product: Product;
@@ -150,8 +152,11 @@ export async function prepare(
   const student =
     options.fromConfig === undefined ? openCheckpoint(models.student) : blankCheckpoint(options.fromConfig);
   const teacher = models.teacher === undefined ? undefined : openCheckpoint(models.teacher);
+  const text = await locateText(options, out);
   // Opening is the check; the actors read.
-  openDocuments({ paths: [...options.data, ...(options.evalData === undefined ? [] : [options.evalData])] });
+  for (const paths of [text.data, text.evalData ?? []]) {
+    if (paths.length > 0) await openDocuments({ paths, onBad: options.onBadDocument });
+  }
   await checkModels(options, student, teacher);
   const lora = options.trainable === 'lora' ? adapterOptions(options, models.init) : undefined;
   const { temperature, divergence, beta } = options;
@@ -183,6 +188,7 @@ export async function prepare(
     },
     out,
     models,
+    text,
     resume: options.resume ? lastCheckpoint(out) : undefined,
     student: studentWith(way),
     teacher,

@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   formats: ['errors.ts', 'messages.ts', 'nearestName.ts', 'options.ts'],
   hub: ['formats', 'errors.ts', 'messages.ts'],
   data: ['formats', 'wasm', 'errors.ts'],
-  model: ['data', 'devices', 'formats', 'program', 'errors.ts'],
+  model: ['data', 'devices', 'formats', 'program', 'errors.ts', 'messages.ts'],
   evaluation: [
     'data',
     'devices',
@@ -56,13 +56,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['errors.ts', 'locateModels.ts', 'messages.ts', 'options.ts'],
   ],
   'estimate.ts': ['devices', 'model', 'program', 'prepare.ts'],
+  'recovery.ts': ['devices', 'formats', 'errors.ts', 'pipeline.ts', 'prepare.ts'],
   'pipeline.ts': [
     ...['actors', 'data', 'devices', 'formats', 'report'],
     ...['errors.ts', 'messages.ts', 'prepare.ts', 'version.ts'],
   ],
   'index.ts': [
-    ...['data', 'devices', 'evaluation'],
-    ...['errors.ts', 'estimate.ts', 'messages.ts', 'options.ts', 'pipeline.ts', 'prepare.ts'],
+    ...['data', 'devices', 'evaluation', 'formats'],
+    ...['errors.ts', 'estimate.ts', 'messages.ts', 'options.ts', 'pipeline.ts', 'prepare.ts', 'recovery.ts'],
   ],
   'train.ts': ['command.ts', 'exit.ts', 'index.ts', 'miniature', 'options.ts', 'prepare.ts', 'report'],
   'evaluate.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'report'],
@@ -78,6 +79,8 @@ const TYPES_ONLY: readonly [from: string, to: string][] = [
   ['estimate.ts', 'prepare.ts'],
   ['pipeline.ts', 'data'],
   ['pipeline.ts', 'devices'],
+  ['recovery.ts', 'devices'],
+  ['index.ts', 'pipeline.ts'],
 ];
 
 interface Import {

@@ -1,28 +1,32 @@
 /**
  * The heavy part of the tokenizer, on raw memory: normalizing, splitting into words and symbols, merging. One instance
- * is one vocabulary: `constant`s first, then `configure`, then the classes, symbols, bytes, merges and tokens; after
+ * is one vocabulary: `constant`s first, then `configure`, then the classes, symbols, bytes, tokens and merges; after
  * that, behind `seal`, any number of texts: `startText`, `endText`, normalizer steps, `encode` or `encodeByLengths`.
  */
-import { allocate, mark, release } from './memory';
+import { allocate, release } from './memory';
 import { allocateMerging } from './merge';
 import { beginText, text, textBytes } from './normalize';
 import { allocatePairs } from './pairs';
-import { allocateVocabulary } from './vocabulary';
+import { allocateTinyWords, prepareTinyWords } from './tinyWords';
+import { forgetTokens } from './tokens';
+import { allocateVocabulary, setByteRanks } from './vocabulary';
 import { allocateWords, encodePieces, encodeWords } from './words';
 
 export { setClasses } from './classes';
 export { endText, prepend, replace, text, textBytes } from './normalize';
-export { addMerge } from './pairs';
+export { addMerges } from './pairs';
 export { addTokens } from './tokens';
 export { setByte, setSymbol } from './vocabulary';
 
 /** Where texts begin: everything before stays. */
 let tablesEnd: usize = 0;
 
+let isByteLevel: bool = false;
+
 /** u32[]: the ids of the last text, valid until the next `startText`. */
 export let ids: usize = 0;
 
-/** `bytes` of memory, kept for good when taken before `seal`. */
+/** `bytes` of memory, which `seal` or the next `startText` may take back. */
 export function constant(bytes: usize): usize {
   return allocate(bytes);
 }
@@ -36,10 +40,21 @@ export function configure(merges: u32, byteLevel: bool, unknownId: u32, fuseUnkn
   allocatePairs(merges);
   allocateMerging();
   allocateWords();
+  isByteLevel = byteLevel;
+  if (byteLevel) allocateTinyWords();
 }
 
-export function seal(): void {
-  tablesEnd = mark();
+/**
+ * What was taken from `end` on may be overwritten. `ignoreMerges`: a word that is a token is that token, whatever the
+ * merges make of it; otherwise the tokens may be overwritten too.
+ */
+export function seal(end: usize, ignoreMerges: bool): void {
+  tablesEnd = end;
+  if (isByteLevel) {
+    setByteRanks();
+    prepareTinyWords(ignoreMerges);
+  }
+  if (!ignoreMerges) forgetTokens();
 }
 
 /** Forgets the last text and makes room for one of up to `capacity` bytes of UTF-8, to be written at the result. */
@@ -62,5 +77,5 @@ export function encodeByLengths(lengths: usize, count: u32): u32 {
 
 /** At most one id a byte, and what `encodeWords` may write behind them. */
 function allocateIds(): usize {
-  return allocate(u64(4) * textBytes + 16);
+  return allocate(u64(4) * textBytes + 44);
 }

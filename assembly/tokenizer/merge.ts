@@ -1,6 +1,7 @@
 import { allocate } from './memory';
 import { mergeLong } from './mergeLong';
 import { NONE, pairRank, productOf } from './pairs';
+import { rankPairs, splitSymbols } from './vocabulary';
 
 /** From this many symbols on the heap beats looking through all pairs for each merge (measured; flat around it). */
 const LONG: u32 = 48;
@@ -13,11 +14,14 @@ export function allocateMerging(): void {
 }
 
 /**
- * Merges `count` ids at `ids` in place, always the pair of the lowest rank, the leftmost of equal ones; returns how
- * many ids remain.
+ * The ids of the word [at, end) at `ids`, always the pair of the lowest rank merged first, the leftmost of equal ones;
+ * returns how many they are. There has to be room for one id a byte.
  */
-export function merge(ids: usize, count: u32): u32 {
-  return count < LONG ? mergeShort(ids, count) : mergeLong(ids, count);
+export function mergeWord(at: usize, end: usize, ids: usize): u32 {
+  const count = splitSymbols(at, end, ids);
+  if (count >= LONG) return mergeLong(ids, count);
+  rankPairs(at, end - at, ids, count, ranks);
+  return mergeShort(ids, count);
 }
 
 // @ts-ignore: decorator
@@ -33,9 +37,6 @@ function set(array: usize, index: u32, value: u32): void {
 }
 
 function mergeShort(ids: usize, count: u32): u32 {
-  if (count < 2) return count;
-  for (let i: u32 = 0; i + 1 < count; i++) set(ranks, i, pairRank(get(ids, i), get(ids, i + 1)));
-  set(ranks, count - 1, NONE);
   while (true) {
     let lowest = NONE;
     let at: u32 = 0;

@@ -1,4 +1,4 @@
-/** Tokens by their bytes, for models that take a word that is a token as it is (`ignore_merges`). */
+/** Tokens by their bytes. */
 import { hashOf, sameBytes } from './bytes';
 import { allocate } from './memory';
 import { NONE } from './pairs';
@@ -8,10 +8,15 @@ let slots: usize = 0;
 let slotMask: u32 = 0;
 let longest: usize = 0;
 
-/** `count` tokens: bytes one after the other at `at`, u32 pairs of length and id at `entries`. All must stay there. */
+/** A bit for each hash that occurs: most words are no tokens, and this stays in the cache. */
+let seen: usize = 0;
+const SEEN_BITS: u64 = 20;
+
+/** `count` tokens: bytes one after the other at `at`, u32 pairs of length and id at `entries`. The bytes must stay. */
 export function addTokens(at: usize, entries: usize, count: u32): void {
-  slotMask = (1 << u32(33 - clz<u32>(count))) - 1;
+  slotMask = (1 << (33 - clz<u32>(count))) - 1;
   slots = allocate(u64(16) * (u64(slotMask) + 1));
+  seen = allocate((1 << SEEN_BITS) >> 3);
   for (let i: u32 = 0; i < count; i++) {
     const entry = entries + 8 * usize(i);
     const length = usize(load<u32>(entry));
@@ -23,15 +28,29 @@ export function addTokens(at: usize, entries: usize, count: u32): void {
     store<u32>(slot, u32(length), 4);
     store<u32>(slot, load<u32>(entry, 4) + 1, 8);
     store<u32>(slot, u32(hash), 12);
+    store<u8>(seenByte(hash), load<u8>(seenByte(hash)) | seenBit(hash));
     longest = max(longest, length);
     at += length;
   }
 }
 
-/** The id of the token [at, at + length), NONE where it is none or none were added. */
+// @ts-ignore: decorator
+@inline
+function seenByte(hash: u64): usize {
+  return seen + usize((hash >> (64 - SEEN_BITS)) >> 3);
+}
+
+// @ts-ignore: decorator
+@inline
+function seenBit(hash: u64): u8 {
+  return u8(1) << u8((hash >> (64 - SEEN_BITS)) & 7);
+}
+
+/** The id of the token [at, at + length), NONE where it is none. */
 export function tokenId(at: usize, length: usize): u32 {
   if (length > longest) return NONE;
   const hash = hashOf(at, length);
+  if ((load<u8>(seenByte(hash)) & seenBit(hash)) == 0) return NONE;
   let index = u32(hash >> 32) & slotMask;
   while (true) {
     const slot = slots + 16 * usize(index);
@@ -41,4 +60,9 @@ export function tokenId(at: usize, length: usize): u32 {
     if (equal && sameBytes(usize(load<u32>(slot)), at, length)) return id - 1;
     index = (index + 1) & slotMask;
   }
+}
+
+/** Tokens are only found while texts are read when words that are tokens need no merge. */
+export function forgetTokens(): void {
+  longest = 0;
 }

@@ -1,6 +1,6 @@
 /** Which ids a text begins with, before any merge. */
 import { allocate } from './memory';
-import { NONE } from './pairs';
+import { NONE, pairRank } from './pairs';
 import { codePointAt, utf8Length } from './utf8';
 
 const CODE_POINTS: u32 = 0x110000;
@@ -12,6 +12,9 @@ const CODE_POINTS: u32 = 0x110000;
 let symbols: usize = 0;
 let bytes: usize = 0;
 
+/** u32 by two bytes of a byte-level model: the rank of merging their tokens. It stays in the cache. */
+let byteRanks: usize = 0;
+
 let byteLevel: bool = false;
 let unknown: u32 = NONE;
 let fuseUnknown: bool = false;
@@ -21,7 +24,8 @@ export function allocateVocabulary(asBytes: bool, unknownId: u32, fuse: bool): v
   byteLevel = asBytes;
   unknown = unknownId;
   fuseUnknown = fuse;
-  if (!byteLevel) symbols = allocate(4 * CODE_POINTS);
+  if (byteLevel) byteRanks = allocate(4 << 16);
+  else symbols = allocate(4 * CODE_POINTS);
   bytes = allocate(4 * 256);
 }
 
@@ -31,6 +35,36 @@ export function setSymbol(codePoint: u32, id: u32): void {
 
 export function setByte(byte: u32, id: u32): void {
   store<u32>(bytes + 4 * byte, id + 1);
+}
+
+/** To be called behind the merges of a byte-level model. */
+export function setByteRanks(): void {
+  for (let pair: u32 = 0; pair < 1 << 16; pair++) {
+    store<u32>(byteRanks + 4 * usize(pair), pairRank(byteId(pair & 0xff), byteId(pair >> 8)));
+  }
+}
+
+/** The token of a byte, NONE where there is none. */
+// @ts-ignore: decorator
+@inline
+export function byteId(byte: u32): u32 {
+  return load<u32>(bytes + 4 * usize(byte)) - 1;
+}
+
+/** Writes the rank of merging each of the symbols at `ids`, which are those of the text at `at`, with the next one. */
+export function rankPairs(at: usize, bytes: usize, ids: usize, count: u32, ranks: usize): void {
+  if (count == 0) return;
+  const last: usize = 4 * (usize(count) - 1);
+  if (byteLevel && bytes == count) {
+    for (let i: usize = 0; i < last; i += 4) {
+      store<u32>(ranks + i, load<u32>(byteRanks + 4 * usize(load<u16>(at + (i >> 2)))));
+    }
+  } else {
+    for (let i: usize = 0; i < last; i += 4) {
+      store<u32>(ranks + i, pairRank(load<u32>(ids + i), load<u32>(ids + i, 4)));
+    }
+  }
+  store<u32>(ranks + last, NONE);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
-import { holdOut, openDocuments } from '../data/documents.js';
+import { BadDocument, openDocuments } from '../data/documents.js';
+import { holdOut } from '../data/holdOut.js';
 import { documentTokens, evaluationRows, type Row } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
@@ -41,10 +42,12 @@ export interface SnapshotSink {
 export async function evaluationWindows(options: EvaluationText): Promise<Row[]> {
   const { sequence, evalFraction } = options;
   const tokenizer = await loadTokenizer(options.tokenizer);
-  const documents = openDocuments(options.text);
+  const documents = await openDocuments(options.text);
   const source = evalFraction > 0 ? (await holdOut(documents, evalFraction)).evaluation : documents;
   const rows: Row[] = [];
-  for await (const { text, id } of source.read()) {
+  for await (const item of source.read()) {
+    if (item instanceof BadDocument) continue;
+    const { text, id } = item;
     for (const row of evaluationRows(documentTokens(tokenizer, text, options.eos), sequence, id)) {
       if (rows.length * sequence >= options.tokens) return rows;
       rows.push(row);

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
-import { type DocumentSource, holdOut, openDocuments } from '../data/documents.js';
+import { type DocumentSource, openDocuments } from '../data/documents.js';
+import { holdOut } from '../data/holdOut.js';
 import { type Cursor, type Row, RowStream } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
@@ -10,6 +11,7 @@ export interface TextOptions {
   readonly paths: readonly string[];
   readonly textColumn: string;
   readonly separator?: string;
+  readonly onBad: 'stop' | 'skip';
 }
 
 export interface LoaderSetup {
@@ -32,7 +34,7 @@ export interface LoaderSetup {
 
 /** The text to train on, or what is held out of it. */
 export async function trainingText(text: TextOptions, evalFraction: number): Promise<DocumentSource> {
-  const documents = openDocuments(text);
+  const documents = await openDocuments(text);
   return evalFraction > 0 ? (await holdOut(documents, evalFraction)).training : documents;
 }
 
@@ -114,6 +116,7 @@ class Loader implements BatchSource {
       place: Uint32Array.from({ length: size }, (_, i) => firstPlace + i),
       documents: [...new Set(rows.flatMap((row) => row.documents))],
       cursor: this.#rows.cursor,
+      skipped: { total: this.#rows.cursor.skipped, listed: rows.flatMap((row) => row.skipped ?? []) },
       spent: { loaderMs: performance.now() - start, teacherMs: 0, teacherDataMs: 0 },
     };
   }

@@ -49,6 +49,7 @@ export class StepMeter {
   #ce: Float32Array[] = [];
   #labels: Int32Array[] = [];
   #ms = { data: 0, student: 0, device: 0, loader: 0, teacher: 0, forTeacher: 0 };
+  #skipped: { total: number; found: string[] } = { total: 0, found: [] };
 
   /** @param elapsedBefore seconds of the run before this process. */
   constructor(elapsedBefore: number) {
@@ -65,7 +66,8 @@ export class StepMeter {
     return this.#sums.tokens;
   }
 
-  received({ spent, labels, signal: hasTeacher }: MicroBatch): void {
+  received({ spent, labels, skipped, signal: hasTeacher }: MicroBatch): void {
+    this.#skipped = { total: skipped.total, found: [...this.#skipped.found, ...skipped.listed] };
     for (const label of labels) if (label !== NO_LABEL) this.#sums.count++;
     this.#sums.tokens += labels.length;
     const waited = performance.now() - this.#waitingSince;
@@ -130,6 +132,7 @@ export class StepMeter {
       grad_norm: Number.isFinite(square) ? Math.sqrt(square) : null,
       lr,
       ...(lossScale && { loss_scale: lossScale.value, skipped_steps: lossScale.skipped }),
+      ...(this.#skipped.found.length > 0 && { skipped_documents: this.#skipped }),
       noise_scale: noiseScale(this.#micro, square, this.#micro.length),
       tokens_per_s: round((this.#sums.tokens / total) * 1000, 1),
       elapsed_s: round(this.#elapsedBefore + (now - this.#started) / 1000, 3),
@@ -139,6 +142,7 @@ export class StepMeter {
     };
     this.#sums = { ce: 0, kl: 0, count: 0, tokens: 0 };
     this.#ms = { data: 0, student: 0, device: 0, loader: 0, teacher: 0, forTeacher: 0 };
+    this.#skipped = { total: this.#skipped.total, found: [] };
     this.#micro = [];
     this.#ce = [];
     this.#labels = [];

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../errors.js';
-import type { Document, DocumentSource, Place } from './documents.js';
+import { BadDocument, type Document, type DocumentSource, type Place } from './documents.js';
 import { permutation } from './random.js';
 import type { Tokenizer } from './tokenizer.js';
 
@@ -20,6 +20,8 @@ export interface Row {
   positions: Uint32Array;
   /** Ids of the documents in this row, in order. */
   documents: string[];
+  /** What is wrong with documents that were skipped since the rows before it, the first of them: a line each. */
+  skipped?: readonly string[];
 }
 
 /** Where a stream of rows stands; plain JSON of constant size. */
@@ -34,6 +36,8 @@ export interface Cursor {
   row: number;
   /** Rows of the block already handed out. */
   emitted: number;
+  /** Documents skipped so far, as far as the rows handed out tell. */
+  skipped: number;
 }
 
 export type DocumentTokenizer = Pick<Tokenizer, 'encode' | 'bosId' | 'eosId'>;
@@ -51,7 +55,10 @@ export interface RowStreamOptions {
 }
 
 /** What `RowStream` starts from when no cursor is given. */
-const START: Cursor = { epoch: 0, place: null, pair: 0, row: 0, emitted: 0 };
+const START: Cursor = { epoch: 0, place: null, pair: 0, row: 0, emitted: 0, skipped: 0 };
+
+/** Skipped documents that a row lists; all are counted. */
+const MOST_LISTED = 100;
 
 /**
  * A document's ids: the tokenizer's BOS where it has one, the text, and EOS on request.
@@ -108,7 +115,7 @@ export class RowStream {
    */
   async next(): Promise<Row | undefined> {
     if (this.#block.length === 0) await this.#fillBlock();
-    const { row, emitted } = this.#cursor;
+    const { row, emitted, skipped } = this.#cursor;
     const length = this.#block.length;
     if (length === 0) return undefined;
     const next = this.#block[this.#order[emitted]!]!;
@@ -116,7 +123,7 @@ export class RowStream {
       this.#cursor.emitted += 1;
     } else {
       this.#block = [];
-      this.#cursor = { ...this.#reader.position, row: row + length, emitted: 0 };
+      this.#cursor = { ...this.#reader.position, row: row + length, emitted: 0, skipped };
     }
     return next;
   }
@@ -131,6 +138,11 @@ export class RowStream {
     }
     this.#order = permutation(block.length, seed, this.#cursor.row);
     this.#block = block;
+    const { count, listed } = this.#reader.takeSkipped();
+    // A block's first row tells them; a stream that goes on inside of the block has told them already.
+    if (count === 0 || this.#cursor.emitted > 0) return;
+    this.#cursor.skipped += count;
+    if (block.length > 0) block[this.#order[0]!]!.skipped = listed;
   }
 }
 
@@ -143,13 +155,14 @@ class RowReader {
   readonly #source: DocumentSource;
   readonly #tokenizer: DocumentTokenizer;
   readonly #options: RowStreamOptions;
-  #documents: AsyncGenerator<Document>;
+  #documents: ReturnType<DocumentSource['read']>;
   #tokens: Uint32Array = new Uint32Array(0);
   #id = '';
   /** What the first document has to match when the reader starts inside one. */
   #resumed: { place: Place; pair: number } | undefined;
   /** Whether the epoch gave a pair, or began before this reader did. */
   #isFruitful: boolean;
+  #skipped: { count: number; listed: string[] } = { count: 0, listed: [] };
 
   constructor(
     source: DocumentSource,
@@ -164,6 +177,13 @@ class RowReader {
     this.#documents = source.read(place ?? undefined);
     this.#resumed = place ? { place, pair } : undefined;
     this.#isFruitful = place !== null;
+  }
+
+  /** The documents skipped since the last call. */
+  takeSkipped(): { readonly count: number; readonly listed: readonly string[] } {
+    const skipped = this.#skipped;
+    this.#skipped = { count: 0, listed: [] };
+    return skipped;
   }
 
   async next(): Promise<Row | undefined> {
@@ -194,7 +214,13 @@ class RowReader {
 
   /** Goes on to the next document, or to the next epoch; false at the end. */
   async #openNext(): Promise<boolean> {
-    const { value: document } = await this.#documents.next();
+    const { done, value } = await this.#documents.next();
+    if (value instanceof BadDocument) {
+      this.#skipped.count++;
+      if (this.#skipped.listed.length < MOST_LISTED) this.#skipped.listed.push(value.message);
+      return true;
+    }
+    const document = done ? undefined : value;
     if (document) {
       this.#id = document.id;
       this.#tokens = documentTokens(this.#tokenizer, document.text, this.#options.eos);
@@ -202,8 +228,8 @@ class RowReader {
     const resumed = this.#resumed;
     if (resumed) this.#checkResumed(resumed, document);
     this.#resumed = undefined;
-    if (!document) return this.#options.repeat && this.#startEpoch();
-    this.position = { ...this.position, place: document.place, pair: resumed?.pair ?? 0 };
+    if (done) return this.#options.repeat && this.#startEpoch(value);
+    this.position = { ...this.position, place: value.place, pair: resumed?.pair ?? 0 };
     return true;
   }
 
@@ -212,17 +238,18 @@ class RowReader {
       document && isDeepStrictEqual(document.place, place) && pair < Math.max(1, this.#tokens.length);
     if (isSame) return;
     const expected = `the document of the checkpoint, with ${pair + 1} tokens or more, at ${JSON.stringify(place)}`;
-    const found = document ? `${document.id} with ${this.#tokens.length}` : 'no document';
+    const found = document ? `${document.id} with ${this.#tokens.length} tokens` : 'no document';
     throw new InputError(`expected ${expected}, found ${found}; restore the data as it was`);
   }
 
-  #startEpoch(): true {
+  /** @param place where the next epoch starts */
+  #startEpoch(place: Place | undefined): true {
     if (!this.#isFruitful) {
       throw new InputError('expected a document of two tokens or more, found none; give longer text');
     }
-    this.position = { epoch: this.position.epoch + 1, place: null, pair: 0 };
+    this.position = { epoch: this.position.epoch + 1, place: place ?? null, pair: 0 };
     this.#tokens = new Uint32Array(0);
-    this.#documents = this.#source.read();
+    this.#documents = this.#source.read(place);
     this.#isFruitful = false;
     return true;
   }

@@ -2,7 +2,7 @@
 import { excerpt, InputError } from '../errors.js';
 import { AddedTokenMatcher } from './tokenizer/addedTokens.js';
 import { Bpe } from './tokenizer/bpe.js';
-import { type IncrementalDecoder, type Piece, PieceDecoder } from './tokenizer/decoder.js';
+import { createDecoder, type Decoder, type IncrementalDecoder } from './tokenizer/decoder.js';
 import { readTokenizerFile, type TokenizerFile } from './tokenizer/file.js';
 
 export type { IncrementalDecoder } from './tokenizer/decoder.js';
@@ -33,24 +33,24 @@ export class Tokenizer {
   readonly bosId?: number;
   readonly eosId?: number;
   private readonly tokens: (string | undefined)[] = [];
-  private readonly ids = new Map<string, number>();
+  private readonly ids: Map<string, number>;
   private readonly special = new Set<number>();
   private readonly bpe: Bpe;
   private readonly before: Uint32Array;
   private readonly after: Uint32Array;
   private readonly added: AddedTokenMatcher;
   private readonly addedNormalized: AddedTokenMatcher;
-  private readonly pieces: PieceDecoder;
-  private readonly pieceById: Piece[] = [];
+  private readonly tokenDecoder: Decoder;
 
   constructor(file: TokenizerFile) {
-    for (const [token, id] of file.model.vocab) this.name(id, token, file.path);
+    this.bpe = new Bpe(file);
+    this.ids = file.model.vocab;
+    for (const [token, id] of this.ids) this.name(id, token, file.path);
     for (const { id, content, special } of file.addedTokens) {
       this.name(id, content, file.path);
       if (special) this.special.add(id);
     }
     this.vocabularySize = this.tokens.length;
-    this.bpe = new Bpe(file.path, file.model, file.normalizer);
     this.before = Uint32Array.from(file.before);
     this.after = Uint32Array.from(file.after);
     const inOrder = [
@@ -65,11 +65,14 @@ export class Tokenizer {
       inOrder.filter((token) => token.normalized),
       (token) => this.bpe.normalize(token.content),
     );
-    this.pieces = new PieceDecoder(file.decoder);
-    for (const { id, content, normalized } of file.addedTokens) {
-      // It was found in normalized text, so that is what the decoder undoes.
-      if (normalized) this.pieceById[id] = this.pieces.pieceOf(this.bpe.normalize(content));
-    }
+    // A normalized token was found in normalized text, so that is what the decoder undoes.
+    const normalized = new Map(
+      file.addedTokens.filter((token) => token.normalized).map(({ id, content }) => [id, content]),
+    );
+    this.tokenDecoder = createDecoder(file.decoder, (id) => {
+      const content = normalized.get(id);
+      return content === undefined ? this.tokens[id]! : this.bpe.normalize(content);
+    });
     if (file.bosToken !== undefined) this.bosId = this.named(file.bosToken, 'bos_token', file.path);
     if (file.eosToken !== undefined) this.eosId = this.named(file.eosToken, 'eos_token', file.path);
   }
@@ -81,31 +84,29 @@ export class Tokenizer {
    */
   encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): Uint32Array {
     const parts: Uint32Array[] = addSpecialTokens ? [this.before] : [];
+    let isFirst = true;
     for (const piece of this.added.split(text.toWellFormed())) {
       if (typeof piece === 'number') parts.push(Uint32Array.of(piece));
-      else if (this.addedNormalized.empty) parts.push(this.bpe.encode(piece));
-      else this.encodeNormalized(this.bpe.normalize(piece), parts);
+      else if (this.addedNormalized.empty) parts.push(this.bpe.encode(piece, { isFirst }));
+      else this.encodeNormalized(this.bpe.normalize(piece), parts, isFirst);
+      isFirst = false;
     }
     if (addSpecialTokens) parts.push(this.after);
-    return concatenate(parts);
+    return parts.length === 1 ? parts[0]! : concatenate(parts);
   }
 
   /** The text of ids; ids without a token are left out. */
   decode(ids: Uint32Array | readonly number[], { skipSpecialTokens = false }: DecodeOptions = {}): string {
-    const pieces: Piece[] = [];
-    for (const id of ids) {
-      const piece = this.pieceOf(id, skipSpecialTokens);
-      if (piece !== undefined) pieces.push(piece);
-    }
-    return this.pieces.decode(pieces);
+    return this.tokenDecoder.decode(Array.from(ids).filter((id) => this.isText(id, skipSpecialTokens)));
   }
 
   /**
-   * Decodes ids as they come. What it gives in all is `decode` of all ids, except inside a run of byte tokens that is
-   * not valid UTF-8: valid characters of the run remain, and each broken one becomes U+FFFD.
+   * Decodes ids as they come. What it gives in all is `decode` of all ids, except inside a run of byte tokens ("<0x0A>")
+   * that is not valid UTF-8: valid characters of the run remain, and each broken one becomes U+FFFD.
    */
   decoder({ skipSpecialTokens = false }: DecodeOptions = {}): IncrementalDecoder {
-    return this.pieces.incremental((id) => this.pieceOf(id, skipSpecialTokens));
+    const { push, end } = this.tokenDecoder.incremental();
+    return { push: (id) => (this.isText(id, skipSpecialTokens) ? push(id) : ''), end };
   }
 
   /** The token of an id as the file has it ("▁the"), undefined where there is none. */
@@ -128,19 +129,16 @@ export class Tokenizer {
     return this.bpe.memoryBytes;
   }
 
-  private encodeNormalized(text: string, parts: Uint32Array[]): void {
+  private encodeNormalized(text: string, parts: Uint32Array[], isFirst: boolean): void {
     for (const piece of this.addedNormalized.split(text)) {
-      parts.push(
-        typeof piece === 'number' ? Uint32Array.of(piece) : this.bpe.encode(piece, { normalize: false }),
-      );
+      if (typeof piece === 'number') parts.push(Uint32Array.of(piece));
+      else parts.push(this.bpe.encode(piece, { normalize: false, isFirst }));
+      isFirst = false;
     }
   }
 
-  private pieceOf(id: number, skipSpecial: boolean): Piece | undefined {
-    const token = this.tokens[id];
-    if (token === undefined || (skipSpecial && this.special.has(id))) return undefined;
-    this.pieceById[id] ??= this.pieces.pieceOf(token);
-    return this.pieceById[id];
+  private isText(id: number, skipSpecial: boolean): boolean {
+    return this.tokens[id] !== undefined && !(skipSpecial && this.special.has(id));
   }
 
   private name(id: number, token: string, path: string): void {

@@ -10,6 +10,7 @@ import { Pool } from './wasm/pool.js';
 import type { WebGpuOptions } from './webgpu/device.js';
 import { GpuHost } from './webgpu/host.js';
 import { type GpuConnection, RemoteDevice } from './webgpu/remoteDevice.js';
+import type { Choices } from './webgpu/tuningCache.js';
 
 /** How an actor reaches the run's device. Posted to its thread; `port` must be transferred. */
 export type DeviceConnection =
@@ -22,9 +23,17 @@ export interface DeviceHost {
   plan(module: Module): MemoryPlan;
   /** A connection for one actor. */
   connect(): DeviceConnection;
+  /** What the device chose by timing so far: which variant of a kernel for which product. */
+  choices(): Promise<Choices>;
   /** Resolves with the cause when the device has died. */
   readonly failed: Promise<Error>;
   close(): Promise<void>;
+}
+
+/** Choices of a run's devices. */
+export interface HostChoices {
+  readonly student: Choices;
+  readonly teacher: Choices;
 }
 
 /** Where the models of a run live: on one device, or the teacher on another. */
@@ -35,16 +44,22 @@ export interface DeviceHosts {
   close(): Promise<void>;
 }
 
-export interface HostOptions extends WebGpuOptions {
+export interface HostOptions extends Omit<WebGpuOptions, 'choices'> {
+  /** What the devices of a resumed run have chosen. */
+  readonly chosen?: HostChoices | undefined;
   /** Compute threads of the wasm device (default: all cores). */
   readonly threads?: number | undefined;
 }
 
 /** Starts a device of a run, as `--device` names it. Throws an InputError where this machine has no such device. */
-export async function hostDevice(device: string, { threads, ...options }: HostOptions): Promise<DeviceHost> {
+async function hostDevice(
+  device: string,
+  { threads, chosen: _, ...options }: HostOptions,
+  choices: Choices | undefined,
+): Promise<DeviceHost> {
   const { name, adapter, note } = await chooseDevice(device);
   if (name === 'wasm') return hostWasm(threads, note);
-  return GpuHost.start({ ...options, ...(adapter === undefined ? {} : { adapter }) });
+  return GpuHost.start({ ...options, choices, ...(adapter === undefined ? {} : { adapter }) });
 }
 
 /** Starts the devices of a run; closes the first where the second fails. */
@@ -52,14 +67,16 @@ export async function hostDevices(
   { device, teacherDevice = device }: { device: string; teacherDevice?: string | undefined },
   options: HostOptions,
 ): Promise<DeviceHosts> {
-  const student = await hostDevice(device, options);
+  const student = await hostDevice(device, options, options.chosen?.student);
   const { description } = student.info;
   if (teacherDevice === device)
     return { student, teacher: student, description, close: () => student.close() };
-  const teacher = await hostDevice(teacherDevice, options).catch(async (error: unknown) => {
-    await student.close();
-    throw error;
-  });
+  const teacher = await hostDevice(teacherDevice, options, options.chosen?.teacher).catch(
+    async (error: unknown) => {
+      await student.close();
+      throw error;
+    },
+  );
   return {
     ...{ student, teacher, description: `${description}; teacher on ${teacher.info.description}` },
     close: async () => {
@@ -75,6 +92,7 @@ async function hostWasm(threads = availableParallelism(), note?: string): Promis
     info: note === undefined ? info : { ...info, description: `${info.description} (${note})` },
     plan: planOn,
     connect: () => ({ name: 'wasm', threads, port: pool.connect() }),
+    choices: async () => ({}),
     failed: pool.failed,
     close: () => pool.close(),
   };

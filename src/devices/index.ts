@@ -5,7 +5,10 @@ import { WasmDevice } from './wasm/device.js';
 import { WebGpuDevice } from './webgpu/device.js';
 
 /** Opens a device of its own, as `--device` names it. Throws an InputError where this machine has no such device. */
-export async function openDevice(device: string, { threads, ...options }: HostOptions = {}): Promise<Device> {
+export async function openDevice(
+  device: string,
+  { threads, chosen: _, ...options }: HostOptions = {},
+): Promise<Device> {
   const { name, adapter } = await chooseDevice(device);
   if (name === 'wasm') return WasmDevice.start(threads);
   return WebGpuDevice.start({ ...options, ...(adapter === undefined ? {} : { adapter }) });

@@ -23,6 +23,7 @@ export interface ModelOptions {
   /** As `--device`. */
   readonly device?: string;
   readonly kernels?: 'auto' | 'f32' | 'f16' | 'matrix';
+  readonly tune?: 'off' | 'quick' | 'full';
   readonly threads?: number | undefined;
   /** Told how far the download of a model by Hub name is. */
   readonly onDownload?: ((record: DownloadRecord) => void) | undefined;
@@ -101,7 +102,7 @@ export async function loadModel(model: string, options: ModelOptions): Promise<M
   const tokenizer = await loadTokenizer(folder);
   const shape = { rows: Math.max(1, Math.floor(RUN_TOKENS / sequence)), sequence };
   const module = evaluationModule(checkpoint, shape, lora);
-  const device = await openDevice(options.device ?? 'auto', { threads, kernels: options.kernels });
+  const device = await openDevice(options.device ?? 'auto', { threads, kernels: options.kernels, tune: options.tune });
   try {
     const session = await device.compile(module.module);
     await loadWeights(session, checkpoint, module.weights);

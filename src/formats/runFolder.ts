@@ -15,11 +15,14 @@ export const runPaths = (folder: string) => ({
   checkpoints: join(folder, 'checkpoints'),
 });
 
+const choices = z.record(z.string(), z.string());
 const runSchema = z.object({
   version: z.string(),
   options: z.record(z.string(), z.unknown()),
   /** Of models by Hub name: the commits, by option. */
   commits: z.record(z.string(), z.string()).optional(),
+  /** Variants of kernels that its devices chose by timing: other ones round differently. */
+  variants: z.object({ student: choices, teacher: choices }).optional(),
 });
 
 /** What a run was started with, and what it chose by itself: a resumed run takes both from here. */

@@ -1,15 +1,16 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import type { Repository } from './client.js';
 
 /**
- * One model in the cache that all of Hugging Face's tools share:
+ * One model or dataset in the cache that all of Hugging Face's tools share:
  * `blobs/<hash>` holds contents, `snapshots/<commit>/<file>` links to them, `refs/<revision>` holds a commit.
  */
 export class CachedRepository {
   readonly #folder: string;
 
-  constructor(cache: string, name: string) {
-    this.#folder = join(cache, `models--${name.replaceAll('/', '--')}`);
+  constructor(cache: string, { type, name }: Repository) {
+    this.#folder = join(cache, `${type}s--${name.replaceAll('/', '--')}`);
   }
 
   /** The commit that a branch, a tag or a commit stands for here. */

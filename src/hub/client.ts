@@ -1,7 +1,13 @@
-import { listFiles, modelInfo } from '@huggingface/hub';
+import { datasetInfo, listFiles, modelInfo } from '@huggingface/hub';
 import type { RemoteFile } from './download.js';
 import type { HubEnvironment } from './environment.js';
 import { type Delay, HttpError, retrying } from './retry.js';
+
+export interface Repository {
+  readonly type: 'model' | 'dataset';
+  /** owner/name */
+  readonly name: string;
+}
 
 /** Reads from the Hub, or from a server that speaks the same API. Every method rejects with HttpError. */
 export class HubClient {
@@ -14,24 +20,22 @@ export class HubClient {
   }
 
   /** The commit that a branch or a tag stands for now. */
-  async commitOf(name: string, revision: string): Promise<string> {
+  async commitOf({ type, name }: Repository, revision: string): Promise<string> {
+    const options = { name, revision, additionalFields: ['sha' as const], ...this.#access() };
     const { sha } = await retrying(
-      () => modelInfo({ name, revision, additionalFields: ['sha'], ...this.#access() }),
+      () => (type === 'model' ? modelInfo(options) : datasetInfo(options)),
       this.#delay,
     );
     return sha;
   }
 
-  /** The files in the top folder of a commit, by path. */
-  list(name: string, commit: string): Promise<Map<string, RemoteFile>> {
+  /** The files of a commit, by path: those in its top folder, or all that are in `under` and its folders. */
+  list(repo: Repository, commit: string, under?: string): Promise<Map<string, RemoteFile>> {
     return retrying(async () => {
       const files = new Map<string, RemoteFile>();
-      const repo = { type: 'model', name } as const;
-      for await (const { type, path, size, oid, lfs } of listFiles({
-        repo,
-        revision: commit,
-        ...this.#access(),
-      })) {
+      const where = under === undefined ? {} : { recursive: true, path: encodePath(under) };
+      const entries = listFiles({ repo, revision: commit, ...where, ...this.#access() });
+      for await (const { type, path, size, oid, lfs } of entries) {
         const hash = lfs?.oid ?? oid ?? '';
         if (type === 'file' && isHash(hash)) files.set(path, { path, size: lfs?.size ?? size, hash });
       }
@@ -41,12 +45,13 @@ export class HubClient {
 
   /** Requests a file's content, once. Redirects to another host lose the token, as fetch does it. */
   request(
-    name: string,
+    { type, name }: Repository,
     commit: string,
     path: string,
     headers: Readonly<Record<string, string>>,
   ): Promise<Response> {
-    const url = `${this.#environment.endpoint}/${name}/resolve/${commit}/${encodeURIComponent(path)}`;
+    const repository = type === 'model' ? name : `datasets/${name}`;
+    const url = `${this.#environment.endpoint}/${repository}/resolve/${commit}/${encodePath(path)}`;
     // Ranges and sizes are those of the content, not of a compressed form.
     return this.#fetch(url, { headers: { ...headers, 'accept-encoding': 'identity' } });
   }
@@ -69,6 +74,8 @@ export class HubClient {
     throw new HttpError(response);
   }
 }
+
+const encodePath = (path: string): string => path.split('/').map(encodeURIComponent).join('/');
 
 /** SHA-1 or SHA-256: it becomes the name of a file. */
 const isHash = (text: string): boolean => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text);

@@ -92,16 +92,17 @@ function counting(end: { at: number }, limit: number, onBytes: (bytes: number) =
   };
 }
 
-async function isIntact(path: string, { size, hash }: RemoteFile): Promise<boolean> {
-  if (sizeOf(path) !== size) return false;
-  const digest = hasherFor(hash, size);
+async function isIntact(path: string, file: RemoteFile): Promise<boolean> {
+  if (sizeOf(path) !== file.size) return false;
+  const digest = hasherFor(file);
   for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) digest.update(chunk);
-  return digest.digest('hex') === hash;
+  return digest.digest('hex') === file.hash;
 }
 
 const SHA1_DIGITS = 40;
 
-function hasherFor(hash: string, size: number): Hash {
+/** What computes the hash of a file's content, in the kind that its listing has. */
+export function hasherFor({ hash, size }: Pick<RemoteFile, 'hash' | 'size'>): Hash {
   return hash.length === SHA1_DIGITS ? createHash('sha1').update(`blob ${size}\0`) : createHash('sha256');
 }
 

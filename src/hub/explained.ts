@@ -1,14 +1,13 @@
 import { InputError, RunError } from '../errors.js';
+import type { Repository } from './client.js';
 import { HashMismatch } from './download.js';
 import type { HubEnvironment } from './environment.js';
 import { DroppedError, HttpError, networkCode } from './retry.js';
 
 /** What was asked for. */
-export interface Wanted {
+export interface Wanted extends Repository {
   /** As the user gave it. */
   readonly text: string;
-  /** owner/name */
-  readonly name: string;
   readonly revision: string;
   readonly environment: HubEnvironment;
 }
@@ -16,7 +15,7 @@ export interface Wanted {
 const DISK_FULL = ['ENOSPC', 'EDQUOT'];
 const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS'];
 
-/** What went wrong with fetching a model or, where it is known, a file of it, in one line with what to do. */
+/** What went wrong with fetching a model or dataset or, where it is known, a file of it, in one line with what to do. */
 export function explained(error: unknown, wanted: Wanted, file: string | undefined): Error {
   if (error instanceof InputError) return error;
   const what = file === undefined ? wanted.text : `${wanted.text}: ${file}`;
@@ -42,7 +41,7 @@ export function explained(error: unknown, wanted: Wanted, file: string | undefin
     );
   }
   return new RunError(
-    `${what}: expected ${file === undefined ? 'a folder, or ' : ''}an answer from ${endpoint}, found ${code}; ` +
+    `${what}: expected ${file === undefined && wanted.type === 'model' ? 'a folder, or ' : ''}an answer from ${endpoint}, found ${code}; ` +
       'check the name and the network, then try again',
   );
 }
@@ -53,6 +52,7 @@ const badAnswer = (error: unknown): string | undefined =>
 
 function ofStatus({ status, code }: HttpError, wanted: Wanted, what: string): Error {
   const { endpoint, token } = wanted.environment;
+  const { type } = wanted;
   if (status === 404 && code === 'RevisionNotFound') {
     return new InputError(
       `${what}: expected a branch, tag or commit of ${wanted.name}, found no ${wanted.revision}; check what follows @`,
@@ -60,16 +60,17 @@ function ofStatus({ status, code }: HttpError, wanted: Wanted, what: string): Er
   }
   // Without a token the Hub answers 401 for names that do not exist, too, and says so in the code.
   if (status === 404 || code === 'RepoNotFound') {
+    const [expected, found] = type === 'model' ? ['a folder or a model', 'neither'] : ['a dataset', 'none'];
     return new InputError(
-      `${what}: expected a folder or a model on ${endpoint}, found neither (${status}); ` +
-        `check the name${token === undefined ? ', or set HF_TOKEN if the model is private' : ''}`,
+      `${what}: expected ${expected} on ${endpoint}, found ${found} (${status}); ` +
+        `check the name${token === undefined ? `, or set HF_TOKEN if the ${type} is private` : ''}`,
     );
   }
   if (status === 401 || status === 403) {
     const found = token === undefined ? 'no HF_TOKEN' : `that HF_TOKEN has none`;
     return new InputError(
       `${what}: expected access, found ${found} (${status}${code ? ` ${code}` : ''}); ` +
-        `accept the model's terms at ${endpoint}/${wanted.name} and set HF_TOKEN`,
+        `accept the ${type}'s terms at ${endpoint}/${type === 'model' ? '' : 'datasets/'}${wanted.name} and set HF_TOKEN`,
     );
   }
   return new RunError(

@@ -48,7 +48,7 @@ export async function resolveModel(text: string, options: ResolveOptions = {}): 
     );
   }
   const { kind = 'model', environment = hubEnvironment() } = options;
-  const repository = new CachedRepository(environment.cache, name);
+  const repository = new CachedRepository(environment.cache, { type: 'model', name });
   const commit = repository.commitOf(revision);
   const missing = commit === undefined ? 'the model' : missingFile(kind, repository.snapshot(commit));
   if (commit !== undefined && missing === undefined) return { folder: repository.snapshot(commit), commit };
@@ -58,7 +58,7 @@ export async function resolveModel(text: string, options: ResolveOptions = {}): 
         `found no ${missing === 'the model' ? 'such model' : missing}; unset HF_HUB_OFFLINE to fetch it`,
     );
   }
-  const wanted: Wanted = { text, name, revision, environment };
+  const wanted: Wanted = { text, type: 'model', name, revision, environment };
   return new Fetch(wanted, kind, repository, options).run();
 }
 
@@ -92,10 +92,10 @@ class Fetch {
   }
 
   async #run(): Promise<LocalModel> {
-    const { name, revision } = this.#wanted;
-    const commit = await this.#client.commitOf(name, revision);
+    const { revision } = this.#wanted;
+    const commit = await this.#client.commitOf(this.#wanted, revision);
     if (!isCommit(commit)) throw new SyntaxError(`${JSON.stringify(commit)} as the commit of ${revision}`);
-    const listing = await this.#client.list(name, commit);
+    const listing = await this.#client.list(this.#wanted, commit);
     const needed = neededFiles(this.#kind, new Set(listing.keys()));
     if ('missing' in needed) throw this.#incomplete(needed.missing, listing);
     await this.#fetchAll(commit, needed.files, listing);
@@ -136,7 +136,7 @@ class Fetch {
       });
     if (!existsSync(blob)) {
       const request = (headers: Readonly<Record<string, string>>) =>
-        this.#client.request(name, commit, file.path, headers);
+        this.#client.request(this.#wanted, commit, file.path, headers);
       await download({ file, blob, request, delay: this.#delay, onBytes });
     }
     this.#repository.link(commit, file.path, file.hash);

@@ -46,6 +46,8 @@ interface Recipe {
   added?: Record<string, object>;
   model?: object;
   normalizer?: object | null;
+  pre_tokenizer?: object | null;
+  decoder?: object;
   post_processor?: object | null;
 }
 
@@ -133,46 +135,3 @@ export const randomVocabulary = fc
     }
     return sentencePiece({ symbols: [...tokens.slice(0, 6), ...bytes], merges, normalizer, model: options });
   });
-
-const fragments = [
-  ...[' ', '  ', '\t', '\n', '\r\n', '\u00a0', '\u0085', '\u2028', '\u3000', '\ufeff', '\u200b', '\u200d'],
-  ...['▁', '▁▁', ' ▁', '▁ ', 'a▁b', '\u2580', '\u2582', '“', '”'],
-  ...['<s>', '</s>', '<unk>', '<s', '<<s>>', ' <s> ', '<0x0A>', '<0xFF>', '<pad>', '<mask>', 'word', '[X]'],
-  ...['\ud800', '\udc00', '\udc00\ud800', '\ufffd', '😀', '👨‍👩‍👧‍👦', '🇫🇷', '👍🏽', '\u{10ffff}'],
-  ...['é', 'e\u0301', '\u0301', 'ﬁ', 'İ', 'ß', '中文', 'ก็', 'العربية', 'हिन्दी', '한국어', '\u1100\u1161'],
-  ...[
-    '\0',
-    '\u0007',
-    '\u007f',
-    '\u009f',
-    'aaaa',
-    'abab',
-    'a',
-    'b',
-    'c',
-    'ab',
-    'The',
-    'Once upon a time',
-    "don't",
-    '123',
-    '…',
-  ],
-];
-
-/** Strings that tokenizers stumble over. */
-export const nastyText = fc
-  .array(
-    fc.oneof(
-      { weight: 6, arbitrary: fc.constantFrom(...fragments) },
-      { weight: 1, arbitrary: fc.nat({ max: 0xffff }).map((unit) => String.fromCharCode(unit)) },
-      { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 4 }) },
-      {
-        weight: 1,
-        arbitrary: fc
-          .tuple(fc.constantFrom(...fragments), fc.integer({ min: 2, max: 70 }))
-          .map(([fragment, times]) => fragment.repeat(times)),
-      },
-    ),
-    { maxLength: 12 },
-  )
-  .map((parts) => parts.join(''));

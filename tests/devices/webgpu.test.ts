@@ -343,7 +343,7 @@ async function openGpu(): Promise<{ gpu: Gpu; session: WebGpuSession }> {
   const found = await findAdapter({ allowSoftware: true });
   const gpu = await Gpu.open(found);
   const module = doubled();
-  return { gpu, session: await WebGpuSession.compile(gpu, module, layOut(module, targetOf(found))) };
+  return { gpu, session: await WebGpuSession.compile(gpu, module, targetOf(found)) };
 }
 
 testGpu('an error that nobody caught rejects what comes after it', async () => {

@@ -34,7 +34,7 @@ async function openLimited(tighter: Partial<Target>) {
   const device: Device = {
     info: { ...DEVICE, name: 'webgpu' },
     plan: (module) => planOn(module, limits),
-    compile: (module) => WebGpuSession.compile(gpu, module, layOut(module, limits)),
+    compile: (module) => WebGpuSession.compile(gpu, module, limits),
     attach: () => assert.unreachable('nobody attaches') as never,
     close: () => gpu.close(),
   };

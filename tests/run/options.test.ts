@@ -145,6 +145,13 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
       assert.is(recordsOf(changed, 'start')[0]!.options.kernels, 'f32');
     },
   },
+  tune: {
+    change: { tune: 'off' },
+    check: (changed, plain) => {
+      sameAdapter(changed, plain);
+      assert.is(recordsOf(changed, 'start')[0]!.options.tune, 'off');
+    },
+  },
   threads: {
     change: { threads: 2 },
     check: (changed, plain) => {

@@ -47,31 +47,30 @@ export class LocalFile implements ByteFile {
   }
 }
 
-/** Reads a file in chunks, mostly forwards; the last chunk is kept. */
+/** Reads a file in chunks, mostly forwards; the last two are kept. */
 export class Chunks {
   readonly file: ByteFile;
-  #chunk: Buffer = Buffer.alloc(0);
-  #at = 0;
+  #held: { readonly at: number; readonly bytes: Buffer }[] = [];
 
   constructor(file: ByteFile) {
     this.file = file;
   }
 
-  /**
-   * All bytes of a chunk from `offset` on: at least `length` of them, fewer where the file ends before that; empty at
-   * its end.
-   */
+  /** Bytes from `offset` on: at least `length` of them, or all that are left; none at the end of the file. */
   async from(offset: number, length = 1): Promise<Buffer> {
-    const start = offset - this.#at;
-    const isHere = start >= 0 && start < this.#chunk.length;
-    const here = isHere ? this.#chunk.subarray(start) : this.#chunk.subarray(0, 0);
+    const held = this.#held.find(({ at, bytes }) => offset >= at && offset < at + bytes.length);
+    if (!held) return this.#load(offset, length);
+    const here = held.bytes.subarray(offset - held.at);
     if (here.length >= length) return here;
-    const rest = await this.file.read(
-      offset + here.length,
-      Math.max(this.file.chunkBytes, length - here.length),
-    );
-    this.#chunk = here.length === 0 ? rest : Buffer.concat([here, rest]);
-    this.#at = offset;
-    return this.#chunk;
+    const rest = await this.#load(offset + here.length, length - here.length);
+    return Buffer.concat([here, rest.subarray(0, length - here.length)]);
+  }
+
+  async #load(at: number, length: number): Promise<Buffer> {
+    const held = this.#held.find((chunk) => chunk.at === at && chunk.bytes.length >= length);
+    if (held) return held.bytes;
+    const bytes = await this.file.read(at, Math.max(this.file.chunkBytes, length));
+    this.#held = [...this.#held.slice(-1), { at, bytes }];
+    return bytes;
   }
 }

@@ -1,4 +1,5 @@
 import type { AddedToken } from './file.js';
+import { isWhiteSpace, WORD_CLASS } from './unicode.js';
 
 /** Finds added tokens in a text: always the leftmost, the longest of those that start there. */
 export class AddedTokenMatcher {
@@ -62,9 +63,8 @@ function escapePattern(content: string): string {
   return content.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 }
 
-const WORD = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]';
-const wordAtEnd = new RegExp(`${WORD}$`, 'u');
-const wordAtStart = new RegExp(`^${WORD}`, 'u');
+const wordAtEnd = new RegExp(`${WORD_CLASS}$`, 'u');
+const wordAtStart = new RegExp(`^${WORD_CLASS}`, 'u');
 
 function endsWithWord(text: string, end: number): boolean {
   return wordAtEnd.test(text.slice(Math.max(0, end - 2), end));
@@ -75,5 +75,5 @@ function startsWithWord(text: string, start: number): boolean {
 }
 
 function isBlank(text: string, index: number): boolean {
-  return index < text.length && /\p{White_Space}/u.test(text[index]!);
+  return index < text.length && isWhiteSpace(text.charCodeAt(index));
 }

@@ -1,20 +1,28 @@
 import { excerpt, InputError } from '../../errors.js';
 import { compileWasm } from '../../wasm/module.js';
-import type { BpeFile, NormalizerStep } from './file.js';
+import { charOfByte, PackedStrings } from './bytes.js';
+import type { BpeFile, TokenizerFile } from './file.js';
+import { type ByteStep, planNormalizer } from './normalizer.js';
+import { planSplit, type SplitPlan, WAYS } from './preTokenizer.js';
+import { characterClasses } from './unicode.js';
 
 /** The exports of assembly/tokenizer; numbers above 2^31 arrive negative. */
 interface Exports {
   memory: WebAssembly.Memory;
   constant(bytes: number): number;
-  configure(merges: number, unknownId: number, fuseUnknown: boolean): void;
+  configure(merges: number, byteLevel: boolean, unknownId: number, fuseUnknown: boolean): void;
+  setClasses(index: number, classes: number): void;
   setSymbol(codePoint: number, id: number): void;
   setByte(byte: number, id: number): void;
-  addMerge(left: number, right: number, product: number): void;
+  addTokens(bytes: number, entries: number, count: number): void;
+  addMerges(bytes: number, lengths: number, count: number, ids: number): number;
+  seal(end: number, ignoreMerges: boolean): void;
   startText(capacity: number): number;
   endText(bytes: number): void;
   prepend(prefix: number, bytes: number): void;
   replace(pattern: number, patternBytes: number, content: number, contentBytes: number): void;
-  encode(byWords: boolean): number;
+  encode(way: number): number;
+  encodeByLengths(lengths: number, count: number): number;
   text: { value: number };
   textBytes: { value: number };
   ids: { value: number };
@@ -23,8 +31,15 @@ interface Exports {
 export interface EncodeTextOptions {
   /** Apply the normalizer first (default: true). */
   normalize?: boolean;
+  /** The text begins its document (default: false). */
+  isFirst?: boolean;
   /** Merge words on their own and remember them (default: where that gives the same ids, which is then faster). */
   byWords?: boolean;
+}
+
+interface Constant {
+  readonly start: number;
+  readonly bytes: number;
 }
 
 const NONE = 0xffffffff;
@@ -36,41 +51,60 @@ const byteTokens = Array.from(
 const encoder = new TextEncoder();
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** Normalizer and BPE model of one `tokenizer.json`, in a WASM instance of its own. */
+/** Normalizer, pre-tokenizer and BPE model of one `tokenizer.json`, in a WASM instance of its own. */
 export class Bpe {
   /** [2 x merges] the ids that each merge joins, in rank order. */
   readonly merges: Uint32Array;
-  private readonly wasm: Exports;
-  private readonly normalizer: (() => void)[];
-  /** Words can be merged on their own: see `wordsAreIndependent`. */
+  /** There is no pre-tokenizer, but words can be merged on their own: see `wordsAreIndependent`. */
   readonly byWords: boolean;
+  private readonly wasm: Exports;
+  private readonly onString: ((text: string) => string) | undefined;
+  private readonly onBytes: (() => void)[];
+  private readonly plan: SplitPlan;
+  private readonly blank: Constant;
+  private readonly meta: Constant;
 
-  /** `path` is where the file is, for messages; throws an InputError where the model contradicts itself. */
-  constructor(path: string, model: BpeFile, normalizer: readonly NormalizerStep[]) {
+  /** Throws an InputError where the model contradicts itself or something in the file is not supported. */
+  constructor({ path, model, normalizer, preTokenizer }: TokenizerFile) {
+    const { onString, onBytes } = planNormalizer(path, normalizer);
+    this.plan = planSplit(path, preTokenizer, normalizer);
     this.wasm = new WebAssembly.Instance(compileWasm('tokenizer')).exports as Exports;
-    this.normalizer = normalizer.map((step) => this.compileStep(step));
-    this.wasm.configure(model.merges.length, unknownId(path, model), model.fuse_unk);
-    this.setSymbols(model);
-    this.merges = new Uint32Array(2 * model.merges.length);
-    this.addMerges(path, model);
-    this.byWords = wordsAreIndependent(model);
+    this.onString = onString;
+    this.onBytes = onBytes.map((step) => this.compileStep(step));
+    [this.blank, this.meta] = [this.constant(' '), this.constant(META)];
+    const { byteLevel } = this.plan;
+    this.wasm.configure(model.merges.length, byteLevel, unknownId(path, model), model.fuse_unk);
+    this.setClasses();
+    if (byteLevel) this.setByteSymbols(path, model);
+    else this.setSymbols(model);
+    const end = this.wasm.constant(0) >>> 0;
+    const tokensEnd = this.addTokens(model);
+    this.merges = this.addMerges(path, model);
+    this.wasm.seal(model.ignore_merges ? tokensEnd : end, model.ignore_merges);
+    this.byWords = preTokenizer.length === 0 && wordsAreIndependent(model);
   }
 
   /**
    * The ids of a text without any added tokens in it. Lone surrogates count as U+FFFD.
    * @throws InputError for a text that does not fit into WASM's 4 GiB
    */
-  encode(text: string, { normalize = true, byWords = this.byWords }: EncodeTextOptions = {}): Uint32Array {
+  encode(text: string, options: EncodeTextOptions = {}): Uint32Array {
+    const { normalize = true, isFirst = false, byWords = this.byWords } = options;
     return withinMemory(text, () => {
+      const { split } = this.plan;
+      if (typeof split === 'function') {
+        return this.encodePieces(split(normalize ? this.normalize(text) : text, isFirst));
+      }
       this.load(text, normalize);
-      const count = this.wasm.encode(byWords);
-      return new Uint32Array(this.wasm.memory.buffer, this.wasm.ids.value >>> 0, count).slice();
+      this.addPrefix(isFirst);
+      return this.ids(this.wasm.encode(byWords ? WAYS.metaRuns : split));
     });
   }
 
-  /** The text as the model sees it. */
+  /** The text as the pre-tokenizer sees it. */
   normalize(text: string): string {
     return withinMemory(text, () => {
+      if (this.onBytes.length === 0) return this.onString?.(text) ?? text;
       this.load(text, true);
       const { memory, text: start, textBytes } = this.wasm;
       return utf8.decode(new Uint8Array(memory.buffer, start.value >>> 0, textBytes.value));
@@ -82,29 +116,75 @@ export class Bpe {
     return this.wasm.memory.buffer.byteLength;
   }
 
-  private load(text: string, normalize: boolean): void {
-    const capacity = 3 * text.length;
-    const start = this.wasm.startText(capacity) >>> 0;
-    const { written } = encoder.encodeInto(text, new Uint8Array(this.wasm.memory.buffer, start, capacity));
-    this.wasm.endText(written);
-    if (normalize) for (const step of this.normalizer) step();
+  private encodePieces(pieces: readonly string[]): Uint32Array {
+    this.load(pieces.join(''), false);
+    const lengths = this.wasm.constant(4 * pieces.length) >>> 0;
+    new Uint32Array(this.wasm.memory.buffer, lengths, pieces.length).set(pieces.map(({ length }) => length));
+    return this.ids(this.wasm.encodeByLengths(lengths, pieces.length));
   }
 
-  private compileStep(step: NormalizerStep): () => void {
+  private ids(count: number): Uint32Array {
+    return new Uint32Array(this.wasm.memory.buffer, this.wasm.ids.value >>> 0, count).slice();
+  }
+
+  private load(text: string, normalize: boolean): void {
+    const source = normalize ? (this.onString?.(text) ?? text) : text;
+    const capacity = 3 * source.length;
+    const start = this.wasm.startText(capacity) >>> 0;
+    const { written } = encoder.encodeInto(source, new Uint8Array(this.wasm.memory.buffer, start, capacity));
+    this.wasm.endText(written);
+    if (normalize) for (const step of this.onBytes) step();
+  }
+
+  private addPrefix(isFirst: boolean): void {
+    const { metaspace, prefix } = this.plan;
+    const { blank, meta, wasm } = this;
+    if (metaspace) wasm.replace(blank.start, blank.bytes, meta.start, meta.bytes);
+    if (prefix === undefined || wasm.textBytes.value === 0 || (prefix.firstOnly && !isFirst)) return;
+    const wanted = prefix.text === META ? meta : blank;
+    const bytes = Buffer.from(wasm.memory.buffer);
+    const start = wasm.text.value >>> 0;
+    const has =
+      bytes.compare(bytes, wanted.start, wanted.start + wanted.bytes, start, start + wanted.bytes) === 0;
+    if (!has) wasm.prepend(wanted.start, wanted.bytes);
+  }
+
+  private compileStep(step: ByteStep): () => void {
     if (step.type === 'Prepend') {
       const prefix = this.constant(step.prepend);
       return () => this.wasm.prepend(prefix.start, prefix.bytes);
     }
-    const pattern = this.constant(step.pattern.String);
+    const pattern = this.constant(step.pattern);
     const content = this.constant(step.content);
     return () => this.wasm.replace(pattern.start, pattern.bytes, content.start, content.bytes);
   }
 
-  private constant(text: string): { start: number; bytes: number } {
-    const bytes = encoder.encode(text);
-    const start = this.wasm.constant(bytes.length);
+  private constant(text: string): Constant {
+    return this.store(encoder.encode(text));
+  }
+
+  private store(bytes: Uint8Array): Constant {
+    const start = this.wasm.constant(bytes.length) >>> 0;
     new Uint8Array(this.wasm.memory.buffer).set(bytes, start);
     return { start, bytes: bytes.length };
+  }
+
+  private setClasses(): void {
+    const { blockOf, classes } = characterClasses();
+    const index = this.store(new Uint8Array(blockOf.buffer));
+    this.wasm.setClasses(index.start, this.store(classes).start);
+  }
+
+  private setByteSymbols(path: string, { vocab, byte_fallback }: BpeFile): void {
+    charOfByte.forEach((char, byte) => {
+      const id = vocab.get(char);
+      if (id !== undefined) this.wasm.setByte(byte, id);
+      else if (byte_fallback) {
+        throw new InputError(
+          `${path}: model.byte_fallback: expected a token for each byte, found none for ${excerpt(char)}`,
+        );
+      }
+    });
   }
 
   private setSymbols({ vocab, byte_fallback }: BpeFile): void {
@@ -120,31 +200,54 @@ export class Bpe {
     });
   }
 
-  private addMerges(path: string, { vocab, merges }: BpeFile): void {
-    merges.forEach((merge, rank) => {
-      const [left, right] = partsOf(merge);
-      const [leftId, rightId, productId] = [vocab.get(left), vocab.get(right), vocab.get(left + right)];
-      if (leftId === undefined || rightId === undefined || productId === undefined) {
-        const field = `${path}: model.merges.${rank}`;
-        throw new InputError(`${field}: expected two tokens whose union is a token, found ${excerpt(merge)}`);
-      }
-      this.merges.set([leftId, rightId], 2 * rank);
-      this.wasm.addMerge(leftId, rightId, productId);
-    });
+  /** Returns where what must stay of them ends. Tokens whose bytes no text has are left out. */
+  private addTokens({ vocab }: BpeFile): number {
+    const strings = new PackedStrings(this.plan.byteLevel);
+    const entries: number[] = [];
+    for (const [token, id] of vocab) {
+      const length = strings.add(token);
+      if (length > 0) entries.push(length, id);
+    }
+    const { start } = this.store(strings.bytes);
+    const list = this.store(new Uint8Array(Uint32Array.from(entries).buffer));
+    this.wasm.addTokens(start, list.start, entries.length / 2);
+    return this.wasm.constant(0) >>> 0;
   }
-}
 
-function partsOf(merge: BpeFile['merges'][number]): readonly [left: string, right: string] {
-  return typeof merge === 'string' ? (merge.split(' ') as [string, string]) : merge;
+  /** [2 x merges] the ids that each merge joins. */
+  private addMerges(path: string, { merges }: BpeFile): Uint32Array {
+    const strings = new PackedStrings(this.plan.byteLevel);
+    const lengths = new Uint32Array(2 * merges.length);
+    const refuse = (rank: number) => {
+      const field = `${path}: model.merges.${rank}`;
+      throw new InputError(
+        `${field}: expected two tokens whose union is a token, found ${excerpt(merges[rank])}`,
+      );
+    };
+    merges.forEach((merge, rank) => {
+      const [left = '', right = ''] = partsOf(merge);
+      const [leftBytes, rightBytes] = [strings.add(left), strings.add(right)];
+      if (leftBytes <= 0 || rightBytes <= 0) refuse(rank);
+      lengths[2 * rank] = leftBytes;
+      lengths[2 * rank + 1] = rightBytes;
+    });
+    const { start } = this.store(strings.bytes);
+    const list = this.store(new Uint8Array(lengths.buffer));
+    const ids = this.wasm.constant(8 * merges.length) >>> 0;
+    const added = this.wasm.addMerges(start, list.start, merges.length, ids);
+    if (added < merges.length) refuse(added);
+    return new Uint32Array(this.wasm.memory.buffer, ids, 2 * merges.length).slice();
+  }
 }
 
 /**
  * Whether words, beginning at each run of "▁", can be merged on their own: no merge reaches over such a beginning,
  * "▁" is itself a token (which ends a pending unknown one), and no character is dropped (so none joins two words).
  */
-function wordsAreIndependent({ vocab, merges, unk_token, byte_fallback }: BpeFile): boolean {
+function wordsAreIndependent({ vocab, merges, unk_token, byte_fallback, ignore_merges }: BpeFile): boolean {
+  if (ignore_merges || !vocab.has(META)) return false;
   const dropsNothing = unk_token !== null || (byte_fallback && byteTokens.every((token) => vocab.has(token)));
-  return vocab.has(META) && dropsNothing && !merges.some((merge) => /[^▁]▁/u.test(partsOf(merge).join('')));
+  return dropsNothing && !merges.some((merge) => /[^▁]▁/u.test(partsOf(merge).join('')));
 }
 
 function unknownId(path: string, { unk_token, vocab }: BpeFile): number {
@@ -156,6 +259,17 @@ function unknownId(path: string, { unk_token, vocab }: BpeFile): number {
     );
   }
   return id;
+}
+
+/** The two tokens of a merge: a pair, or with a space between; none for anything else. */
+function partsOf(merge: unknown): [left: string, right: string] | [] {
+  if (typeof merge === 'string') {
+    const at = merge.indexOf(' ');
+    return at < 0 || merge.includes(' ', at + 1) ? [] : [merge.slice(0, at), merge.slice(at + 1)];
+  }
+  const isPair =
+    Array.isArray(merge) && merge.length === 2 && merge.every((part) => typeof part === 'string');
+  return isPair ? (merge as [string, string]) : [];
 }
 
 /** The WASM code traps as unreachable when its memory cannot grow. */

@@ -1,4 +1,6 @@
+import { ByteLevelDecoder, MetaspaceDecoder } from './byteLevelDecoder.js';
 import type { DecoderStep } from './file.js';
+import { SentencePieceDecoder } from './sentencePieceDecoder.js';
 
 /** Turns ids into text one at a time, for generation. */
 export interface IncrementalDecoder {
@@ -8,93 +10,39 @@ export interface IncrementalDecoder {
   end(): string;
 }
 
-/** What a token becomes: text, or one byte of a character. */
-export type Piece = string | number;
-
-/** The decoder of a `tokenizer.json`: Replace, ByteFallback, Fuse, Strip. */
-export class PieceDecoder {
-  private readonly replacements: [pattern: string, content: string][] = [];
-  private byteFallback = false;
-  private stripped = '';
-  private stripCount = 0;
-
-  constructor(steps: readonly DecoderStep[]) {
-    for (const step of steps) {
-      if (step.type === 'Replace') this.replacements.push([step.pattern.String, step.content]);
-      if (step.type === 'ByteFallback') this.byteFallback = true;
-      if (step.type === 'Strip') {
-        this.stripped = step.content;
-        this.stripCount = step.start;
-      }
-    }
-  }
-
-  pieceOf(token: string): Piece {
-    let text = token;
-    for (const [pattern, content] of this.replacements) text = text.replaceAll(pattern, () => content);
-    if (this.byteFallback && /^<0x[0-9A-Fa-f]{2}>$/.test(text)) return Number.parseInt(text.slice(3, 5), 16);
-    return text;
-  }
-
-  /** The whole text. A run of bytes that is not valid UTF-8 becomes one U+FFFD a byte. */
-  decode(pieces: Iterable<Piece>): string {
-    const strip = this.stripper();
-    let text = '';
-    let run: number[] = [];
-    for (const piece of pieces) {
-      if (typeof piece === 'number') {
-        run.push(piece);
-        continue;
-      }
-      text += textOfRun(run) + piece;
-      run = [];
-    }
-    return strip(text + textOfRun(run));
-  }
-
-  /** `pieceOfId` gives undefined for ids that are left out. */
-  incremental(pieceOfId: (id: number) => Piece | undefined): IncrementalDecoder {
-    const bytes = new TextDecoder('utf-8', { ignoreBOM: true });
-    let strip = this.stripper();
-    return {
-      push: (id) => {
-        const piece = pieceOfId(id);
-        if (piece === undefined) return '';
-        if (typeof piece === 'number') return strip(bytes.decode(Uint8Array.of(piece), { stream: true }));
-        return strip(bytes.decode() + piece);
-      },
-      end: () => {
-        const rest = strip(bytes.decode());
-        strip = this.stripper();
-        return rest;
-      },
-    };
-  }
-
-  /** Takes the stripped character away from the start of a text that arrives in parts. */
-  private stripper(): (part: string) => string {
-    let left = this.stripCount;
-    return (part) => {
-      while (left > 0 && part !== '') {
-        if (!part.startsWith(this.stripped)) {
-          left = 0;
-          break;
-        }
-        part = part.slice(this.stripped.length);
-        left--;
-      }
-      return part;
-    };
-  }
+/** A decoder of the Hugging Face library. P is what a token becomes, whatever stands around it. */
+export interface PieceDecoder<P> {
+  pieceOf(token: string): P;
+  /** The text of a whole document. */
+  decode(pieces: readonly P[]): string;
+  incremental(): { push(piece: P): string; end(): string };
 }
 
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** The same for ids, which all have tokens. */
+export interface Decoder {
+  decode(ids: ArrayLike<number>): string;
+  incremental(): IncrementalDecoder;
+}
 
-function textOfRun(bytes: readonly number[]): string {
-  if (bytes.length === 0) return '';
-  try {
-    return strictUtf8.decode(Uint8Array.from(bytes));
-  } catch {
-    return '\ufffd'.repeat(bytes.length);
-  }
+/** `tokenOf` gives the tokens as the decoder of the file sees them. */
+export function createDecoder(steps: readonly DecoderStep[], tokenOf: (id: number) => string): Decoder {
+  const [first] = steps;
+  if (first?.type === 'ByteLevel') return byId(new ByteLevelDecoder(), tokenOf);
+  if (first?.type !== 'Metaspace') return byId(new SentencePieceDecoder(steps), tokenOf);
+  return byId(new MetaspaceDecoder(first.prepend_scheme !== 'never'), tokenOf);
+}
+
+function byId<P>(decoder: PieceDecoder<P>, tokenOf: (id: number) => string): Decoder {
+  const pieces: P[] = [];
+  const pieceOf = (id: number) => {
+    pieces[id] ??= decoder.pieceOf(tokenOf(id));
+    return pieces[id];
+  };
+  return {
+    decode: (ids) => decoder.decode(Array.from(ids, pieceOf)),
+    incremental: () => {
+      const { push, end } = decoder.incremental();
+      return { push: (id) => push(pieceOf(id)), end };
+    },
+  };
 }

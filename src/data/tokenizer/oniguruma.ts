@@ -188,7 +188,8 @@ class Translation {
     const code = Number.parseInt(digits?.replace('{', '') ?? '', 16);
     // In Oniguruma \x80 to \xff are single bytes of UTF-8.
     const isByte = letter === 'x' && digits?.length === 2 && code > 0x7f;
-    if (digits === undefined || isByte || code > 0x10ffff) throw new Unsupported(`\\${letter}${digits ?? ''}`);
+    if (digits === undefined || isByte || code > 0x10ffff)
+      throw new Unsupported(`\\${letter}${digits ?? ''}`);
     this.at += digits.length;
     return String.fromCodePoint(code);
   }
@@ -221,7 +222,9 @@ class Translation {
       const lower = char.toLowerCase();
       return [...new Set([lower, char.toUpperCase(), FOLDED[lower] ?? lower])];
     });
-    return all.map((char) => (/^[A-Za-z0-9]$/.test(char) ? char : `\\u{${char.codePointAt(0)!.toString(16)}}`)).join('');
+    return all
+      .map((char) => (/^[A-Za-z0-9]$/.test(char) ? char : `\\u{${char.codePointAt(0)!.toString(16)}}`))
+      .join('');
   }
 
   private next(): string {

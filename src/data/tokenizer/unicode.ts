@@ -14,8 +14,20 @@ type Range = readonly [start: number, end: number];
 
 /** White space as Unicode has it: without U+FEFF, which JavaScript's \s has, and with U+0085, which it lacks. */
 const WHITE_SPACE: readonly Range[] = [
-  ...([[0x09, 0x0e], [0x20, 0x21], [0x85, 0x86], [0xa0, 0xa1], [0x1680, 0x1681], [0x2000, 0x200b]] as const),
-  ...([[0x2028, 0x202a], [0x202f, 0x2030], [0x205f, 0x2060], [0x3000, 0x3001]] as const),
+  ...([
+    [0x09, 0x0e],
+    [0x20, 0x21],
+    [0x85, 0x86],
+    [0xa0, 0xa1],
+    [0x1680, 0x1681],
+    [0x2000, 0x200b],
+  ] as const),
+  ...([
+    [0x2028, 0x202a],
+    [0x202f, 0x2030],
+    [0x205f, 0x2060],
+    [0x3000, 0x3001],
+  ] as const),
 ];
 
 const categoryOf = new Map(CATEGORY_NAMES.split(' ').map((name, i) => [CATEGORY_LETTERS[i]!, name]));
@@ -63,8 +75,8 @@ export function complement(ranges: readonly Range[]): Range[] {
 
 /** Ranges as the inside of a character class of a regular expression with the flag u. */
 export function classSource(ranges: readonly Range[]): string {
-  const escape = (code: number) => `\\u{${code.toString(16)}}`;
-  return ranges.map(([start, end]) => `${escape(start)}-${escape(end - 1)}`).join('');
+  const escaped = (code: number) => `\\u{${code.toString(16)}}`;
+  return ranges.map(([start, end]) => `${escaped(start)}-${escaped(end - 1)}`).join('');
 }
 
 /** The characters that the Digits pre-tokenizer takes. */
@@ -72,7 +84,10 @@ export function digitRanges(): Range[] {
   return [...categoryRanges('N'), ...unpackRanges(MORE_DIGITS)];
 }
 
-/** A regular expression for one part of a word, as single_word means it. */
+/** White space as the inside of a class. */
+export const WHITE_SPACE_SOURCE = classSource(WHITE_SPACE);
+
+/** A class for one part of a word, as single_word means it. */
 export const WORD_CLASS = `[${classSource(unpackRanges(WORD))}]`;
 
 export function isWhiteSpace(code: number): boolean {

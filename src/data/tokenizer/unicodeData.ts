@@ -5,8 +5,7 @@ export const CATEGORY_NAMES =
   'Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co Cn';
 
 /** What stands for a category. */
-export const CATEGORY_LETTERS =
-  'ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$';
+export const CATEGORY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$';
 
 /** The general category of each code point. */
 export const CATEGORY_RUNS =
@@ -76,8 +75,7 @@ export const CATEGORY_RUNS =
   '6$2E4g2$eE5rl$fEha$1wiEf2$15uE3t7$5E38g$f975!$u!2o$3kF6o$1e6o#1eke$2#1eke$2';
 
 /** What Digits takes beside \\p{N}. */
-export const MORE_DIGITS =
-  '1kgw,a g7e,3';
+export const MORE_DIGITS = '1kgw,a g7e,3';
 
 /** Parts of a word. */
 export const WORD =

@@ -6,14 +6,20 @@ import type { Module } from '../../program/types.js';
 import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
 import { type AdapterOptions, describeAdapter, findAdapter, isSoftware } from './adapter.js';
 import { Gpu } from './gpu.js';
-import { layOut, planOn } from './layout.js';
+import { planOn } from './layout.js';
 import type { Target } from './lowering/lowering.js';
 import { RemoteSession } from './remote.js';
 import { WebGpuSession } from './session.js';
 import { type KernelKind, targetOf } from './target.js';
+import { Tuner, type Tuning } from './tuner.js';
+import { type Choices, tuningFile } from './tuningCache.js';
 
 export interface WebGpuOptions extends AdapterOptions {
   readonly kernels?: 'auto' | KernelKind | undefined;
+  /** Whether variants of kernels are timed where it is not known which is the fastest (default: quick). */
+  readonly tune?: Tuning | undefined;
+  /** Variants that a run has chosen before. */
+  readonly choices?: Choices | undefined;
 }
 
 /** Enough to fill the largest GPUs. */
@@ -26,12 +32,14 @@ export class WebGpuDevice implements Device {
   readonly info: DeviceInfo;
   readonly #adapter: GPUAdapter;
   readonly target: Target;
+  readonly tuner: Tuner;
   readonly #sessions: Session[] = [];
   #gpu: Promise<Gpu> | undefined;
 
-  private constructor(adapter: GPUAdapter, target: Target, maxTotalBytes: number) {
+  private constructor(adapter: GPUAdapter, target: Target, tuner: Tuner, maxTotalBytes: number) {
     this.#adapter = adapter;
     this.target = target;
+    this.tuner = tuner;
     const kernels = target.matrices ? 'matrix' : target.precision;
     const description = `${describeAdapter(adapter.info)}, ${kernels} kernels`;
     const lossScaling = target.precision === 'f16';
@@ -45,7 +53,9 @@ export class WebGpuDevice implements Device {
   static async start(options: WebGpuOptions = {}): Promise<WebGpuDevice> {
     const adapter = await findAdapter(options);
     const bytes = isSoftware(adapter.info) ? totalmem() : await freeBytes(options);
-    return new WebGpuDevice(adapter, targetOf(adapter, options.kernels), bytes);
+    const { kernels, tune = 'quick', choices } = options;
+    const tuner = new Tuner(tune, tuningFile(describeAdapter(adapter.info)), choices);
+    return new WebGpuDevice(adapter, targetOf(adapter, kernels), tuner, bytes);
   }
 
   plan(module: Module): MemoryPlan {
@@ -53,8 +63,8 @@ export class WebGpuDevice implements Device {
   }
 
   async compile(module: Module): Promise<Session> {
-    const layout = layOut(module, this.target);
-    const bytes = layout.plan.bytes.persistent + layout.plan.bytes.activations;
+    const { bytes: planned } = this.plan(module);
+    const bytes = planned.persistent + planned.activations;
     if (bytes > this.info.maxSessionBytes) {
       const [most, found] = [this.info.maxSessionBytes, bytes].map((n) => (n / 2 ** 30).toFixed(2));
       throw new InputError(
@@ -64,7 +74,7 @@ export class WebGpuDevice implements Device {
     }
     // A thread that only attaches to sessions of another one never opens the GPU.
     this.#gpu ??= Gpu.open(this.#adapter);
-    const session = await WebGpuSession.compile(await this.#gpu, module, layout);
+    const session = await WebGpuSession.compile(await this.#gpu, module, this.target, this.tuner);
     this.#sessions.push(session);
     return session;
   }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeviceLostError, InputError } from '../../errors.js';
 import { describeAdapter, oneLine } from './adapter.js';
-import { Pipelines } from './pipelines.js';
+import { Pipelines, type Rewrite } from './pipelines.js';
 import { RunQueue } from './runQueue.js';
 
 /** GPUBufferUsage and GPUMapMode, which are not globals in Node (WebGPU, sections 5.1 and 5.4). */
@@ -57,10 +57,10 @@ export class Gpu {
   #unfenced = 0;
   #failure: Error | undefined;
 
-  private constructor(device: GPUDevice, description: string) {
+  private constructor(device: GPUDevice, description: string, rewrite?: Rewrite) {
     this.device = device;
     this.description = description;
-    this.pipelines = new Pipelines(device);
+    this.pipelines = new Pipelines(device, rewrite);
     this.hasTimestamps = device.features.has('timestamp-query');
     this.absent = device.createBuffer({ label: 'absent', size: 256, usage: USAGE.storage });
     this.#staging = device.createBuffer({
@@ -77,7 +77,8 @@ export class Gpu {
     void device.lost.then(({ message }) => fail(`was lost (${oneLine(message)})`));
   }
 
-  static async open(adapter: GPUAdapter): Promise<Gpu> {
+  /** @param rewrite what becomes of the kernels' texts before they are compiled; for tests */
+  static async open(adapter: GPUAdapter, rewrite?: Rewrite): Promise<Gpu> {
     const requiredLimits = Object.fromEntries(RAISED_LIMITS.map((name) => [name, adapter.limits[name]]));
     const description = describeAdapter(adapter.info);
     const opening = adapter.requestDevice({
@@ -87,7 +88,7 @@ export class Gpu {
     const device = await opening.catch((error: Error) => {
       throw new Error(`Expected ${description} to open, found: ${oneLine(error.message)}`);
     });
-    return new Gpu(device, description);
+    return new Gpu(device, description, rewrite);
   }
 
   /** Bytes that can be had now, up to `most`, found by taking them and giving them back. */

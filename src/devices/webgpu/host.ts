@@ -9,6 +9,7 @@ import { planOn } from './layout.js';
 import type { Target } from './lowering/lowering.js';
 import type { GpuConnection } from './remoteDevice.js';
 import type { Order, Started } from './thread.js';
+import type { Choices } from './tuningCache.js';
 
 /** A GPU in a thread of its own, for the actors of a run. */
 export class GpuHost {
@@ -49,6 +50,12 @@ export class GpuHost {
     const { port1, port2 } = new MessageChannel();
     this.#worker.postMessage({ type: 'connect', port: port1 } satisfies Order, [port1]);
     return { name: 'webgpu', info: this.info, target: this.target, port: port2 };
+  }
+
+  async choices(): Promise<Choices> {
+    this.#worker.postMessage({ type: 'choices' } satisfies Order);
+    const [choices] = (await once(this.#worker, 'message')) as [Choices];
+    return choices;
   }
 
   async close(): Promise<void> {

@@ -1,49 +1,78 @@
 import { readFileSync } from 'node:fs';
 import { oneLine } from './adapter.js';
-import type { Dispatch, FloatType } from './lowering/lowering.js';
+import type { Dispatch } from './lowering/lowering.js';
 
 export type Kernel = Pick<Dispatch, 'file' | 'entry' | 'types' | 'constants'>;
+
+/** A shader's text in place of another. */
+export type Rewrite = (code: string) => string;
 
 /** The compute pipelines of a GPU device, made once for each kernel and set of constants. */
 export class Pipelines {
   readonly #device: GPUDevice;
+  readonly #rewrite: Rewrite;
   readonly #modules = new Map<string, Promise<GPUShaderModule>>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
-  constructor(device: GPUDevice) {
+  constructor(device: GPUDevice, rewrite: Rewrite = (code) => code) {
     this.#device = device;
+    this.#rewrite = rewrite;
   }
 
-  get({ file, entry, types, constants }: Kernel): Promise<GPUComputePipeline> {
-    const variant = `${file} ${JSON.stringify(types)}`;
-    return cached(this.#pipelines, `${variant} ${entry} ${JSON.stringify(constants)}`, async () => {
-      const module = await cached(this.#modules, variant, () => this.#compile(file, types));
-      const compute = { module, entryPoint: entry, constants };
+  get(kernel: Kernel): Promise<GPUComputePipeline> {
+    const { file, entry, types, constants } = kernel;
+    return cached(this.#pipelines, JSON.stringify([file, entry, types, constants]), async () => {
+      const { code, overrides } = shaderOf(kernel);
+      const module = await cached(this.#modules, code, () => this.#compile(file, code));
+      const compute = { module, entryPoint: entry, constants: overrides };
       const pipeline = this.#device.createComputePipelineAsync({ label: entry, layout: 'auto', compute });
       return pipeline.catch((error: Error) => doesNotCompile(file, error));
     });
   }
 
-  async #compile(file: string, types: Dispatch['types']): Promise<GPUShaderModule> {
-    const code = shaderCode(file, types);
+  async #compile(file: string, code: string): Promise<GPUShaderModule> {
     this.#device.pushErrorScope('validation');
-    const module = this.#device.createShaderModule({ label: file, code });
+    const module = this.#device.createShaderModule({ label: file, code: this.#rewrite(code) });
     const error = await this.#device.popErrorScope();
     if (error) doesNotCompile(file, error);
     return module;
   }
 }
 
+/** Names another file whose declarations belong to a kernel. */
+const IMPORTS = /^\/\/ import (\w+)\.wgsl$/gm;
 /** Storage of a type that the file leaves open: an upper-case name. */
 const OPEN_TYPES = /var<storage, \w+> \w+: array<([A-Z][A-Z0-9]*)>/g;
 
-/** A kernel's text with the types it leaves open, f32 unless given. Only directives must come first in WGSL. */
-export function shaderCode(file: string, types: Readonly<Record<string, FloatType>>): string {
-  const text = readFileSync(new URL(`../../kernels/${file}.wgsl`, import.meta.url), 'utf8');
+/** A kernel as WebGPU takes it. */
+export interface Shader {
+  readonly code: string;
+  /** Values of its `override` constants. */
+  readonly overrides: Readonly<Record<string, number>>;
+}
+
+/**
+ * A kernel's text with the files it imports and with what it leaves open: types, f32 unless given, and the constants
+ * that it uses but does not declare. Only directives must come first in WGSL.
+ */
+export function shaderOf({ file, types, constants }: Omit<Kernel, 'entry'>): Shader {
+  const text = textOf(file);
   const enable = Object.values(types).includes('f16') ? 'enable f16;' : '';
   const open = new Set([...text.matchAll(OPEN_TYPES)].map(([, name]) => name!));
   const aliases = [...open].map((name) => `alias ${name} = ${types[name] ?? 'f32'};`);
-  return [enable + text, ...aliases, ''].join('\n');
+  const given = Object.entries(constants);
+  const isOpen = (name: string) =>
+    !text.includes(`override ${name}:`) && new RegExp(`\\b${name}\\b`).test(text);
+  const declared = given.filter(([name]) => isOpen(name)).map(([name, n]) => `const ${name}: u32 = ${n};`);
+  return {
+    code: [enable + text, ...aliases, ...declared, ''].join('\n'),
+    overrides: Object.fromEntries(given.filter(([name]) => !isOpen(name))),
+  };
+}
+
+function textOf(file: string): string {
+  const text = readFileSync(new URL(`../../kernels/${file}.wgsl`, import.meta.url), 'utf8');
+  return [text, ...[...text.matchAll(IMPORTS)].map(([, name]) => textOf(name!))].join('\n');
 }
 
 function doesNotCompile(file: string, { message }: { message: string }): never {

@@ -1,54 +1,26 @@
 import { Clock } from './clock.js';
-import { type Gpu, USAGE } from './gpu.js';
+import type { Gpu } from './gpu.js';
 import type { KernelCall } from './layout.js';
-import type { Dispatch, Region } from './lowering/lowering.js';
 import { type Read, Readback, type ReplayResult } from './readback.js';
+import { encode, Steps } from './steps.js';
 
-/** Where a uniform may begin. */
-const UNIFORM_ALIGNMENT = 256;
 /** Of the shortest replay so far, how much is slept away before the device is polled. */
 const SLEEP_FRACTION = 0.8;
-
-interface Step {
-  readonly pipeline: GPUComputePipeline;
-  readonly bindGroup: GPUBindGroup;
-  readonly groups: readonly [number, number];
-}
 
 /** A program whose pipelines and bind groups are made: a replay encodes and submits them. */
 export class CompiledProgram {
   readonly calls: readonly KernelCall[];
   readonly #gpu: Gpu;
-  readonly #steps: readonly (readonly Step[])[];
-  readonly #uniforms: Uniforms;
+  readonly #steps: Steps;
   readonly #clock: Clock | undefined;
   readonly #free: Readback[] = [];
   #replays = 0;
   #shortestMs = Number.POSITIVE_INFINITY;
 
-  private constructor(
-    gpu: Gpu,
-    calls: readonly KernelCall[],
-    storages: readonly GPUBuffer[],
-    pipelines: GPUComputePipeline[],
-  ) {
+  private constructor(gpu: Gpu, calls: readonly KernelCall[], steps: Steps) {
     this.calls = calls;
     this.#gpu = gpu;
-    const dispatches = calls.flatMap((call) => call.dispatches);
-    this.#uniforms = new Uniforms(gpu.device, dispatches);
-    let next = 0;
-    this.#steps = calls.map((call) =>
-      call.dispatches.map(({ bindings, scalars = [], groups }) => {
-        const pipeline = pipelines[next]!;
-        const operands = [...bindings, ...scalars].map((region) => bind(gpu, storages, region));
-        const entries = [this.#uniforms.binding(next++), ...operands];
-        const bindGroup = gpu.device.createBindGroup({
-          layout: pipeline.getBindGroupLayout(0),
-          entries: entries.map((resource, binding) => ({ binding, resource })),
-        });
-        return { pipeline, bindGroup, groups };
-      }),
-    );
+    this.#steps = steps;
     this.#clock = gpu.hasTimestamps && calls.length > 0 ? new Clock(gpu.device, calls.length) : undefined;
   }
 
@@ -58,8 +30,8 @@ export class CompiledProgram {
     storages: readonly GPUBuffer[],
   ): Promise<CompiledProgram> {
     const dispatches = calls.flatMap((call) => call.dispatches);
-    const pipelines = await Promise.all(dispatches.map((dispatch) => gpu.pipelines.get(dispatch)));
-    return gpu.checked(() => new CompiledProgram(gpu, calls, storages, pipelines));
+    const steps = await Steps.make(gpu, dispatches, storages);
+    return gpu.checked(() => new CompiledProgram(gpu, calls, steps));
   }
 
   /**
@@ -71,13 +43,11 @@ export class CompiledProgram {
     gpu.throwIfFailed();
     const start = Math.max(performance.now(), gpu.lastFinished);
     const encoder = gpu.device.createCommandEncoder();
-    this.#steps.forEach((steps, call) => {
+    let next = 0;
+    this.calls.forEach(({ dispatches }, call) => {
       const pass = encoder.beginComputePass(this.#clock?.pass(call));
-      for (const { pipeline, bindGroup, groups } of steps) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, bindGroup);
-        pass.dispatchWorkgroups(...groups);
-      }
+      encode(pass, this.#steps.all.slice(next, next + dispatches.length));
+      next += dispatches.length;
       pass.end();
     });
     const readback = this.#readback(reads);
@@ -108,43 +78,8 @@ export class CompiledProgram {
   }
 
   destroy(): void {
-    this.#uniforms.destroy();
+    this.#steps.destroy();
     this.#clock?.destroy();
     for (const readback of this.#free) readback.destroy();
-  }
-}
-
-function bind(gpu: Gpu, storages: readonly GPUBuffer[], region: Region | null): GPUBufferBinding {
-  if (!region) return { buffer: gpu.absent };
-  return { buffer: storages[region.storage]!, offset: region.offset, size: region.bytes };
-}
-
-/** The uniforms of a program's dispatches, constant, in one buffer. */
-class Uniforms {
-  readonly #buffer: GPUBuffer;
-  readonly #sizes: readonly number[];
-
-  constructor(device: GPUDevice, dispatches: readonly Dispatch[]) {
-    const size = Math.max(1, dispatches.length) * UNIFORM_ALIGNMENT;
-    this.#buffer = device.createBuffer({
-      label: 'shapes',
-      size,
-      usage: USAGE.uniform,
-      mappedAtCreation: true,
-    });
-    const words = new Uint32Array(this.#buffer.getMappedRange());
-    dispatches.forEach(({ shape }, i) => {
-      words.set(shape, (i * UNIFORM_ALIGNMENT) / 4);
-    });
-    this.#buffer.unmap();
-    this.#sizes = dispatches.map(({ shape }) => shape.length * 4);
-  }
-
-  binding(index: number): GPUBufferBinding {
-    return { buffer: this.#buffer, offset: index * UNIFORM_ALIGNMENT, size: this.#sizes[index]! };
-  }
-
-  destroy(): void {
-    this.#buffer.destroy();
   }
 }

@@ -5,11 +5,12 @@ import { Cast } from './cast.js';
 import { settled } from './client.js';
 import { type Gpu, USAGE } from './gpu.js';
 import { asHostArray, expectInside } from './hostArray.js';
-import type { Layout } from './layout.js';
-import { roundUp } from './lowering/lowering.js';
+import { type Layout, layOut } from './layout.js';
+import { roundUp, type Target } from './lowering/lowering.js';
 import { CompiledProgram } from './program.js';
 import type { Read } from './readback.js';
 import { serveSession } from './remote.js';
+import type { Tuner } from './tuner.js';
 
 /** A compiled module in GPU buffers, one for each persistent value and slot. */
 export class WebGpuSession implements Session {
@@ -42,7 +43,8 @@ export class WebGpuSession implements Session {
     this.#programs = programs;
   }
 
-  static async compile(gpu: Gpu, module: Module, layout: Layout): Promise<WebGpuSession> {
+  static async compile(gpu: Gpu, module: Module, target: Target, tuner?: Tuner): Promise<WebGpuSession> {
+    const layout = layOut(module, target);
     const usage = USAGE.storage | USAGE.uniform | USAGE.copySource | USAGE.copyTarget;
     const cast = new Cast(gpu);
     const buffers: GPUBuffer[] = [];
@@ -52,7 +54,8 @@ export class WebGpuSession implements Session {
       await gpu.checked(() => {
         for (const size of layout.storages) buffers.push(gpu.device.createBuffer({ size, usage }));
       });
-      for (const [name, calls] of layout.programs) {
+      const tuned = tuner ? await tuner.tuned(gpu, module, target, buffers) : target;
+      for (const [name, calls] of layOut(module, tuned).programs) {
         programs.set(name, await CompiledProgram.make(gpu, calls, buffers));
       }
     } catch (error) {

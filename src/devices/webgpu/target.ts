@@ -37,7 +37,13 @@ export function targetOf(adapter: GPUAdapter, wanted: 'auto' | KernelKind = 'aut
     workgroupBytes: limits.maxComputeWorkgroupStorageSize,
     precision: kind === 'f32' ? 'f32' : 'f16',
     matrices: kind === 'matrix' ? matrices : null,
+    ...lanesOf(adapter),
   };
+}
+
+function lanesOf({ features, info }: GPUAdapter): Pick<Target, 'lanes'> {
+  const { subgroupMinSize: least, subgroupMaxSize: most } = info;
+  return isSoftware(info) && features.has('subgroups') && most && least === most ? { lanes: most } : {};
 }
 
 /** The configuration with halves as factors and f32 as sums, the largest where there are several. */

@@ -9,7 +9,7 @@ import { serveDevice } from './remoteDevice.js';
 export type Order =
   | { readonly type: 'start'; readonly options: WebGpuOptions }
   | { readonly type: 'connect'; readonly port: MessagePort }
-  | { readonly type: 'close' };
+  | { readonly type: 'choices' | 'close' };
 
 /** The answer to `start`. */
 export type Started =
@@ -25,6 +25,7 @@ let device: WebGpuDevice | undefined;
 parentPort!.on('message', async (order: Order) => {
   if (order.type === 'connect') return serveDevice(device!, order.port);
   if (order.type === 'start') return parentPort!.postMessage(await start(order.options));
+  if (order.type === 'choices') return parentPort!.postMessage(device!.tuner.choices);
   await device?.close();
   parentPort!.close();
 });

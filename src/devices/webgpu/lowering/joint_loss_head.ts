@@ -1,6 +1,7 @@
 import { type Call, columns, rows, type Value } from '../../../program/types.js';
 import { rowThreads } from './grid.js';
-import { type LeftFactor, leftFactor, productDispatches, rightFactor } from './linear.js';
+import { type LeftFactor, leftFactor, rightFactor } from './linearProduct.js';
+import { productDispatches } from './linearVariants.js';
 import {
   type Dispatch,
   f32Word,

@@ -3,6 +3,9 @@ import type { Call, DType, Value } from '../../../program/types.js';
 /** Element types of the float operands of kernels. */
 export type FloatType = 'f32' | 'f16';
 
+/** What the types that a kernel leaves open may stand for: floats, or words that hold some. */
+export type ElementType = FloatType | 'u32' | 'vec4u';
+
 /** A range of bytes of one of a session's buffers. Two values that share storage have the same `storage`. */
 export interface Region {
   readonly storage: number;
@@ -16,10 +19,10 @@ export interface Region {
 export interface Dispatch {
   readonly file: string;
   readonly entry: string;
-  /** Values of the file's `override` constants. */
+  /** Values of the constants that the file declares `override` or leaves open (see pipelines.ts). */
   readonly constants: Readonly<Record<string, number>>;
   /** What the types that the file leaves open stand for (see pipelines.ts); f32 unless given. */
-  readonly types: Readonly<Record<string, FloatType>>;
+  readonly types: Readonly<Record<string, ElementType>>;
   /** Words of the uniform struct at @binding(0). */
   readonly shape: readonly number[];
   /** From @binding(1) on; null for an absent operand, whose binding the kernel then never touches. */
@@ -48,6 +51,16 @@ export interface Target extends Limits {
   readonly precision: FloatType;
   /** Where products of halves go through the GPU's matrix units. */
   readonly matrices: Matrices | null;
+  /** Threads of every subgroup of an adapter that is a CPU; absent on a GPU. */
+  readonly lanes?: number;
+  /** Picks a variant of a product; absent: the default one. Products of one key have the same fastest variant. */
+  readonly choose?: (key: string, variants: readonly Variant[]) => Variant | undefined;
+}
+
+/** A way to compute a product. */
+export interface Variant {
+  readonly name: string;
+  readonly dispatches: readonly Dispatch[];
 }
 
 /** Subgroup matrices with f16 factors [m, k] and [k, n], and f32 sums [m, n]. */

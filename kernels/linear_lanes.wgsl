@@ -1,0 +1,74 @@
+enable subgroups;
+// import linear_operands.wgsl
+// Products (see linear_operands.wgsl) on a CPU that plays a GPU, in f32. Reading memory is what costs there: every thread's
+// element is fetched on its own. So the threads of a workgroup, one subgroup, keep a column of X between them and pass
+// its elements on. One workgroup computes a tile of y: all its rows, and columns LANES apart, in each thread.
+const LANES: u32 = 8;
+const BLOCKS: u32 = TILE_M / LANES;
+const COLUMNS: u32 = TILE_N / LANES;
+
+alias Sums = array<array<f32, COLUMNS>, TILE_M>;
+
+// X of LANES rows a block, and W, for TILE_K steps of k. Threads read a few neighbours in storage one after the other.
+struct Factors {
+  x: array<array<f32, TILE_K>, BLOCKS>,
+  w: array<array<f32, TILE_K>, COLUMNS>,
+}
+
+// Outside there is nothing to read: rows and columns repeat the last ones, which nobody writes, and steps add 0.
+fn factors_at(term: Term, operand: u32, tile: vec2u, lane: u32, from_k: u32) -> Factors {
+  var factors: Factors;
+  let x_steps = select(vec2u(1, term.x_stride), vec2u(term.x_stride, 1), X_ALONG_K == 1);
+  let w_steps = select(vec2u(1, term.w_stride), vec2u(term.w_stride, 1), W_ALONG_K == 1);
+  for (var i = 0u; i < BLOCKS; i++) {
+    let first = term.x_first + min(tile.x + i * LANES + lane, shape.m - 1) * x_steps.x;
+    for (var j = 0u; j < TILE_K; j++) {
+      let scale = select(0.0, term.scale, from_k + j < term.depth);
+      factors.x[i][j] = scale * element(operand + X, first + min(from_k + j, term.depth - 1) * x_steps.y);
+    }
+  }
+  for (var i = 0u; i < COLUMNS; i++) {
+    let first = min(tile.y + i * LANES + lane, shape.n - 1) * w_steps.x;
+    for (var j = 0u; j < TILE_K; j++) {
+      factors.w[i][j] = element(operand + W, first + min(from_k + j, term.depth - 1) * w_steps.y);
+    }
+  }
+  return factors;
+}
+
+fn all_lanes(value: f32) -> array<f32, LANES> {
+  return array(
+    subgroupBroadcast(value, 0), subgroupBroadcast(value, 1), subgroupBroadcast(value, 2), subgroupBroadcast(value, 3),
+    subgroupBroadcast(value, 4), subgroupBroadcast(value, 5), subgroupBroadcast(value, 6), subgroupBroadcast(value, 7),
+  );
+}
+
+fn multiply(factors: Factors, sums: ptr<function, Sums>) {
+  for (var k = 0u; k < TILE_K; k++) {
+    for (var i = 0u; i < BLOCKS; i++) {
+      let x = all_lanes(factors.x[i][k]);
+      for (var row = 0u; row < LANES; row++) {
+        for (var j = 0u; j < COLUMNS; j++) {
+          sums[i * LANES + row][j] = fma(x[row], factors.w[j][k], sums[i * LANES + row][j]);
+        }
+      }
+    }
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn linear_lanes(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
+  let tile = tile_of(group);
+  var sums: Sums;
+  for (var term = 0u; term < shape.term_count; term++) {
+    let t = shape.terms[term];
+    for (var k = 0u; k < t.depth; k += TILE_K) {
+      multiply(factors_at(t, first_operand(Step(term, 0)), tile, lane, k), &sums);
+    }
+  }
+  for (var i = 0u; i < TILE_M; i++) {
+    for (var j = 0u; j < COLUMNS; j++) {
+      write_y(tile.x + i, tile.y + j * LANES + lane, sums[i][j]);
+    }
+  }
+}

@@ -1,0 +1,135 @@
+import { Chunks } from './bytes.js';
+import { contentOf } from './content.js';
+import { type Cut, type Piece, piecesOf, type Splitter } from './pieces.js';
+import { FILE_START, type Position } from './position.js';
+import { Problem } from './problems.js';
+import { listed, noColumn } from './records.js';
+import { decode, type Opened, type Reader, textItems } from './text.js';
+
+/** RFC 4180: a header, commas, fields in quotes may hold commas, line breaks and doubled quotes. */
+export const readCsv: Reader = async function* (file, start, { textColumn }) {
+  const isStart = start.byteOffset === 0;
+  const header = await readHeader(isStart ? file : { ...file, chunks: new Chunks(file.chunks.file) });
+  if (!header) return;
+  const column = header.columns.indexOf(textColumn);
+  if (column < 0) {
+    const found = noColumn(textColumn, `columns: ${listed(header.columns)}`);
+    throw new Problem(found.message, { endsFile: true });
+  }
+  const records = piecesOf(contentOf(file.chunks, file.compression, start), new RecordSplitter(), start);
+  const items = textItems(isStart ? after(records, header.at) : records, start, (text) => {
+    const fields = fieldsOf(text);
+    if (fields.length === header.columns.length) return fields[column]!;
+    const expected = `${header.columns.length} fields as in the header`;
+    throw new Problem(`expected ${expected}, found ${fields.length}; mend or delete the record`);
+  });
+  yield* items;
+};
+
+interface Header {
+  readonly columns: readonly string[];
+  readonly at: Pick<Position, 'byteOffset'>;
+}
+
+/** The first record that is not empty. */
+async function readHeader({ chunks, compression }: Opened): Promise<Header | undefined> {
+  const records = piecesOf(contentOf(chunks, compression, FILE_START), new RecordSplitter());
+  for await (const { bytes, at } of records) {
+    const columns = columnsOf(bytes);
+    if (columns.some((name) => name.trim() !== '')) return { columns, at };
+  }
+  return undefined;
+}
+
+/** Without them no record can be read. */
+function columnsOf(bytes: Buffer): string[] {
+  try {
+    return fieldsOf(decode(bytes));
+  } catch (error) {
+    throw error instanceof Problem ? new Problem(error.message, { endsFile: true }) : error;
+  }
+}
+
+async function* after(pieces: AsyncIterable<Piece>, { byteOffset }: Header['at']): AsyncGenerator<Piece> {
+  for await (const piece of pieces) if (piece.at.byteOffset > byteOffset) yield piece;
+}
+
+const [QUOTE, COMMA, LINE_FEED, CARRIAGE_RETURN] = [34, 44, 10, 13];
+
+/** Where in a record the splitter is. */
+type State = 'field start' | 'plain' | 'quoted' | 'quote in quotes';
+
+/** Finds the line breaks outside of quotes. Quotes count at the start of a field alone, so that a stray one is no trap. */
+class RecordSplitter implements Splitter {
+  #at = 0;
+  #state: State = 'field start';
+
+  next(bytes: Buffer, isEnd: boolean): Cut | undefined {
+    for (; this.#at < bytes.length; this.#at++) {
+      const byte = bytes[this.#at]!;
+      if (byte === LINE_FEED && this.#state !== 'quoted') return this.#cut(bytes, this.#at, this.#at + 1);
+      this.#state = this.#after(byte);
+      if (this.#state === 'quoted') {
+        const quote = bytes.indexOf(QUOTE, this.#at + 1);
+        this.#at = (quote < 0 ? bytes.length : quote) - 1;
+      }
+    }
+    if (!isEnd || bytes.length === 0) return undefined;
+    if (this.#state === 'quoted') {
+      throw new Problem(
+        'expected a quote at the end of the field, found the end of the file; mend the quotes',
+        {
+          endsFile: true,
+        },
+      );
+    }
+    return this.#cut(bytes, bytes.length, bytes.length);
+  }
+
+  #cut(bytes: Buffer, lineEnd: number, next: number): Cut {
+    this.#at = 0;
+    this.#state = 'field start';
+    const end = lineEnd > 0 && bytes[lineEnd - 1] === CARRIAGE_RETURN ? lineEnd - 1 : lineEnd;
+    return { begin: 0, end, next };
+  }
+
+  #after(byte: number): State {
+    if (this.#state === 'quoted') return byte === QUOTE ? 'quote in quotes' : 'quoted';
+    if (this.#state === 'quote in quotes' && byte === QUOTE) return 'quoted';
+    if (byte === COMMA) return 'field start';
+    return this.#state === 'field start' && byte === QUOTE ? 'quoted' : 'plain';
+  }
+}
+
+/** @throws Problem where quotes are not as RFC 4180 has them */
+function fieldsOf(record: string): string[] {
+  const fields: string[] = [];
+  for (let at = 0; at <= record.length; ) {
+    const { field, end } = record[at] === '"' ? quotedField(record, at) : plainField(record, at);
+    fields.push(field);
+    at = end + 1;
+  }
+  return fields;
+}
+
+function plainField(record: string, at: number): { field: string; end: number } {
+  const comma = record.indexOf(',', at);
+  const end = comma < 0 ? record.length : comma;
+  const field = record.slice(at, end);
+  if (field.includes('"')) {
+    throw new Problem(
+      'expected quotes around the whole field, found one inside of it; write the field as "...", with "" for a quote',
+    );
+  }
+  return { field, end };
+}
+
+function quotedField(record: string, at: number): { field: string; end: number } {
+  let close = record.indexOf('"', at + 1);
+  while (close >= 0 && record[close + 1] === '"') close = record.indexOf('"', close + 2);
+  const end = close + 1;
+  if (close < 0 || (end < record.length && record[end] !== ',')) {
+    throw new Problem('expected a comma after the quoted field, found something else; mend the quotes');
+  }
+  return { field: record.slice(at + 1, close).replaceAll('""', '"'), end };
+}

@@ -1,0 +1,39 @@
+import type { Compression } from './content.js';
+import { readCsv } from './csv.js';
+import { readJson } from './json.js';
+import { readJsonl } from './jsonl.js';
+import { readParquet } from './parquet/parquet.js';
+import type { Reader } from './text.js';
+import { readTxt } from './txt.js';
+
+export interface Format {
+  readonly name: 'txt' | 'jsonl' | 'json' | 'csv' | 'parquet';
+  readonly compression: Compression;
+}
+
+/** One file per format. */
+export const READERS: Readonly<Record<Format['name'], Reader>> = {
+  txt: readTxt,
+  jsonl: readJsonl,
+  json: readJson,
+  csv: readCsv,
+  parquet: readParquet,
+};
+
+const ENDINGS = new RegExp(`\\.(${Object.keys(READERS).join('|')})(?:\\.(gz|zst))?$`, 'i');
+const COMPRESSIONS: Readonly<Record<string, Compression>> = { gz: 'gzip', zst: 'zstd' };
+
+/** For messages. */
+export const KNOWN_ENDINGS = `${Object.keys(READERS)
+  .map((name) => `.${name}`)
+  .join(', ')}, each also with .gz or .zst`;
+
+/** As its name says; undefined where documents are not read from such files. */
+export function formatOf(path: string): Format | undefined {
+  const [, name, ending] = ENDINGS.exec(path) ?? [];
+  if (name === undefined) return undefined;
+  return {
+    name: name.toLowerCase() as Format['name'],
+    compression: ending === undefined ? 'none' : COMPRESSIONS[ending.toLowerCase()]!,
+  };
+}

@@ -1,0 +1,94 @@
+import type { Chunks } from './bytes.js';
+import type { Compression } from './content.js';
+import { countNewlines, LocatedProblem, type Piece } from './pieces.js';
+import type { Position } from './position.js';
+import { Problem } from './problems.js';
+
+/** A file whose documents are read. */
+export interface Opened {
+  readonly chunks: Chunks;
+  readonly compression: Compression;
+}
+
+export interface ReadOptions {
+  /** The column, field or nested field (`a.b`) that holds the text. */
+  readonly textColumn: string;
+  /** Splits .txt files. */
+  readonly separator: string | undefined;
+}
+
+/** A document, or what is wrong with it. */
+export type Item =
+  | { readonly position: Position; readonly text: string }
+  | { readonly position: Position; readonly problem: Problem };
+
+/**
+ * The documents of a file, in order, from its start or from one of its documents.
+ * @throws Problem when nothing more of the file can be read
+ */
+export type Reader = (file: Opened, start: Position, options: ReadOptions) => AsyncGenerator<Item>;
+
+/**
+ * Pieces of UTF-8 as documents; those of white space alone are left out.
+ * @param textOf the text of a decoded piece; throws Problem
+ */
+export async function* textItems(
+  pieces: AsyncIterable<Piece>,
+  start: Position,
+  textOf: (decoded: string) => string,
+): AsyncGenerator<Item> {
+  let { index } = start;
+  for await (const piece of pieces) {
+    const position = { index, ...piece.at };
+    const outcome = textOrProblem(piece, textOf);
+    if (outcome === undefined) continue;
+    yield typeof outcome === 'string' ? { position, text: outcome } : { position, problem: outcome };
+    index++;
+  }
+}
+
+function textOrProblem(piece: Piece, textOf: (decoded: string) => string): string | Problem | undefined {
+  try {
+    const decoded = decode(piece.bytes);
+    return /\S/.test(decoded) ? textOf(decoded) : undefined;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const { offset } = error;
+    const line = piece.at.line + countNewlines(piece.bytes.subarray(0, offset));
+    return new LocatedProblem(error, { line, byteOffset: piece.at.byteOffset + offset });
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** @throws Problem with the offset of the first byte that is wrong */
+export function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new Problem('expected UTF-8, found other bytes; convert the file to UTF-8', {
+      offset: firstInvalidByte(bytes),
+    });
+  }
+}
+
+/** Bisects for the first byte that no continuation can make valid; the length when the last character is cut. */
+function firstInvalidByte(bytes: Uint8Array): number {
+  let valid = 0;
+  let invalid = bytes.length + 1;
+  while (invalid - valid > 1) {
+    const middle = (valid + invalid) >>> 1;
+    if (isValidStart(bytes.subarray(0, middle))) valid = middle;
+    else invalid = middle;
+  }
+  return valid;
+}
+
+function isValidStart(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
+}

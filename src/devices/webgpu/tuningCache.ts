@@ -1,0 +1,39 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/** Names of variants by the keys of products. */
+export type Choices = Readonly<Record<string, string>>;
+
+/** The user's cache folder, as the system has it; RIVULET_CACHE puts ours elsewhere. */
+function cacheFolder(env = process.env): string {
+  if (env.RIVULET_CACHE) return env.RIVULET_CACHE;
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'rivulet');
+  const base = process.platform === 'win32' ? env.LOCALAPPDATA : env.XDG_CACHE_HOME;
+  return join(base || join(homedir(), '.cache'), 'rivulet');
+}
+
+/** Where the fastest variants on an adapter are remembered: one file for each adapter with its driver. */
+export const tuningFile = (adapter: string): string =>
+  join(cacheFolder(), 'tuning', `${adapter.replaceAll(/[^\w.]+/g, '-')}.json`);
+
+/** What is remembered; nothing where the file is not there or damaged: it is made anew then. */
+export function readChoices(file: string): Choices {
+  try {
+    const choices: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const entries = Object.entries(choices as object).filter(([, name]) => typeof name === 'string');
+    return Object.fromEntries(entries) as Choices;
+  } catch {
+    return {};
+  }
+}
+
+/** Adds to what is remembered. A cache that cannot be written costs time, nothing else. */
+export function writeChoices(file: string, choices: Choices): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    const unfinished = `${file}.${process.pid}`;
+    writeFileSync(unfinished, `${JSON.stringify({ ...readChoices(file), ...choices }, null, 1)}\n`);
+    renameSync(unfinished, file);
+  } catch {}
+}

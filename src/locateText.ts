@@ -1,0 +1,28 @@
+import { readRunFile } from './formats/runFolder.js';
+import { datasetCommit, isRemote, parseAddress, pinned } from './hub/dataset.js';
+import type { TrainOptions } from './options.js';
+
+/** Where the text of a run is: as the options say, with datasets on the Hub at one commit for the whole run. */
+export interface TextPaths {
+  readonly data: readonly string[];
+  readonly evalData: readonly string[] | undefined;
+  /** Commits by `datasets/owner/name@revision`. */
+  readonly commits: Readonly<Record<string, string>>;
+}
+
+/** A resumed run gets the commits it began with. @throws InputError, RunError as `datasetCommit` does */
+export async function locateText(options: TrainOptions, out: string): Promise<TextPaths> {
+  const known = options.resume ? (readRunFile(out)?.commits ?? {}) : {};
+  const commits: Record<string, string> = {};
+  const locate = async (path: string): Promise<string> => {
+    if (!isRemote(path)) return path;
+    const address = parseAddress(path);
+    const key = `datasets/${address.name}@${address.revision}`;
+    commits[key] ??= known[key] ?? (await datasetCommit(path));
+    return pinned(address, commits[key]);
+  };
+  const data: string[] = [];
+  for (const path of options.data) data.push(await locate(path));
+  const evalData = options.evalData === undefined ? undefined : [await locate(options.evalData)];
+  return { data, evalData, commits };
+}
