@@ -20,13 +20,14 @@ export interface Sizes {
   readonly teacherHidden: number;
 }
 
-export function sizesOf(shape: ShapeName, rank = RANK): Sizes {
+export function sizesOf(
+  shape: ShapeName,
+  batch: Pick<Sizes, 'rank' | 'rows' | 'sequence'> = { rank: RANK, rows: ROWS, sequence: SEQUENCE },
+): Sizes {
   const { student, teacher } = SHAPES[shape];
   return {
-    rows: ROWS,
-    sequence: SEQUENCE,
-    tokens: ROWS * SEQUENCE,
-    rank,
+    ...batch,
+    tokens: batch.rows * batch.sequence,
     hidden: student.hidden,
     intermediate: student.intermediate,
     heads: student.heads,

@@ -66,8 +66,8 @@ function parse(): Options {
     .option('--rank <N>', 'of the adapter', number, RANK)
     .option('--threads <N>', 'compute threads', number, availableParallelism())
     .addOption(new Option('--teacher <WHICH>', 'in the step').choices(['live', 'none']).default('live'))
-    .option('--batch <N>', 'rows of the step', number, ROWS)
-    .option('--sequence <N>', 'tokens of a row in the step', number, SEQUENCE)
+    .option('--batch <N>', 'rows', number, ROWS)
+    .option('--sequence <N>', 'tokens of a row', number, SEQUENCE)
     .option('--recompute', "compute the blocks' activations again in the backward pass", false)
     .option('--iterations <N>', 'timed steps', number, 5)
     .option('--json', 'one object a line', false)
@@ -130,9 +130,10 @@ async function main(): Promise<void> {
     process.stdout.write(`${options.json ? line : readable}\n`);
     if (options.save) appendFileSync(options.save, `${line}\n`);
   };
+  const sizes = { rank, rows: options.batch, sequence: options.sequence };
   for (const [op, benches] of Object.entries(OPS)) {
     if (options.only !== undefined && options.only !== op) continue;
-    for (const bench of benches(sizesOf(shape, rank))) {
+    for (const bench of benches(sizesOf(shape, sizes))) {
       const result = await measureOp(device, bench);
       publish({ name: op, case: bench.label, ...result }, opLine(bench.label, result, peak));
     }
