@@ -19,8 +19,9 @@ import { ropeBenches } from './rope.js';
 import { RANK, ROWS, SEQUENCE, type ShapeName } from './shapes.js';
 import { measureStep, type StepResult } from './step.js';
 import { swigluBenches } from './swiglu.js';
+import { measureTokenizer, tokenizerLines } from './tokenizer.js';
 
-/** Every bench by name: one per op file, and the whole step. */
+/** Every bench by name: one per op file; beside them the whole step and the tokenizer. */
 const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
   linear: linearBenches,
   column_sum: columnSumBenches,
@@ -56,7 +57,13 @@ function parse(): Options {
   const number = (text: string) => Number(text);
   return new Command('bench')
     .description('Kernel throughput and the speed of the whole joint step.')
-    .addOption(new Option('--only <NAME>', 'an op, or step').choices([...Object.keys(OPS), 'step']))
+    .addOption(
+      new Option('--only <NAME>', 'an op, step or tokenizer').choices([
+        ...Object.keys(OPS),
+        'step',
+        'tokenizer',
+      ]),
+    )
     .addOption(new Option('--shape <NAME>', 'sizes').choices(['tiny', 'small', 'llama']).default('small'))
     .option('--device <NAME>', 'wasm | webgpu | webgpu:WHICH', 'wasm')
     .addOption(
@@ -145,6 +152,11 @@ async function main(): Promise<void> {
     const result = await measureStep(device, asked);
     const label = `step ${shape} ${rows} x ${sequence}, teacher ${teacher}${recompute ? ', recompute' : ''}`;
     publish({ name: 'step', teacher, ...batch, recompute, ...result }, stepLines(label, result));
+  }
+  if (options.only === undefined || options.only === 'tokenizer') {
+    const report = await measureTokenizer();
+    if (report) publish({ name: 'tokenizer', ...report }, tokenizerLines(report));
+    else process.stderr.write('tokenizer: skipped, it needs the shared data\n');
   }
   await device.close();
 }

@@ -16,7 +16,7 @@ alias Sums = array<f32, REGISTERS * REGISTERS>;
 fn stage_x(step: Step, row: u32, thread: u32) {
   let scale = shape.terms[step.term].scale;
   for (var i = thread; i < TILE_M * TILE_K / 8; i += THREADS) {
-    let floats = floats_of(first_operand(step) + X, read_x(step, row, i));
+    let floats = floats_of(X, step.term, read_x(step, row, i));
     let at = place_in(X_LENGTH, i);
     let from_to = select(vec2u(at.x * STRIDE_X + at.y, 1), vec2u(at.y * STRIDE_X + at.x, STRIDE_X), X_ALONG_K == 1);
     for (var j = 0u; j < 4; j++) {
@@ -28,7 +28,7 @@ fn stage_x(step: Step, row: u32, thread: u32) {
 
 fn stage_w(step: Step, column: u32, thread: u32) {
   for (var i = thread; i < TILE_N * TILE_K / 8; i += THREADS) {
-    let floats = floats_of(first_operand(step) + W, read_w(step, column, i));
+    let floats = floats_of(W, step.term, read_w(step, column, i));
     let at = place_in(W_LENGTH, i);
     let from_to = select(vec2u(at.x * STRIDE_W + at.y, 1), vec2u(at.y * STRIDE_W + at.x, STRIDE_W), W_ALONG_K == 1);
     for (var j = 0u; j < 4; j++) {

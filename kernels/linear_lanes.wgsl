@@ -9,28 +9,46 @@ const COLUMNS: u32 = TILE_N / LANES;
 
 alias Sums = array<array<f32, COLUMNS>, TILE_M>;
 
+// Where a thread's row of each block of X and its columns of W begin. Outside there is nothing to read: there they repeat
+// the last ones, and nobody writes what comes of them.
+struct Origins {
+  x: array<u32, BLOCKS>,
+  w: array<u32, COLUMNS>,
+}
+
+fn origins_of(term: Term, tile: vec2u, lane: u32) -> Origins {
+  var origins: Origins;
+  for (var i = 0u; i < BLOCKS; i++) {
+    let m = min(tile.x + i * LANES + lane, shape.m - 1);
+    origins.x[i] = term.x_first + m * select(1, term.x_stride, X_ALONG_K == 1);
+  }
+  for (var i = 0u; i < COLUMNS; i++) {
+    let n = min(tile.y + i * LANES + lane, shape.n - 1);
+    origins.w[i] = n * select(1, term.w_stride, W_ALONG_K == 1);
+  }
+  return origins;
+}
+
 // X of LANES rows a block, and W, for TILE_K steps of k. Threads read a few neighbours in storage one after the other.
 struct Factors {
   x: array<array<f32, TILE_K>, BLOCKS>,
   w: array<array<f32, TILE_K>, COLUMNS>,
 }
 
-// Outside there is nothing to read: rows and columns repeat the last ones, which nobody writes, and steps add 0.
-fn factors_at(term: Term, operand: u32, tile: vec2u, lane: u32, from_k: u32) -> Factors {
+// From k on; steps behind the last one add 0.
+fn factors_at(index: u32, term: Term, origins: Origins, k: u32) -> Factors {
   var factors: Factors;
-  let x_steps = select(vec2u(1, term.x_stride), vec2u(term.x_stride, 1), X_ALONG_K == 1);
-  let w_steps = select(vec2u(1, term.w_stride), vec2u(term.w_stride, 1), W_ALONG_K == 1);
+  let x_step = select(term.x_stride, 1, X_ALONG_K == 1);
+  let w_step = select(term.w_stride, 1, W_ALONG_K == 1);
   for (var i = 0u; i < BLOCKS; i++) {
-    let first = term.x_first + min(tile.x + i * LANES + lane, shape.m - 1) * x_steps.x;
     for (var j = 0u; j < TILE_K; j++) {
-      let scale = select(0.0, term.scale, from_k + j < term.depth);
-      factors.x[i][j] = scale * element(operand + X, first + min(from_k + j, term.depth - 1) * x_steps.y);
+      let value = element(X, index, origins.x[i] + min(k + j, term.depth - 1) * x_step);
+      factors.x[i][j] = value * select(0.0, term.scale, k + j < term.depth);
     }
   }
   for (var i = 0u; i < COLUMNS; i++) {
-    let first = min(tile.y + i * LANES + lane, shape.n - 1) * w_steps.x;
     for (var j = 0u; j < TILE_K; j++) {
-      factors.w[i][j] = element(operand + W, first + min(from_k + j, term.depth - 1) * w_steps.y);
+      factors.w[i][j] = element(W, index, origins.w[i] + min(k + j, term.depth - 1) * w_step);
     }
   }
   return factors;
@@ -60,10 +78,11 @@ fn multiply(factors: Factors, sums: ptr<function, Sums>) {
 fn linear_lanes(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
   let tile = tile_of(group);
   var sums: Sums;
-  for (var term = 0u; term < shape.term_count; term++) {
-    let t = shape.terms[term];
-    for (var k = 0u; k < t.depth; k += TILE_K) {
-      multiply(factors_at(t, first_operand(Step(term, 0)), tile, lane, k), &sums);
+  for (var i = 0u; i < shape.term_count; i++) {
+    let term = shape.terms[i];
+    let origins = origins_of(term, tile, lane);
+    for (var k = 0u; k < term.depth; k += TILE_K) {
+      multiply(factors_at(i, term, origins, k), &sums);
     }
   }
   for (var i = 0u; i < TILE_M; i++) {

@@ -12,10 +12,9 @@
 const F32: u32 = 0;
 const BF16: u32 = 1;
 
-// Operands by number; those of term 2 follow those of term 1.
+// An operand is a side of a term.
 const X: u32 = 0;
 const W: u32 = 1;
-const PER_TERM: u32 = 2;
 
 // Whether there is a base, and where: NONE (0), or
 const SEPARATE: u32 = 1;
@@ -52,32 +51,37 @@ struct Shape {
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<Y>;
 
-fn dtype_of(operand: u32) -> u32 {
-  switch operand {
-    case 0: { return X1_DTYPE; }
-    case 1: { return W1_DTYPE; }
-    case 2: { return X2_DTYPE; }
-    default: { return W2_DTYPE; }
-  }
+// Whether a term is the second one; known when compiled, where there is but one.
+fn is_second(term: u32) -> bool {
+  return TERMS > 1 && term == 1;
 }
 
-fn is_wide(operand: u32) -> bool {
-  switch operand {
-    case 0: { return X1_WIDE == 1; }
-    case 1: { return W1_WIDE == 1; }
-    case 2: { return X2_WIDE == 1; }
-    default: { return W2_WIDE == 1; }
+fn dtype_of(side: u32, term: u32) -> u32 {
+  if (side == X) {
+    return select(X1_DTYPE, X2_DTYPE, is_second(term));
   }
+  return select(W1_DTYPE, W2_DTYPE, is_second(term));
+}
+
+fn is_wide(side: u32, term: u32) -> bool {
+  if (side == X) {
+    return select(X1_WIDE, X2_WIDE, is_second(term)) == 1;
+  }
+  return select(W1_WIDE, W2_WIDE, is_second(term)) == 1;
 }
 
 // Element i of what is bound: four words, or one, which is then in x.
-fn words(operand: u32, i: u32) -> vec4u {
-  switch operand {
-    case 0: { return vec4u(x_1[i]); }
-    case 1: { return vec4u(w_1[i]); }
-    case 2: { return vec4u(x_2[i]); }
-    default: { return vec4u(w_2[i]); }
+fn words(side: u32, term: u32, i: u32) -> vec4u {
+  if (side == X) {
+    if (is_second(term)) {
+      return vec4u(x_2[i]);
+    }
+    return vec4u(x_1[i]);
   }
+  if (is_second(term)) {
+    return vec4u(w_2[i]);
+  }
+  return vec4u(w_1[i]);
 }
 
 fn pair_of(word: u32, dtype: u32) -> vec2f {
@@ -88,12 +92,12 @@ fn pair_of(word: u32, dtype: u32) -> vec2f {
 }
 
 // Element i of an operand that is not wide.
-fn element(operand: u32, i: u32) -> f32 {
-  let dtype = dtype_of(operand);
+fn element(side: u32, term: u32, i: u32) -> f32 {
+  let dtype = dtype_of(side, term);
   if (dtype == F32) {
-    return bitcast<f32>(words(operand, i).x);
+    return bitcast<f32>(words(side, term, i).x);
   }
-  return pair_of(words(operand, i / 2).x, dtype)[i % 2];
+  return pair_of(words(side, term, i / 2).x, dtype)[i % 2];
 }
 
 // Eight consecutive elements: halves as stored, all in `low`, or f32.
@@ -103,27 +107,27 @@ struct Eight {
 }
 
 // Whether an operand's eights are halves. Those of operands that are not wide are converted when they are read.
-fn are_halves(operand: u32) -> bool {
-  return is_wide(operand) && dtype_of(operand) != F32;
+fn are_halves(side: u32, term: u32) -> bool {
+  return is_wide(side, term) && dtype_of(side, term) != F32;
 }
 
 // `count` elements from i on, and zeros; of a wide operand all or none.
-fn read_eight(operand: u32, i: u32, count: u32) -> Eight {
+fn read_eight(side: u32, term: u32, i: u32, count: u32) -> Eight {
   var eight: Eight;
-  if (is_wide(operand)) {
-    if (count > 0 && dtype_of(operand) == F32) {
-      eight = Eight(words(operand, i / 4), words(operand, i / 4 + 1));
+  if (is_wide(side, term)) {
+    if (count > 0 && dtype_of(side, term) == F32) {
+      eight = Eight(words(side, term, i / 4), words(side, term, i / 4 + 1));
     } else if (count > 0) {
-      eight.low = words(operand, i / 8);
+      eight.low = words(side, term, i / 8);
     }
     return eight;
   }
   for (var j = 0u; j < 4; j++) {
     if (j < count) {
-      eight.low[j] = bitcast<u32>(element(operand, i + j));
+      eight.low[j] = bitcast<u32>(element(side, term, i + j));
     }
     if (j + 4 < count) {
-      eight.high[j] = bitcast<u32>(element(operand, i + j + 4));
+      eight.high[j] = bitcast<u32>(element(side, term, i + j + 4));
     }
   }
   return eight;
@@ -134,11 +138,11 @@ struct Floats {
   high: vec4f,
 }
 
-fn floats_of(operand: u32, eight: Eight) -> Floats {
-  if (!are_halves(operand)) {
+fn floats_of(side: u32, term: u32, eight: Eight) -> Floats {
+  if (!are_halves(side, term)) {
     return Floats(bitcast<vec4f>(eight.low), bitcast<vec4f>(eight.high));
   }
-  let dtype = dtype_of(operand);
+  let dtype = dtype_of(side, term);
   let words = eight.low;
   return Floats(
     vec4f(pair_of(words.x, dtype), pair_of(words.y, dtype)),
@@ -159,11 +163,6 @@ fn next_step(step: Step) -> Step {
   return Step(step.term + 1, 0);
 }
 
-// Which term's operands a step reads; known when compiled, where there is but one.
-fn first_operand(step: Step) -> u32 {
-  return select(0u, PER_TERM * step.term, TERMS > 1);
-}
-
 // A tile is held as it is stored, in rows along k or across.
 const X_LENGTH: u32 = select(TILE_M, TILE_K, X_ALONG_K == 1);
 const W_LENGTH: u32 = select(TILE_N, TILE_K, W_ALONG_K == 1);
@@ -174,9 +173,9 @@ fn place_in(length: u32, i: u32) -> vec2u {
 }
 
 // Eight elements from (row, column) on, of those that lie before `end`.
-fn read_at(operand: u32, first: u32, stride: u32, at: vec2u, end: vec2u) -> Eight {
+fn read_at(side: u32, term: u32, first: u32, stride: u32, at: vec2u, end: vec2u) -> Eight {
   let left = min(end.y - min(at.y, end.y), 8);
-  return read_eight(operand, first + at.x * stride + at.y, select(0u, left, at.x < end.x));
+  return read_eight(side, term, first + at.x * stride + at.y, select(0u, left, at.x < end.x));
 }
 
 // The i-th eight elements of the tile of X whose first row of y is `row`.
@@ -185,7 +184,7 @@ fn read_x(step: Step, row: u32, i: u32) -> Eight {
   let along_k = X_ALONG_K == 1;
   let at = select(vec2u(step.k, row), vec2u(row, step.k), along_k) + place_in(X_LENGTH, i);
   let end = select(vec2u(term.depth, shape.m), vec2u(shape.m, term.depth), along_k);
-  return read_at(first_operand(step) + X, term.x_first, term.x_stride, at, end);
+  return read_at(X, step.term, term.x_first, term.x_stride, at, end);
 }
 
 // The i-th eight elements of the tile of W whose first column of y is `column`.
@@ -194,7 +193,7 @@ fn read_w(step: Step, column: u32, i: u32) -> Eight {
   let along_k = W_ALONG_K == 1;
   let at = select(vec2u(step.k, column), vec2u(column, step.k), along_k) + place_in(W_LENGTH, i);
   let end = select(vec2u(term.depth, shape.n), vec2u(shape.n, term.depth), along_k);
-  return read_at(first_operand(step) + W, 0, term.w_stride, at, end);
+  return read_at(W, step.term, 0, term.w_stride, at, end);
 }
 
 // Tiles are computed in bands of this many rows of tiles, column by column, so that workgroups that run at the same

@@ -1,12 +1,21 @@
-import { commandOf } from './command.js';
+import { type CommandTexts, commandOf } from './command.js';
 import { runProgram } from './exit.js';
 import { evaluate } from './index.js';
 import { EVALUATE_OPTIONS, type EvaluateInput } from './options.js';
 import { showDownloads } from './report/downloads.js';
 
+const TEXTS: CommandTexts = {
+  name: 'evaluate',
+  description: 'Scores a text with a model, with an adapter or without: perplexity.',
+  usage: ['--model MODEL --perplexity FILE [options]'],
+  examples: [
+    '--model STUDENT --perplexity text.txt',
+    '--model STUDENT --adapter ADAPTER --perplexity text.txt',
+  ],
+};
+
 await runProgram(async () => {
-  const command = commandOf('evaluate', 'Scores a text with a model: perplexity.', EVALUATE_OPTIONS);
-  const options = command.parse().opts<EvaluateInput>();
+  const options = commandOf(TEXTS, EVALUATE_OPTIONS).parse().opts<EvaluateInput>();
   const result = await evaluate(options, showDownloads());
   const { tokens, nll, perplexity, seconds } = result;
   const readable =

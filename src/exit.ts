@@ -5,6 +5,11 @@ import { CommanderError } from 'commander';
  * RIVULET_DEBUG=1 adds the stack.
  */
 export async function runProgram(main: () => Promise<void>): Promise<void> {
+  // Whoever reads may have seen enough: `--help | head`.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
   try {
     await main();
   } catch (error) {
@@ -13,8 +18,8 @@ export async function runProgram(main: () => Promise<void>): Promise<void> {
 }
 
 function report(error: unknown): number {
-  // Commander has printed its own message, or help and version, which are no errors.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  // Help or the version was asked for and has been printed.
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   process.stderr.write(`error: ${message}\n`);
   if (process.env.RIVULET_DEBUG) process.stderr.write(`${stack}\n`);

@@ -1,8 +1,25 @@
-/** The name that takes the fewest edits to get to. */
-export function nearestName(name: string, names: readonly string[]): string {
-  const distances = names.map((known) => editDistance(name.toLowerCase(), known.toLowerCase()));
-  return names[distances.indexOf(Math.min(...distances))]!;
+const MOST_EDITS = 3;
+/** Of the longer name: beyond it the two have nothing to do with each other. */
+const MOST_EDITED_SHARE = 0.5;
+
+/** What to say of an option that does not exist, with the one that was probably meant. */
+export function unknownOption(name: string, names: readonly string[]): string {
+  const nearest = nearestName(name, names);
+  return `unknown option ${name}; ${nearest === undefined ? 'see --help' : `did you mean ${nearest}?`}`;
 }
+
+/** The name that takes the fewest edits to get to; undefined when none is near. Case and leading dashes do not count. */
+export function nearestName(name: string, names: readonly string[]): string | undefined {
+  const wanted = bare(name);
+  const distances = names.map((known) => editDistance(wanted, bare(known)));
+  const least = Math.min(...distances);
+  const nearest = names[distances.indexOf(least)];
+  if (nearest === undefined || least > MOST_EDITS) return undefined;
+  const length = Math.max(wanted.length, bare(nearest).length);
+  return least / length <= MOST_EDITED_SHARE ? nearest : undefined;
+}
+
+const bare = (name: string): string => name.toLowerCase().replace(/^-+/, '');
 
 /** Letters to add, leave out or exchange (Levenshtein). */
 function editDistance(a: string, b: string): number {

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { excerpt } from './errors.js';
-import { nearestName } from './nearestName.js';
+import { unknownOption } from './nearestName.js';
 
 /** One row of the table that flags, defaults, checks, help texts and the README all come from. */
 export interface Option {
@@ -41,25 +41,28 @@ export function problemsOf(table: OptionTable, given: Readonly<Record<string, un
   for (const [name, value] of Object.entries(given)) {
     const option = optionOf(table, name);
     if (!option) {
-      const nearest = flagOf(nearestName(name, Object.keys(table)));
-      problems.push(
-        `${flagOf(name)}: expected a known option, found an unknown one; did you mean ${nearest}?`,
-      );
+      problems.push(unknownOption(flagOf(name), Object.keys(table).map(flagOf)));
     } else if (value !== undefined) {
       const result = option.schema.safeParse(value);
       if (!result.success) {
-        problems.push(`${flagOf(name)}: ${result.error.issues[0]!.message}, found ${excerpt(value)}`);
+        problems.push(`${flagOf(name)}: ${result.error.issues[0]!.message}, found ${shown(value)}`);
       }
     }
   }
   for (const [name, option] of Object.entries(table)) {
     const missing = given[name] === undefined && option.default === undefined;
-    if (missing && !option.schema.safeParse(undefined).success) {
-      problems.push(`${flagOf(name)}: expected ${option.value}, found nothing: give ${option.help}`);
-    }
+    if (missing && !option.schema.safeParse(undefined).success) problems.push(missingOption(name, option));
   }
   return problems;
 }
+
+/** What to say of an option that is needed and was not given. */
+export const missingOption = (name: string, { value, help }: Option): string =>
+  `${flagOf(name)}: expected ${value}, found nothing; give ${help.split(/[:;]/)[0]}`;
+
+/** Plain words, which is what a command line has mostly, go without quotes. */
+const shown = (value: unknown): string =>
+  typeof value === 'string' && /^[\w.+-]{1,60}$/.test(value) ? value : excerpt(value);
 
 /** Fills in defaults; call it on options without problems. */
 export function withDefaults<T extends OptionTable>(

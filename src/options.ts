@@ -1,26 +1,29 @@
 import { z } from 'zod';
+import {
+  belowOne,
+  count,
+  device,
+  notNegative,
+  number,
+  oneOf,
+  pattern,
+  positive,
+  share,
+  text,
+  toggle,
+  whole,
+} from './optionSchemas.js';
 import type { Given, Option, OptionTable, Resolved } from './optionTable.js';
 
-export { flagOf, type OptionTable, optionOf, problemsOf, withDefaults } from './optionTable.js';
-
-const text = z.string().min(1, 'expected some text');
-const count = z.coerce.number().int('expected a whole number').min(1, 'expected at least 1');
-const whole = z.coerce.number().int('expected a whole number').min(0, 'expected 0 or more');
-const positive = z.coerce.number().positive('expected a number above 0');
-const notNegative = z.coerce.number().min(0, 'expected 0 or more');
-const share = z.coerce.number().min(0, 'expected 0 to 1').max(1, 'expected 0 to 1');
-const belowOne = z.coerce.number().min(0, 'expected at least 0').lt(1, 'expected below 1');
-const toggle = z.boolean();
-/** `q_proj=16,mlp.down_proj=4` on the command line, a map in files and code. */
-const pattern = <T extends z.ZodType<number>>(value: T) =>
-  z.preprocess(
-    (given) =>
-      typeof given === 'string' ? Object.fromEntries(given.split(',').map((part) => part.split('='))) : given,
-    z.record(z.string(), value),
-  );
-const oneOf = <T extends string>(...values: [T, ...T[]]) => z.enum(values, `expected ${values.join(' | ')}`);
-
-const device = z.string().regex(/^(auto|wasm|webgpu(:.+)?)$/, 'expected auto | wasm | webgpu | webgpu:WHICH');
+export {
+  flagOf,
+  missingOption,
+  type Option,
+  type OptionTable,
+  optionOf,
+  problemsOf,
+  withDefaults,
+} from './optionTable.js';
 
 /** The options of `train`, in the order help shows them. */
 export const TRAIN_OPTIONS = {
@@ -143,7 +146,7 @@ export const TRAIN_OPTIONS = {
   beta: {
     group: 'objective',
     value: 'X',
-    schema: z.coerce.number().gt(0, 'expected above 0').lt(1, 'expected below 1'),
+    schema: number().gt(0, 'expected above 0').lt(1, 'expected below 1'),
     default: 0.5,
     help: "the teacher's share in the mixture of jsd",
   },

@@ -5,10 +5,10 @@ import type { Evaluator, EvaluatorSetup } from './actors/evaluator.js';
 import type { LoaderSetup } from './actors/loader.js';
 import type { Student, StudentSetup } from './actors/student.js';
 import type { TeacherSetup } from './actors/teacher.js';
-import type { Cursor } from './data/packing.js';
 import type { DeviceHost, DeviceHosts } from './devices/host.js';
 import { DeviceLostError, InputError, RunError } from './errors.js';
 import { checkpointPath, listCheckpoints } from './formats/checkpointFiles.js';
+import type { FolderLock } from './formats/lock.js';
 import { prepareRunFolder, runPaths } from './formats/runFolder.js';
 import type { MetricsRecord, StepOrders, StepRecord } from './messages.js';
 import type { Preparation } from './prepare.js';
@@ -66,7 +66,8 @@ function explained(error: unknown, out: string): Error {
   if (name === 'InputError') return new InputError(message);
   if (name === 'DeviceLostError') return new DeviceLostError(message);
   const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
-  return new RunError(`${message}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
+  const advice = /\b(ENOSPC|EDQUOT)\b/.test(message) ? '; free some space, then go on with --resume' : '';
+  return new RunError(`${message}${advice}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
 }
 
 class Run {
@@ -74,9 +75,12 @@ class Run {
   readonly #actors: Actors;
   readonly #hooks: RunHooks;
   readonly #evaluates: boolean;
+  #lock: FolderLock | undefined;
   #journal!: Journal;
   #student!: Comlink.Remote<Student>;
   #evaluator: Comlink.Remote<Evaluator> | undefined;
+  /** Of an evaluation: the run ends with the step at hand, not only where the journal is waited for. */
+  #failed: Error | undefined;
 
   constructor(prepared: Preparation, actors: Actors, hooks: RunHooks) {
     this.#prepared = prepared;
@@ -94,7 +98,7 @@ class Run {
     ]);
     const variants = { student: forStudent, teacher: forTeacher };
     const commits = { ...models.commits, ...text.commits };
-    prepareRunFolder(out, { version, options, commits, variants });
+    this.#lock = await prepareRunFolder(out, { version, options, commits, variants });
     this.#journal = new Journal(runPaths(out).metrics, resume?.state.metricsBytes ?? 0);
     if (!resume) await this.#begin(devices);
     const steps = await this.#train();
@@ -106,6 +110,7 @@ class Run {
   /** Once the actors are gone: a dead one leaves calls that never settle, and `go` with them. */
   close(): void {
     this.#journal?.close();
+    this.#lock?.close();
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
@@ -135,7 +140,7 @@ class Run {
     const { options, models, text, microBatch, resume } = this.#prepared;
     const { eos, sequence, batch, seed } = options;
     const shuffleRows = options.shuffleRows ?? Math.max(1, Math.floor(SHUFFLE_TOKENS / sequence));
-    const cursor = resume && { cursor: resume.state.cursor as Cursor };
+    const cursor = resume && { cursor: resume.state.cursor };
     return {
       tokenizer: models.student,
       text: this.#text(text.data),
@@ -216,6 +221,7 @@ class Run {
   }
 
   #afterStep(record: StepRecord): StepOrders {
+    if (this.#failed) throw this.#failed;
     const { options, schedule } = this.#prepared;
     const { step } = record;
     this.#record(record);
@@ -248,7 +254,9 @@ class Run {
   /** Expects the evaluation of `step`; its record comes here in the file, and at once to whoever listens. */
   #evaluate(step: number): void {
     const record = this.#actors.guard(this.#evaluator!.result(step));
-    record.then(this.#hooks.emit, () => {});
+    record.then(this.#hooks.emit, (error: Error) => {
+      this.#failed = error;
+    });
     this.#journal.append(record);
   }
 

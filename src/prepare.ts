@@ -1,19 +1,29 @@
 import { isDeepStrictEqual } from 'node:util';
+import { cursorSchema } from './data/cursor.js';
 import { openDocuments } from './data/documents.js';
+import type { Cursor } from './data/packing.js';
 import { firstDifference, loadTokenizer } from './data/tokenizer.js';
 import type { DeviceHosts } from './devices/host.js';
 import { InputError } from './errors.js';
 import { readAdapter } from './formats/adapter.js';
 import { readConfigFile } from './formats/configFile.js';
 import type { Product } from './formats/parameters.js';
-import { freshRunFolder, holdsRun, lastCheckpoint, readRunFile } from './formats/runFolder.js';
+import {
+  checkRunFolder,
+  freshRunFolder,
+  holdsRun,
+  lastCheckpoint,
+  readRunFile,
+} from './formats/runFolder.js';
 import { locateModels, type Models } from './locateModels.js';
 import { locateText, type TextPaths } from './locateText.js';
-import type { DownloadRecord, RunState } from './messages.js';
+import type { DownloadRecord } from './messages.js';
 import { hasMiniature, miniaturePaths, QUICKSTART } from './miniature/index.js';
 import { blankCheckpoint, checkSequence, openCheckpoint } from './model/checkpoint.js';
+import type { ModelConfig } from './model/config.js';
 import {
   adapterConfig,
+  checkPatterns,
   type LoraOptions,
   loraOptions,
   loraShapes,
@@ -26,6 +36,7 @@ import { type Checkpoint, weightShapes } from './model/weights.js';
 import {
   flagOf,
   isOperational,
+  missingOption,
   problemsOf,
   TRAIN_OPTIONS,
   type TrainOptions,
@@ -40,7 +51,7 @@ export interface Preparation {
   readonly out: string;
   readonly models: Models;
   readonly text: TextPaths;
-  readonly resume: { readonly path: string; readonly state: RunState } | undefined;
+  readonly resume: ReturnType<typeof lastCheckpoint<Cursor>>;
   readonly student: StudentOptions;
   readonly product: Product;
   readonly teacher: Checkpoint | undefined;
@@ -60,16 +71,17 @@ type Given = Readonly<Record<string, unknown>>;
 /** Options as a run starts with them: the config file, the run it resumes and the defaults fill the gaps, in that order. */
 export function resolveOptions(input: Given): TrainOptions {
   const given = withMiniature(withConfigFile(defined(input)));
-  const stored = given.resume && typeof given.out === 'string' ? readRunFile(given.out) : undefined;
+  if (given.resume && given.out === undefined) {
+    throw new InputError('--resume: expected --out with the folder of the run, found none');
+  }
+  const stored = given.resume ? readRunFile(String(given.out)) : undefined;
   const problems = stored ? [] : studentProblems(given);
   problems.push(...problemsOf(TRAIN_OPTIONS, { ...stored?.options, ...given }));
-  if (given.resume && given.out === undefined)
-    problems.push('--resume: expected --out with the run, found none');
   if (given.steps !== undefined && given.tokens !== undefined) {
     problems.push('--tokens: expected it without --steps, found both; leave one out');
   }
-  if (problems.length > 0 && given.resume && given.out !== undefined && !stored) {
-    problems.unshift(`--resume: expected a run in ${given.out}, found none: check --out`);
+  if (problems.length > 0 && given.resume && !stored) {
+    problems.unshift(`--resume: expected a run in ${given.out}, found none; check --out`);
   }
   if (problems.length > 0) throw new InputError(problems.join('; '));
   if (stored) refuseChanges(given, withDefaults(TRAIN_OPTIONS, stored.options));
@@ -90,9 +102,7 @@ function withMiniature(given: Given): Given {
 function studentProblems({ student, fromConfig, trainable, init }: Given): string[] {
   const problems: string[] = [];
   if (student === undefined && fromConfig === undefined) {
-    problems.push(
-      `--student: expected ${TRAIN_OPTIONS.student.value}, found nothing: give ${TRAIN_OPTIONS.student.help}`,
-    );
+    problems.push(missingOption('student', TRAIN_OPTIONS.student));
   }
   if (student !== undefined && fromConfig !== undefined) {
     problems.push('--from-config: expected it without --student, found both; leave one out');
@@ -148,6 +158,7 @@ export async function prepare(
       `--out: expected a folder without a run, found one in ${out}; add --resume to continue it`,
     );
   }
+  await checkRunFolder(out);
   const models = await locateModels(options, out, onDownload);
   const student =
     options.fromConfig === undefined ? openCheckpoint(models.student) : blankCheckpoint(options.fromConfig);
@@ -158,7 +169,8 @@ export async function prepare(
     if (paths.length > 0) await openDocuments({ paths, onBad: options.onBadDocument });
   }
   await checkModels(options, student, teacher);
-  const lora = options.trainable === 'lora' ? adapterOptions(options, models.init) : undefined;
+  const lora =
+    options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
   const { temperature, divergence, beta } = options;
   const objective = { alpha: teacher ? options.alpha : 0, temperature, divergence, beta };
   const { beta1, beta2, epsilon: eps, weightDecay } = options;
@@ -189,7 +201,7 @@ export async function prepare(
     out,
     models,
     text,
-    resume: options.resume ? lastCheckpoint(out) : undefined,
+    resume: options.resume ? lastCheckpoint(out, cursorSchema) : undefined,
     student: studentWith(way),
     teacher,
     schedule: { lr, warmup, schedule, decay, steps },
@@ -207,12 +219,12 @@ const DEFAULT_STEPS = 1000;
 const stepsFor = ({ tokens, batch, sequence }: TrainOptions): number =>
   tokens === undefined ? DEFAULT_STEPS : Math.ceil(tokens / (batch * sequence));
 
-function adapterOptions(options: TrainOptions, init: string | undefined): LoraOptions {
+function adapterOptions(options: TrainOptions, init: string | undefined, config: ModelConfig): LoraOptions {
   if (init !== undefined) {
     const adapter = loraOptions(readAdapter(init).config);
     return { ...adapter, dropout: options.loraDropout };
   }
-  return {
+  const lora = {
     rank: options.rank,
     alpha: options.loraAlpha ?? 2 * options.rank,
     rsLora: options.rslora,
@@ -221,6 +233,8 @@ function adapterOptions(options: TrainOptions, init: string | undefined): LoraOp
     rankPattern: options.rankPattern ?? {},
     alphaPattern: options.alphaPattern ?? {},
   };
+  checkPatterns(config, lora);
+  return lora;
 }
 
 async function checkModels(options: TrainOptions, student: Checkpoint, teacher?: Checkpoint): Promise<void> {

@@ -1,6 +1,7 @@
 import type { DeviceHosts } from './devices/host.js';
 import { DeviceLostError, RunError } from './errors.js';
-import { lastCheckpoint } from './formats/runFolder.js';
+import { listCheckpoints } from './formats/checkpointFiles.js';
+import { runPaths } from './formats/runFolder.js';
 import { type RunHooks, type RunResult, runPipeline } from './pipeline.js';
 import { type Preparation, prepare } from './prepare.js';
 
@@ -47,8 +48,8 @@ export async function runDespiteLosses(
       return await runPipeline(current, await devices.hosts(), hooks);
     } catch (error) {
       if (!(error instanceof DeviceLostError)) throw error;
-      const last = lastCheckpoint(out);
-      const step = last?.state.step ?? 0;
+      const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
+      const step = last?.step ?? 0;
       losses.push(step);
       if (losses.filter((at) => at === step).length >= MOST_LOSSES) {
         throw new RunError(

@@ -1,6 +1,6 @@
 import { filter } from 'rxjs';
 import { stringify } from 'yaml';
-import { commandOf } from './command.js';
+import { type CommandTexts, commandOf } from './command.js';
 import { runProgram } from './exit.js';
 import { type Run, type RunResult, train } from './index.js';
 import { miniaturePaths, readMiniatureResults } from './miniature/index.js';
@@ -25,7 +25,7 @@ function planOf(prepared: Prepared): string[] {
     `  training  ${student.lora ? `adapter of rank ${student.lora.rank}` : 'all weights'}, ` +
       `${parameters.toLocaleString('en')} parameters -> ${out}${from}`,
     `  batch     ${batch} x ${sequence} tokens in micro-batches of ${microBatch}${student.recompute ? ', recomputing blocks' : ''}`,
-    `  length    ${schedule.steps} steps, ${tokens.toLocaleString('en')} tokens`,
+    `  length    ${schedule.steps} step${schedule.steps === 1 ? '' : 's'}, ${tokens.toLocaleString('en')} tokens`,
     `  memory    student ${mib(totalBytes(plans.student))}${plans.teacher ? `, teacher ${mib(totalBytes(plans.teacher))}` : ''}`,
   ];
 }
@@ -82,13 +82,22 @@ function heldOutLosses(run: Run): number[] {
 const isQuickstart = ({ student, evalData }: TrainOptions): boolean =>
   student === miniaturePaths().student && evalData === miniaturePaths().heldOut;
 
+const TEXTS: CommandTexts = {
+  name: 'train',
+  description:
+    'Trains a LoRA adapter with distillation: a foundation adapter. With no model and no text named, it trains on the ' +
+    'bundled miniature.',
+  usage: ['--student MODEL --data PATH... [options]', '--resume --out DIR [options]', '[options]'],
+  examples: [
+    '--batch 64',
+    '--student STUDENT --teacher TEACHER --data text.txt',
+    '--resume --out runs/0001',
+    '--config run.yaml --lr 1e-3 --dry-run',
+  ],
+};
+
 await runProgram(async () => {
-  const command = commandOf(
-    'train',
-    'Trains a LoRA adapter with distillation: a foundation adapter.',
-    TRAIN_OPTIONS,
-  );
-  const run = train(command.parse().opts<TrainInput>());
+  const run = train(commandOf(TEXTS, TRAIN_OPTIONS).parse().opts<TrainInput>());
   run.metrics$
     .pipe(filter((record) => record.type === 'download'))
     .subscribe({ next: showDownloads(), error() {} });

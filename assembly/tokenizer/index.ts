@@ -3,12 +3,12 @@
  * is one vocabulary: `constant`s first, then `configure`, then the classes, symbols, bytes, tokens and merges; after
  * that, behind `seal`, any number of texts: `startText`, `endText`, normalizer steps, `encode` or `encodeByLengths`.
  */
-import { allocate, release } from './memory';
+import { keepUnmerged } from './ignoreMerges';
+import { allocate, mark, release } from './memory';
 import { allocateMerging } from './merge';
 import { beginText, text, textBytes } from './normalize';
 import { allocatePairs } from './pairs';
 import { allocateTinyWords, prepareTinyWords } from './tinyWords';
-import { forgetTokens } from './tokens';
 import { allocateVocabulary, setByteRanks } from './vocabulary';
 import { allocateWords, encodePieces, encodeWords } from './words';
 
@@ -45,16 +45,14 @@ export function configure(merges: u32, byteLevel: bool, unknownId: u32, fuseUnkn
 }
 
 /**
- * What was taken from `end` on may be overwritten. `ignoreMerges`: a word that is a token is that token, whatever the
- * merges make of it; otherwise the tokens may be overwritten too.
+ * What was taken from `end` on is no longer needed: the tokens first, as `addTokens` had them. `tokens`: how many of
+ * them are words that are taken as they are, whatever the merges make of them: all or none.
  */
-export function seal(end: usize, ignoreMerges: bool): void {
-  tablesEnd = end;
-  if (isByteLevel) {
-    setByteRanks();
-    prepareTinyWords(ignoreMerges);
-  }
-  if (!ignoreMerges) forgetTokens();
+export function seal(end: usize, bytes: usize, entries: usize, tokens: u32): void {
+  if (isByteLevel) setByteRanks();
+  keepUnmerged(bytes, entries, tokens, end);
+  if (isByteLevel) prepareTinyWords();
+  tablesEnd = mark();
 }
 
 /** Forgets the last text and makes room for one of up to `capacity` bytes of UTF-8, to be written at the result. */

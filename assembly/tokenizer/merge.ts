@@ -20,7 +20,7 @@ export function allocateMerging(): void {
 export function mergeWord(at: usize, end: usize, ids: usize): u32 {
   const count = splitSymbols(at, end, ids);
   if (count >= LONG) return mergeLong(ids, count);
-  rankPairs(at, end - at, ids, count, ranks);
+  rankPairs(at, ids, count, ranks);
   return mergeShort(ids, count);
 }
 

@@ -18,8 +18,9 @@ export function endText(bytes: usize): void {
   release(text + bytes + usize(READ_AHEAD));
 }
 
-/** Puts `prefix` in front of the text. */
+/** Puts `prefix` in front of the text, unless that is empty. */
 export function prepend(prefix: usize, prefixBytes: usize): void {
+  if (textBytes == 0) return;
   const source = text;
   const bytes = textBytes;
   const target = beginText(u64(prefixBytes) + bytes);

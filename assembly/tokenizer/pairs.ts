@@ -96,6 +96,8 @@ function findPair(key: u64, hash: u64): usize {
 }
 
 /** The rank of merging two ids, NONE where they never merge. */
+// @ts-ignore: decorator
+@inline
 export function pairRank(left: u32, right: u32): u32 {
   const key = pairKey(left, right);
   const hash = hashOf(key);

@@ -2,31 +2,29 @@
 import { allocate, mark, release } from './memory';
 import { NONE, pairRank, productOf } from './pairs';
 import { tokenId } from './tokens';
-import { byteId } from './vocabulary';
+import { byteId, hasAllBytes } from './vocabulary';
 
 /** u32 by byte; u32 by two bytes, the first one low, NONE where they stay apart. */
 let singles: usize = 0;
 let doubles: usize = 0;
-let ready: bool = false;
 
 export function allocateTinyWords(): void {
   singles = allocate(4 << 8);
   doubles = allocate(4 << 16);
 }
 
-/** To be called behind the merges of a byte-level model. */
-export function prepareTinyWords(ignoreMerges: bool): void {
-  for (let byte: u32 = 0; byte < 256; byte++) if (byteId(byte) == NONE) return;
-  ready = true;
+/** To be called when merges and tokens of a byte-level model are there. */
+export function prepareTinyWords(): void {
+  if (!hasAllBytes) return;
   const before = mark();
   const word = allocate(16);
   for (let pair: u32 = 0; pair < 1 << 16; pair++) {
     store<u16>(word, u16(pair));
     const rank = pairRank(byteId(pair & 0xff), byteId(pair >> 8));
-    const token = ignoreMerges ? tokenId(word, 2) : NONE;
+    const token = tokenId(word, 2);
     store<u32>(doubles + 4 * usize(pair), token != NONE || rank == NONE ? token : productOf(rank));
     const byte = pair & 0xff;
-    const alone = ignoreMerges ? tokenId(word, 1) : NONE;
+    const alone = tokenId(word, 1);
     store<u32>(singles + 4 * usize(byte), alone != NONE ? alone : byteId(byte));
   }
   release(before);
@@ -35,7 +33,7 @@ export function prepareTinyWords(ignoreMerges: bool): void {
 // @ts-ignore: decorator
 @inline
 export function isTiny(length: usize): bool {
-  return length <= 2 && ready;
+  return length <= 2 && hasAllBytes;
 }
 
 /** Writes the ids of the word to `out` and returns their end. */

@@ -11,12 +11,17 @@ let longest: usize = 0;
 /** A bit for each hash that occurs: most words are no tokens, and this stays in the cache. */
 let seen: usize = 0;
 const SEEN_BITS: u64 = 20;
+const SEEN_BYTES: usize = 1 << 17;
 
 /** `count` tokens: bytes one after the other at `at`, u32 pairs of length and id at `entries`. The bytes must stay. */
 export function addTokens(at: usize, entries: usize, count: u32): void {
   slotMask = (1 << (33 - clz<u32>(count))) - 1;
-  slots = allocate(u64(16) * (u64(slotMask) + 1));
-  seen = allocate((1 << SEEN_BITS) >> 3);
+  const bytes: usize = 16 * (usize(slotMask) + 1);
+  slots = allocate(bytes);
+  memory.fill(slots, 0, bytes);
+  seen = allocate(SEEN_BYTES);
+  memory.fill(seen, 0, SEEN_BYTES);
+  longest = 0;
   for (let i: u32 = 0; i < count; i++) {
     const entry = entries + 8 * usize(i);
     const length = usize(load<u32>(entry));
@@ -62,7 +67,6 @@ export function tokenId(at: usize, length: usize): u32 {
   }
 }
 
-/** Tokens are only found while texts are read when words that are tokens need no merge. */
 export function forgetTokens(): void {
   longest = 0;
 }

@@ -16,6 +16,8 @@ let bytes: usize = 0;
 let byteRanks: usize = 0;
 
 let byteLevel: bool = false;
+/** Every byte of a byte-level model has a token. */
+export let hasAllBytes: bool = false;
 let unknown: u32 = NONE;
 let fuseUnknown: bool = false;
 
@@ -39,6 +41,8 @@ export function setByte(byte: u32, id: u32): void {
 
 /** To be called behind the merges of a byte-level model. */
 export function setByteRanks(): void {
+  hasAllBytes = true;
+  for (let byte: u32 = 0; byte < 256; byte++) if (byteId(byte) == NONE) hasAllBytes = false;
   for (let pair: u32 = 0; pair < 1 << 16; pair++) {
     store<u32>(byteRanks + 4 * usize(pair), pairRank(byteId(pair & 0xff), byteId(pair >> 8)));
   }
@@ -52,10 +56,10 @@ export function byteId(byte: u32): u32 {
 }
 
 /** Writes the rank of merging each of the symbols at `ids`, which are those of the text at `at`, with the next one. */
-export function rankPairs(at: usize, bytes: usize, ids: usize, count: u32, ranks: usize): void {
+export function rankPairs(at: usize, ids: usize, count: u32, ranks: usize): void {
   if (count == 0) return;
   const last: usize = 4 * (usize(count) - 1);
-  if (byteLevel && bytes == count) {
+  if (hasAllBytes) {
     for (let i: usize = 0; i < last; i += 4) {
       store<u32>(ranks + i, load<u32>(byteRanks + 4 * usize(load<u16>(at + (i >> 2)))));
     }
@@ -75,6 +79,10 @@ export function rankPairs(at: usize, bytes: usize, ids: usize, count: u32, ranks
  */
 export function splitSymbols(at: usize, end: usize, out: usize): u32 {
   const start = out;
+  if (hasAllBytes) {
+    for (; at < end; at++) out = append(out, byteId(load<u8>(at)));
+    return u32(out - start) >> 2;
+  }
   let pending = false;
   while (at < end) {
     const length: usize = byteLevel ? 1 : utf8Length(load<u8>(at));

@@ -11,7 +11,7 @@ import { utf8Length } from './utf8';
 /** Words of up to 15 bytes with up to 11 ids are remembered in one slot of 64 bytes. */
 const SHORT: usize = 15;
 const SHORT_IDS: usize = 11;
-const SET_BITS: u64 = 14;
+const SET_BITS: u64 = 13;
 
 /**
  * Sets of two slots: the word's bytes with zeros up to byte 15, which is its length (0: empty); u32 the number of ids,

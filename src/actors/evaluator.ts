@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { BadDocument, openDocuments } from '../data/documents.js';
 import { holdOut } from '../data/holdOut.js';
-import { documentTokens, evaluationRows, type Row } from '../data/packing.js';
+import { appendWindow, documentTokens, evaluationRows, lengthOf, type Row } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
@@ -38,19 +38,22 @@ export interface SnapshotSink {
   load(step: number, parameters: Tensors): Promise<void>;
 }
 
-/** Windows of the evaluation text, as many as `tokens` allows. */
+/** Rows of windows of the evaluation text, as many as `tokens` allows; short ones share a row. */
 export async function evaluationWindows(options: EvaluationText): Promise<Row[]> {
   const { sequence, evalFraction } = options;
   const tokenizer = await loadTokenizer(options.tokenizer);
   const documents = await openDocuments(options.text);
   const source = evalFraction > 0 ? (await holdOut(documents, evalFraction)).evaluation : documents;
   const rows: Row[] = [];
+  let tokens = 0;
   for await (const item of source.read()) {
     if (item instanceof BadDocument) continue;
     const { text, id } = item;
-    for (const row of evaluationRows(documentTokens(tokenizer, text, options.eos), sequence, id)) {
-      if (rows.length * sequence >= options.tokens) return rows;
-      rows.push(row);
+    for (const window of evaluationRows(documentTokens(tokenizer, text, options.eos), sequence, id)) {
+      tokens += lengthOf(window);
+      const last = rows.at(-1);
+      if (last && tokens > options.tokens) return rows;
+      if (!last || !appendWindow(last, window)) rows.push(window);
     }
   }
   if (rows.length === 0) throw new InputError(`expected text to evaluate on, found less than two tokens`);

@@ -1,12 +1,12 @@
 import { InputError } from '../errors.js';
 import type { DatasetOptions } from '../hub/dataset.js';
-import { type PassOptions, Passes } from './documents/passes.js';
+import { Passes, type PassOptions } from './documents/passes.js';
 import { isPlace, type Place } from './documents/position.js';
 import { BadDocument } from './documents/problems.js';
 import { digestOf, locateSources, type Source } from './documents/sources.js';
 
-export { BadDocument } from './documents/problems.js';
 export type { Place } from './documents/position.js';
+export { BadDocument } from './documents/problems.js';
 
 export interface Document {
   /** File and line or number, such as `stories.jsonl:17` or `stories.parquet[16]`. */
@@ -116,7 +116,8 @@ class Mixture implements DocumentSource {
   }
 
   #checkUnchanged(place: unknown): void {
-    if (!isPlace(place) || place.sources.length !== this.#sources.length) {
+    const count = this.#sources.length;
+    if (!isPlace(place) || place.sources.length !== count || place.taken.length !== count) {
       throw new InputError('expected a place in these documents, found another; is the checkpoint damaged?');
     }
     for (const [i, { file, content }] of place.sources.entries()) {
@@ -129,9 +130,9 @@ class Mixture implements DocumentSource {
       }
     }
     if (place.files === this.#files) return;
-    const count = this.#sources.reduce((sum, { files }) => sum + files.length, 0);
+    const files = this.#sources.reduce((sum, source) => sum + source.files.length, 0);
     throw new InputError(
-      `expected the files that the run began with, found ${count} of which some are other ones; restore the data as it was`,
+      `expected the files that the run began with, found ${files} of which some are other ones; restore the data as it was`,
     );
   }
 }

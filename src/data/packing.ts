@@ -281,3 +281,21 @@ export function* evaluationRows(tokens: Uint32Array, sequence: number, id: strin
     yield row;
   }
 }
+
+/** Tokens in a window or a row of windows; the rest is padding. A window's last token is never its first. */
+export const lengthOf = ({ positions }: Row): number =>
+  positions.findLastIndex((position) => position > 0) + 1;
+
+/**
+ * Puts a window behind those in a row, where positions that restart keep it apart from them.
+ * @returns whether there was room for it
+ */
+export function appendWindow(row: Row, window: Row): boolean {
+  const [at, count] = [lengthOf(row), lengthOf(window)];
+  if (at + count > row.tokens.length) return false;
+  row.tokens.set(window.tokens.subarray(0, count), at);
+  row.labels.set(window.labels.subarray(0, count), at);
+  row.positions.set(window.positions.subarray(0, count), at);
+  row.documents = [...new Set([...row.documents, ...window.documents])];
+  return true;
+}

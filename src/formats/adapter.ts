@@ -5,6 +5,7 @@ import { excerpt, InputError } from '../errors.js';
 import { publishFile, publishFolder } from './checkpointFiles.js';
 import { readJsonFile } from './json.js';
 import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
+import { byLayers } from './tensorNames.js';
 
 /**
  * LoRA adapters in PEFT's format: `adapter_config.json` beside `adapter_model.safetensors`.
@@ -200,9 +201,9 @@ export function checkAdapter(adapter: Adapter, expected: ReadonlyMap<string, rea
     return wanted && String(shape) !== String(wanted) ? `${name} [${shape}] (expected [${wanted}])` : [];
   });
   const problems = [
-    describe('missing', missing),
-    describe('unexpected', unexpected),
-    describe('of the wrong shape', misshapen),
+    describe('missing', missing.length, byLayers(missing)),
+    describe('unexpected', unexpected.length, byLayers(unexpected)),
+    describe('of the wrong shape', misshapen.length, byLayers(misshapen)),
   ].filter((problem) => problem !== '');
   if (problems.length === 0) return;
   const path = join(adapter.folder, WEIGHTS_FILE);
@@ -211,6 +212,6 @@ export function checkAdapter(adapter: Adapter, expected: ReadonlyMap<string, rea
   );
 }
 
-function describe(problem: string, names: string[]): string {
-  return names.length === 0 ? '' : `${problem} (${names.length}): ${names.join(', ')}`;
+function describe(problem: string, count: number, names: readonly string[]): string {
+  return count === 0 ? '' : `${problem} (${count}): ${names.join(', ')}`;
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { RunError } from '../errors.js';
 import type { RunState, Tensors } from '../messages.js';
 import type { AdapterTensor } from './adapter.js';
 import { checkpointPath, publishFile, publishFolder } from './checkpointFiles.js';
+import { readJsonFile } from './json.js';
 import { type Product, readParameters, writeParameters } from './parameters.js';
 import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
 
@@ -43,25 +43,26 @@ export async function writeCheckpoint(
   return path;
 }
 
-const stateSchema = z.strictObject({
-  step: z.int().min(0),
-  tokens: z.number(),
-  elapsedSeconds: z.number(),
-  cursor: z.unknown(),
-  metricsBytes: z.int().min(0),
-  lossScale: z
-    .strictObject({ scale: z.number().positive(), steady: z.int().min(0), skipped: z.int().min(0) })
-    .optional(),
-});
-
-export function readCheckpointState(path: string): RunState {
-  const file = join(path, STATE_FILE);
-  try {
-    return stateSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-  } catch (error) {
-    const problem = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
-    throw new RunError(`${file}: expected the state of a run, found ${problem}; delete this checkpoint`);
-  }
+/**
+ * The state of a run as a checkpoint holds it.
+ * @param cursor the form of its cursor, which whoever packs the rows knows
+ * @throws InputError naming the file and the fields that are wrong
+ */
+export function readCheckpointState<C>(
+  path: string,
+  cursor: z.ZodType<C>,
+): RunState & { readonly cursor: C } {
+  const schema = z.strictObject({
+    step: z.int().min(0),
+    tokens: z.int().min(0),
+    elapsedSeconds: z.number().min(0),
+    cursor,
+    metricsBytes: z.int().min(0),
+    lossScale: z
+      .strictObject({ scale: z.number().positive(), steady: z.int().min(0), skipped: z.int().min(0) })
+      .optional(),
+  });
+  return readJsonFile(join(path, STATE_FILE), schema, `delete ${path}`);
 }
 
 export function readCheckpoint(path: string, kind: Product['kind'] = 'adapter'): CheckpointContents {
@@ -84,6 +85,6 @@ export function readCheckpoint(path: string, kind: Product['kind'] = 'adapter'):
     parameters,
     first: moments('first_moment'),
     second: moments('second_moment'),
-    state: readCheckpointState(path),
+    state: readCheckpointState(path, z.unknown()),
   };
 }

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { type Document, isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { excerpt, InputError } from '../errors.js';
-import { nearestName } from '../nearestName.js';
-import { flagOf, type OptionTable, optionOf } from '../options.js';
+import { unknownOption } from '../nearestName.js';
+import { flagOf, type Option, type OptionTable, optionOf } from '../options.js';
 import { systemCode } from './json.js';
 
 /** No option is longer. */
@@ -28,9 +28,9 @@ export function readConfigFile(path: string, table: OptionTable): Record<string,
   for (const { written, value, offset } of entriesOf(path, document)) {
     const name = camelCase(written);
     const problem = Object.hasOwn(values, name)
-      ? 'expected it once, found it again'
-      : problemOf(table, name, value);
-    if (problem !== undefined) problems.push(`${path}:${lines.linePos(offset).line}: ${written}: ${problem}`);
+      ? `${written}: expected it once, found it again`
+      : problemOf(table, written, value);
+    if (problem !== undefined) problems.push(`${path}:${lines.linePos(offset).line}: ${problem}`);
     values[name] = optionOf(table, name)?.many && !Array.isArray(value) ? [value] : value;
   }
   if (problems.length > 0) throw new InputError(problems.join('; '));
@@ -88,12 +88,18 @@ function entriesOf(path: string, document: Document.Parsed): Entry[] {
 }
 
 /** What is wrong with an option of a file, in words. */
-function problemOf(table: OptionTable, name: string, value: unknown): string | undefined {
-  const option = NOT_IN_FILES.includes(name) ? undefined : optionOf(table, name);
-  if (!option) {
-    const nearest = nearestName(name, Object.keys(table));
-    return `expected a known option, found an unknown one; did you mean ${nearest}?`;
+function problemOf(table: OptionTable, written: string, value: unknown): string | undefined {
+  const name = camelCase(written);
+  if (NOT_IN_FILES.includes(name)) {
+    return `${written}: expected it on the command line alone, found it in a file; leave it out`;
   }
+  const option = optionOf(table, name);
+  if (!option) return unknownOption(written, Object.keys(table));
+  const problem = problemOfValue(option, value);
+  return problem && `${written}: ${problem}`;
+}
+
+function problemOfValue(option: Option, value: unknown): string | undefined {
   const values = option.many ? [value].flat() : [value];
   const kind = kindOf(option.many ? (option.schema as z.ZodArray).element : option.schema);
   const wrong = values.find((each) => typeof each !== kind);
@@ -102,11 +108,12 @@ function problemOf(table: OptionTable, name: string, value: unknown): string | u
   return checked.success ? undefined : `${checked.error.issues[0]!.message}, found ${shown(value)}`;
 }
 
-type Kind = 'number' | 'boolean' | 'string';
+type Kind = 'number' | 'boolean' | 'string' | 'object';
 const KINDS: Readonly<Record<Kind, string>> = {
   number: 'a number',
   boolean: 'true or false',
   string: 'text (in quotes where it looks like something else)',
+  object: 'names with numbers, such as {q_proj: 16}',
 };
 
 /** The JavaScript type of an option's value. Options take text from a command line and convert it; a file has types. */

@@ -9,6 +9,12 @@ export function bfloat16ToFloat32(source: Uint16Array, target: Float32Array): vo
   for (let i = 0; i < source.length; i++) bits[i] = source[i]! << 16;
 }
 
+/** Rounds float32 to bfloat16 bit patterns, to nearest, ties to even. */
+export function float32ToBfloat16(source: Float32Array, target: Uint16Array): void {
+  const bits = bitsOf(source);
+  for (let i = 0; i < bits.length; i++) target[i] = roundToBfloat16(bits[i]!);
+}
+
 /** Widens float16 bit patterns into `target`, which has the same number of elements. */
 export function float16ToFloat32(source: Uint16Array, target: Float32Array): void {
   const bits = bitsOf(target);
@@ -23,6 +29,12 @@ export function float32ToFloat16(source: Float32Array, target: Uint16Array): voi
 
 function bitsOf(array: Float32Array): Uint32Array {
   return new Uint32Array(array.buffer, array.byteOffset, array.length);
+}
+
+function roundToBfloat16(bits: number): number {
+  // The quiet bit keeps a NaN whose payload is in the lower half from turning into an infinity.
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
+  return shiftToEven(bits, 16);
 }
 
 function widenHalf(half: number): number {

@@ -10,10 +10,12 @@ const MOST_PROBLEMS = 20;
 
 /**
  * Reads a JSON file and checks it against a schema.
+ * @param advice what to do about a damaged file
  * @throws InputError naming the path and, for a file of the wrong form, the fields that are wrong (the first 20)
  */
-export function readJsonFile<T>(path: string, schema: z.ZodType<T>): T {
-  const checked = schema.safeParse(parseJson(path, readText(path)), { reportInput: true });
+export function readJsonFile<T>(path: string, schema: z.ZodType<T>, advice?: string): T {
+  const json = parseJson(path, readText(path), advice ?? 'fetch the file again');
+  const checked = schema.safeParse(json, { reportInput: true });
   if (checked.success) return checked.data;
   const { issues } = checked.error;
   const problems = issues
@@ -23,6 +25,7 @@ export function readJsonFile<T>(path: string, schema: z.ZodType<T>): T {
         `${field.join('.') || 'file'}: ${message.replace(ZOD_FRAME, '')}, found ${excerpt(input)}`,
     );
   if (issues.length > MOST_PROBLEMS) problems.push(`and ${issues.length - MOST_PROBLEMS} more`);
+  if (advice !== undefined) problems.push(advice);
   throw new InputError(`${path}: ${problems.join('; ')}`);
 }
 
@@ -36,11 +39,11 @@ function readText(path: string): string {
   }
 }
 
-function parseJson(path: string, text: string): unknown {
+function parseJson(path: string, text: string, advice: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InputError(`${path}: expected JSON, found ${(error as Error).message}; fetch the file again`);
+    throw new InputError(`${path}: expected JSON, found ${(error as Error).message}; ${advice}`);
   }
 }
 

@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { InputError, RunError } from '../errors.js';
 import type { RunState } from '../messages.js';
 import { readCheckpointState } from './checkpoint.js';
 import { listCheckpoints, publishFile, removeLeftovers } from './checkpointFiles.js';
-import { readJsonFile } from './json.js';
+import { readJsonFile, systemCode } from './json.js';
+import { type FolderLock, lockFolder } from './lock.js';
 
 /** The files of a run. */
 export const runPaths = (folder: string) => ({
@@ -40,19 +42,76 @@ export function readRunFile(folder: string): RunFile | undefined {
   return existsSync(path) ? readJsonFile(path, runSchema) : undefined;
 }
 
-/** Makes the folder of a run, or makes the one there ready to go on: nothing else may be writing to it. */
-export function prepareRunFolder(folder: string, file: RunFile): void {
-  const { options, checkpoints } = runPaths(folder);
-  mkdirSync(checkpoints, { recursive: true });
-  removeLeftovers(folder);
-  removeLeftovers(checkpoints);
-  publishFile(options, [new TextEncoder().encode(`${JSON.stringify(file, null, 2)}\n`)]);
+/**
+ * Checks, without writing, that a run can be in a folder, which need not exist.
+ * @throws InputError when it is a file or below one, or another run uses it. @throws RunError when it may not be written to
+ */
+export async function checkRunFolder(folder: string): Promise<void> {
+  let found = resolve(folder);
+  while (!existsSync(found)) found = dirname(found);
+  if (!statSync(found).isDirectory()) {
+    throw new InputError(`--out: expected a folder, found a file at ${found}; choose another path`);
+  }
+  try {
+    accessSync(found, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw notWritable(found, error);
+  }
+  if (existsSync(folder)) (await lockFolder(folder)).close();
 }
 
-/** The last checkpoint of a run and the state in it. */
-export function lastCheckpoint(folder: string): { path: string; state: RunState } | undefined {
+/**
+ * Makes the folder of a run, or makes the one there ready to go on.
+ * @returns a lock that keeps other runs out of it
+ * @throws InputError when another run holds the lock. @throws RunError when the folder can't be written to
+ */
+export async function prepareRunFolder(folder: string, file: RunFile): Promise<FolderLock> {
+  const { options, checkpoints } = runPaths(folder);
+  let lock: FolderLock | undefined;
+  try {
+    makeFolder(folder);
+    lock = await lockFolder(folder);
+    makeFolder(checkpoints);
+    removeLeftovers(folder);
+    removeLeftovers(checkpoints);
+    publishFile(options, [new TextEncoder().encode(`${JSON.stringify(file, null, 2)}\n`)]);
+    return lock;
+  } catch (error) {
+    lock?.close();
+    throw error instanceof InputError ? error : notWritable(folder, error);
+  }
+}
+
+/** Makes a folder and those around it. Node's own way never returns where the system denies that a parent exists, as /proc does. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+}
+
+function notWritable(folder: string, error: unknown): RunError {
+  const reason = (error as Error).message.split(',')[0];
+  return new RunError(
+    `--out: expected a folder to write to, found ${folder} (${reason}); check its permissions or choose another`,
+    { cause: error },
+  );
+}
+
+/**
+ * The last checkpoint of a run and the state in it.
+ * @param cursor the form of the state's cursor
+ * @throws InputError naming the file when the state is damaged
+ */
+export function lastCheckpoint<C>(
+  folder: string,
+  cursor: z.ZodType<C>,
+): { path: string; state: RunState & { readonly cursor: C } } | undefined {
   const last = listCheckpoints(runPaths(folder).checkpoints).at(-1);
-  return last && { path: last.path, state: readCheckpointState(last.path) };
+  return last && { path: last.path, state: readCheckpointState(last.path, cursor) };
 }
 
 /** The first of runs/0001, runs/0002, ... after those that are there. */

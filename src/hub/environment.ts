@@ -1,12 +1,15 @@
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HUB_URL } from '@huggingface/hub';
+import { InputError } from '../errors.js';
+import { systemCode } from '../formats/json.js';
 
 /** Where models come from, as the environment variables of Hugging Face's own tools say. */
 export interface HubEnvironment {
   /** HF_ENDPOINT */
   readonly endpoint: string;
-  /** HF_TOKEN */
+  /** HF_TOKEN, else what the file HF_TOKEN_PATH holds, else HF_HOME/token, where `hf auth login` puts it. */
   readonly token: string | undefined;
   /** HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub */
   readonly cache: string;
@@ -20,8 +23,20 @@ export function hubEnvironment(env: NodeJS.ProcessEnv = process.env): HubEnviron
   const home = env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
   return {
     endpoint: (env.HF_ENDPOINT || HUB_URL).replace(/\/+$/, ''),
-    token: env.HF_TOKEN || undefined,
+    token: env.HF_TOKEN?.trim() || storedToken(env.HF_TOKEN_PATH || join(home, 'token')),
     cache: env.HF_HUB_CACHE || join(home, 'hub'),
     offline: TRUE.includes((env.HF_HUB_OFFLINE ?? '').toUpperCase()),
   };
+}
+
+function storedToken(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim() || undefined;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw new InputError(
+      `${path}: expected an access token of the Hugging Face Hub, could not read it (${systemCode(error)}); ` +
+        'check HF_TOKEN_PATH or set HF_TOKEN',
+    );
+  }
 }

@@ -63,11 +63,11 @@ function ofStatus({ status, code }: HttpError, wanted: Wanted, what: string): Er
     const [expected, found] = type === 'model' ? ['a folder or a model', 'neither'] : ['a dataset', 'none'];
     return new InputError(
       `${what}: expected ${expected} on ${endpoint}, found ${found} (${status}); ` +
-        `check the name${token === undefined ? `, or set HF_TOKEN if the ${type} is private` : ''}`,
+        `check the name${token === undefined ? `, or log in (HF_TOKEN) if the ${type} is private` : ''}`,
     );
   }
   if (status === 401 || status === 403) {
-    const found = token === undefined ? 'no HF_TOKEN' : `that HF_TOKEN has none`;
+    const found = token === undefined ? 'no token' : 'that the token has none';
     return new InputError(
       `${what}: expected access, found ${found} (${status}${code ? ` ${code}` : ''}); ` +
         `accept the ${type}'s terms at ${endpoint}/${type === 'model' ? '' : 'datasets/'}${wanted.name} and set HF_TOKEN`,

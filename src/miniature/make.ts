@@ -83,10 +83,14 @@ async function makeModel(name: 'student' | 'teacher'): Promise<void> {
 /** The quickstart with each seed. */
 async function reach(name: string, teacher: string): Promise<{ bare: number; reached: Reached }> {
   const runs = [];
+  const folderName = name.toLowerCase().replaceAll(' + ', '-');
   for (const seed of SEEDS) {
     const options = { ...QUICKSTART, student: paths.student, teacher, data: [paths.corpus] };
     runs.push(
-      await run(`${name}, seed ${seed}`, { ...options, seed, out: join(work, 'runs', `${name}-${seed}`) }),
+      await run(`${name}, seed ${seed}`, {
+        ...options,
+        ...{ seed, out: join(work, 'runs', `${folderName}-${seed}`) },
+      }),
     );
   }
   return { bare: runs[0]!.before, reached: summarize(runs.map(({ after }) => after)) };
@@ -100,10 +104,10 @@ function summarize(nll: number[]): Reached {
 
 /** The teacher as it is stored, on the windows of the quickstart: the evaluation before a step that changes nothing. */
 async function teacherLoss(): Promise<number> {
-  const { sequence } = QUICKSTART;
+  const { sequence, evalTokens } = QUICKSTART;
   const out = join(work, 'runs', 'teacher-loss');
-  const options = { student: paths.teacher, data: [paths.corpus], sequence, batch: 1, steps: 1 };
-  return (await run('teacher as it is', { ...options, out })).before;
+  const options = { student: paths.teacher, data: [paths.corpus], sequence, evalTokens };
+  return (await run('teacher as it is', { ...options, batch: 1, steps: 1, out })).before;
 }
 
 async function compare(): Promise<MiniatureResults> {

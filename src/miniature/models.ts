@@ -1,5 +1,6 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { float32ToBfloat16 } from '../formats/float16.js';
 import { openModelWeights, readFloat32, type TensorData, writeSafetensors } from '../formats/safetensors.js';
 
 /** The two models of the miniature: Llama's architecture, small. Together under 8 MB in bf16. */
@@ -48,15 +49,11 @@ export function copyAsBfloat16(from: string, to: string): void {
     join(to, 'config.json'),
     `${JSON.stringify({ ...config, torch_dtype: 'bfloat16' }, null, 2)}\n`,
   );
-  const tensors = [...openModelWeights(from)].map(([name, info]): [string, TensorData] => [
-    name,
-    { dtype: 'BF16', shape: info.shape, data: toBfloat16(readFloat32(info)) },
-  ]);
+  const tensors = [...openModelWeights(from)].map(([name, info]): [string, TensorData] => {
+    const values = readFloat32(info);
+    const data = new Uint16Array(values.length);
+    float32ToBfloat16(values, data);
+    return [name, { dtype: 'BF16', shape: info.shape, data }];
+  });
   writeSafetensors(join(to, 'model.safetensors'), new Map(tensors), { format: 'pt' });
-}
-
-/** Upper halves of finite float32 values, rounded to nearest, ties to even. */
-export function toBfloat16(source: Float32Array): Uint16Array {
-  const bits = new Uint32Array(source.buffer, source.byteOffset, source.length);
-  return Uint16Array.from(bits, (value) => (value + 0x7fff + ((value >>> 16) & 1)) >>> 16);
 }

@@ -20,6 +20,29 @@ export interface LoraOptions {
   readonly alphaPattern?: Readonly<Record<string, number>>;
 }
 
+/** Names of layers in an error. */
+const MOST_NAMES = 3;
+
+/**
+ * Checks that every pattern is for some adapted layer: one that is for none is a slip. Adapters that were trained
+ * elsewhere may have such patterns, as PEFT allows them.
+ */
+export function checkPatterns(config: ModelConfig, options: LoraOptions): void {
+  const modules = adaptedLayers(config, options).map(({ module }) => module);
+  for (const [flag, patterns = {}] of [
+    ['--rank-pattern', options.rankPattern],
+    ['--alpha-pattern', options.alphaPattern],
+  ] as const) {
+    const idle = Object.keys(patterns).filter((key) => !modules.some((module) => endingOf(key).test(module)));
+    if (idle.length === 0) continue;
+    const names = modules.slice(0, MOST_NAMES).join(', ');
+    throw new InputError(
+      `${flag}: expected ends of names of adapted layers, found ${idle.join(', ')}, which no layer ends in; ` +
+        `there are ${names}, ... (${modules.length})`,
+    );
+  }
+}
+
 /** The value of the first pattern that a module's name ends in, as PEFT's `get_pattern_key` finds it. */
 function matching(patterns: Readonly<Record<string, number>> = {}, module: string): number | undefined {
   return Object.entries(patterns).find(([key]) => endingOf(key).test(module))?.[1];
@@ -65,18 +88,22 @@ export function targetModules(names: readonly string[]): string[] {
 /** The adapted layers of a model: A [rank, in] and B [out, rank] by the names that adapter files use. */
 export function loraShapes(config: ModelConfig, options: LoraOptions): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>();
-  for (let block = 0; block < config.layers; block++) {
-    for (const layer of LINEAR_LAYERS) {
-      if (!options.targetModules.includes(shortName(layer))) continue;
-      const [out, inputs] = linearShape(config, layer);
-      const module = layerName(block, layer);
-      const rank = loraRank(options, module);
-      checkRank(rank, rank === options.rank ? '--rank' : '--rank-pattern', module, Math.min(out, inputs));
-      shapes.set(`${module}.lora_A.weight`, [rank, inputs]);
-      shapes.set(`${module}.lora_B.weight`, [out, rank]);
-    }
+  for (const { module, layer } of adaptedLayers(config, options)) {
+    const [out, inputs] = linearShape(config, layer);
+    const rank = loraRank(options, module);
+    checkRank(rank, rank === options.rank ? '--rank' : '--rank-pattern', module, Math.min(out, inputs));
+    shapes.set(`${module}.lora_A.weight`, [rank, inputs]);
+    shapes.set(`${module}.lora_B.weight`, [out, rank]);
   }
   return shapes;
+}
+
+/** The layers that get an adapter, in the order of the forward pass. */
+function adaptedLayers(config: ModelConfig, { targetModules: targets }: LoraOptions) {
+  const layers = LINEAR_LAYERS.filter((layer) => targets.includes(shortName(layer)));
+  return Array.from({ length: config.layers }, (_, block) =>
+    layers.map((layer) => ({ layer, module: layerName(block, layer) })),
+  ).flat();
 }
 
 function checkRank(rank: number, flag: string, module: string, limit: number): void {

@@ -1,6 +1,7 @@
 import type { Session } from '../devices/device.js';
 import { InputError } from '../errors.js';
 import { readFloat32, readTensor, type TensorInfo } from '../formats/safetensors.js';
+import { byLayers } from '../formats/tensorNames.js';
 import type { Builder } from '../program/builder.js';
 import type { DType, Value } from '../program/types.js';
 import { type ModelConfig, ropeFrequencies } from './config.js';
@@ -85,16 +86,21 @@ export interface Checkpoint {
 
 const DTYPES: Partial<Record<TensorInfo['dtype'], DType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
-/** Compares names, shapes and types with what the config implies; all that is wrong is listed, once. */
+/**
+ * Compares names, shapes and types with what the config implies; all that is wrong is listed, once. Missing tensors and
+ * wrong types mostly concern whole models and are put together by layers.
+ */
 export function checkWeights({ folder, config, tensors }: Checkpoint): void {
-  const wrong: string[] = [];
+  const misshapen: string[] = [];
+  const others: string[] = [];
   for (const [name, shape] of weightShapes(config)) {
     const info = tensors.get(name);
-    if (!info) wrong.push(`${name} is missing`);
+    if (!info) others.push(`${name} is missing`);
     else if (info.shape.join() !== shape.join()) {
-      wrong.push(`${name} is [${info.shape.join(', ')}], expected [${shape.join(', ')}]`);
-    } else if (!DTYPES[info.dtype]) wrong.push(`${name} is ${info.dtype}, expected F32, F16 or BF16`);
+      misshapen.push(`${name} is [${info.shape.join(', ')}], expected [${shape.join(', ')}]`);
+    } else if (!DTYPES[info.dtype]) others.push(`${name} is ${info.dtype}, expected F32, F16 or BF16`);
   }
+  const wrong = [...misshapen, ...byLayers(others)];
   if (wrong.length === 0) return;
   throw new InputError(
     `${folder}: expected the weights that config.json describes, found: ${wrong.join('; ')}`,

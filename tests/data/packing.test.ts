@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type DocumentSource, holdOut, openDocuments } from '#src/data/documents.js';
+import { type DocumentSource, openDocuments, type Place } from '#src/data/documents.js';
+import { holdOut } from '#src/data/holdOut.js';
 import {
   type Cursor,
   type DocumentTokenizer,
@@ -39,6 +40,9 @@ function put(name: string, content: string): string {
 
 const jsonl = (texts: string[]) => texts.map((text) => `${JSON.stringify({ text })}\n`).join('');
 const linesOf = (texts: string[]) => openDocuments({ paths: [put('lines.jsonl', jsonl(texts))] });
+
+/** The place of documents that are in no file. */
+const MEMORY: Place = { files: '', sources: [], taken: [] };
 
 const ONE_PASS: RowStreamOptions = { sequence: 4, blockRows: 1, seed: 0, repeat: false, eos: false };
 
@@ -82,7 +86,7 @@ const corpus: fc.Arbitrary<CorpusFile[]> = fc.array(
 );
 
 /** Writes the files; returns their documents and the texts that these hold, in order. */
-function materialise(files: CorpusFile[]): { documents: DocumentSource; texts: string[] } {
+async function materialise(files: CorpusFile[]): Promise<{ documents: DocumentSource; texts: string[] }> {
   const texts: string[] = [];
   const paths = files.map(({ kind, texts: own, empties }, i) => {
     if (kind === 'jsonl') {
@@ -94,7 +98,7 @@ function materialise(files: CorpusFile[]): { documents: DocumentSource; texts: s
     texts.push(...parts);
     return put(`c${i}.txt`, parts.join(empties ? '||' : '|'));
   });
-  return { documents: openDocuments({ paths, separator: '|' }), texts };
+  return { documents: await openDocuments({ paths, separator: '|' }), texts };
 }
 
 type SomeOptions = Omit<RowStreamOptions, 'repeat'>;
@@ -119,7 +123,7 @@ const pairsIn = (row: Row) =>
   );
 
 test('a small stream, slot by slot', async () => {
-  const rows = await take(streamOf(linesOf(['abc', '', 'd', 'efghij']), { eos: true }));
+  const rows = await take(streamOf(await linesOf(['abc', '', 'd', 'efghij']), { eos: true }));
   assert.equal(rows.map(show), ['<a0 ab1 bc2 c>3', '<>0 <d0 d>1 <e0', 'ef0 fg1 gh2 hi3', 'ij0 j>1 . .']);
   const path = join(folder, 'lines.jsonl');
   assert.equal(
@@ -134,7 +138,7 @@ test('a small stream, slot by slot', async () => {
 
 test('without a BOS a document of n ids gives n - 1 pairs', async () => {
   const plain: DocumentTokenizer = { encode: characters.encode };
-  const rows = await take(new RowStream(linesOf(['abc', 'd', 'ef']), plain, ONE_PASS));
+  const rows = await take(new RowStream(await linesOf(['abc', 'd', 'ef']), plain, ONE_PASS));
   assert.equal(rows.map(show), ['ab0 bc1 ef0 .']);
   assert.match(
     await inputErrorOf(() => documentTokens(plain, 'a', true)),
@@ -144,7 +148,7 @@ test('without a BOS a document of n ids gives n - 1 pairs', async () => {
 
 test('one pass holds every pair once, in order, padded at the very end alone', async () => {
   const check = async (files: CorpusFile[], options: SomeOptions) => {
-    const { documents, texts } = materialise(files);
+    const { documents, texts } = await materialise(files);
     const rows = await take(streamOf(documents, { ...options, blockRows: 1 }));
     const expected = pairsOf(texts, options.eos);
     assert.equal(rows.flatMap(pairsIn), expected);
@@ -161,7 +165,7 @@ test('positions isolate the documents', async () => {
     String.fromCharCode(0x100 * (i + 1)).repeat(length),
   );
   for (const sequence of [1, 2, 3, 5, 8, 50]) {
-    const rows = await take(streamOf(linesOf(texts), { sequence, repeat: true, blockRows: 3 }), 40);
+    const rows = await take(streamOf(await linesOf(texts), { sequence, repeat: true, blockRows: 3 }), 40);
     for (const { tokens, labels, positions } of rows) {
       for (let t = 0; t < sequence; t++) {
         const reach = positions[t]!;
@@ -185,7 +189,9 @@ test('positions isolate the documents', async () => {
 
 test('a block is a permutation of the same rows in order, another one in each block and for each seed', async () => {
   // A thousand characters, each of them once: 250 rows an epoch, no two alike.
-  const documents = linesOf([String.fromCharCode(...Array.from({ length: 1000 }, (_, i) => 0x4e00 + i))]);
+  const documents = await linesOf([
+    String.fromCharCode(...Array.from({ length: 1000 }, (_, i) => 0x4e00 + i)),
+  ]);
   const shuffled = (seed: number, blockRows: number) =>
     take(streamOf(documents, { seed, blockRows, repeat: true }), 300);
   const inOrder = (await shuffled(1, 1)).map(show);
@@ -204,7 +210,7 @@ test('a block is a permutation of the same rows in order, another one in each bl
 
 test('epochs follow one another without a gap', async () => {
   const texts = ['abc', 'de'];
-  const stream = streamOf(linesOf(texts), { repeat: true, sequence: 3 });
+  const stream = streamOf(await linesOf(texts), { repeat: true, sequence: 3 });
   const rows = await take(stream, 10);
   const endless = Array.from({ length: 6 }, () => pairsOf(texts, false)).flat();
   assert.equal(rows.flatMap(pairsIn), endless);
@@ -226,7 +232,7 @@ async function record(stream: RowStream, limit: number): Promise<{ rows: Row[]; 
 
 test('from any cursor the further rows are the same', async () => {
   const check = async (files: CorpusFile[], options: SomeOptions, repeat: boolean, isSplit: boolean) => {
-    const source = materialise(files).documents;
+    const source = (await materialise(files)).documents;
     const documents = isSplit ? (await holdOut(source, 0.3)).training : source;
     const { rows, cursors } = await record(streamOf(documents, { ...options, repeat }), 40);
     for (let i = 0; i <= rows.length; i += 1 + (i % 4)) {
@@ -254,7 +260,7 @@ test('from any cursor the further rows are the same', async () => {
 });
 
 test('cursors taken after a resume are those of the stream never stopped', async () => {
-  const documents = linesOf(['abcdefgh', 'ijk', 'lmnopq']);
+  const documents = await linesOf(['abcdefgh', 'ijk', 'lmnopq']);
   const options = { sequence: 2, blockRows: 4, repeat: true, seed: 9 };
   const straight = streamOf(documents, options);
   let stopped = streamOf(documents, options);
@@ -266,40 +272,39 @@ test('cursors taken after a resume are those of the stream never stopped', async
 });
 
 test('a cursor is small, whatever the block holds', async () => {
-  const documents = linesOf([Array.from({ length: 5000 }, () => 'x').join('')]);
+  const documents = await linesOf([Array.from({ length: 5000 }, () => 'x').join('')]);
   const stream = streamOf(documents, { sequence: 10, blockRows: 400, repeat: true });
   await take(stream, 399);
-  assert.ok(JSON.stringify(stream.cursor).length < 200);
-  assert.equal(stream.cursor, { epoch: 0, place: null, pair: 0, row: 0, emitted: 399 });
+  assert.equal(stream.cursor, { epoch: 0, place: null, pair: 0, row: 0, emitted: 399, skipped: 0 });
   await stream.next();
-  assert.equal(stream.cursor, {
-    epoch: 0,
-    place: { source: 0, byteOffset: 0, line: 1 },
-    pair: 4000,
-    row: 400,
-    emitted: 0,
-  });
+  const { place, ...others } = stream.cursor;
+  assert.equal(others, { epoch: 0, pair: 4000, row: 400, emitted: 0, skipped: 0 });
+  assert.equal(
+    place!.sources.map(({ at }) => at),
+    [{ index: 0, byteOffset: 0, line: 1 }],
+  );
+  assert.ok(JSON.stringify(stream.cursor).length < 400);
 });
 
 test('the ends: no rows, then none again', async () => {
-  const stream = streamOf(linesOf(['abc']), { sequence: 8, blockRows: 3 });
+  const stream = streamOf(await linesOf(['abc']), { sequence: 8, blockRows: 3 });
   assert.is((await take(stream)).length, 1);
   assert.is(await stream.next(), undefined);
   assert.is(await stream.next(), undefined);
-  assert.is(await streamOf(linesOf(['']), {}).next(), undefined);
+  assert.is(await streamOf(await linesOf(['']), {}).next(), undefined);
 });
 
 test('a stream that would repeat nothing for ever is refused', async () => {
-  const message = await inputErrorOf(() => streamOf(linesOf(['', '']), { repeat: true }).next());
+  const message = await inputErrorOf(async () => streamOf(await linesOf(['', '']), { repeat: true }).next());
   assert.match(message, /expected a document of two tokens or more, found none/);
 });
 
 test('documents that become empty between two epochs end the stream as well', async () => {
   let epoch = 0;
-  const place = { source: 0, byteOffset: 0, line: 1 };
   const vanishing: DocumentSource = {
     async *read() {
-      yield { id: 'memory', text: epoch++ === 0 ? 'abcd' : '', source: 0, place };
+      yield { id: 'memory', text: epoch++ === 0 ? 'abcd' : '', place: MEMORY };
+      return undefined;
     },
   };
   const stream = streamOf(vanishing, { repeat: true });
@@ -309,20 +314,61 @@ test('documents that become empty between two epochs end the stream as well', as
 
 test('a cursor into documents that changed is refused', async () => {
   const options = { sequence: 2, repeat: true };
-  const stream = streamOf(linesOf(['ab', 'cdefgh']), options);
+  const stream = streamOf(await linesOf(['ab', 'cdefgh']), options);
   await take(stream, 3);
-  assert.is(stream.cursor.place?.line, 2);
-  const next = (texts: string[]) => streamOf(linesOf(texts), options, stream.cursor).next();
+  assert.is(stream.cursor.place!.sources[0]!.at!.line, 2);
+  const next = async (texts: string[]) => streamOf(await linesOf(texts), options, stream.cursor).next();
   assert.is(show((await next(['ab', 'cdefgh']))!), 'fg0 gh1');
   assert.match(
     await inputErrorOf(() => next(['ab', 'cde'])),
-    /5 tokens or more.*found .*lines\.jsonl:2 with 4; restore/,
+    /lines\.jsonl: expected the file that the run was reading \(size and hash \d+-\w+\), found \d+-\w+; restore/,
   );
-  assert.match(
-    await inputErrorOf(() => next(['ab'])),
-    /expected the document of the checkpoint.*found no document/,
+});
+
+test('a cursor into a document that became shorter, or is gone, is refused', async () => {
+  const options = { sequence: 2, repeat: true };
+  let texts = ['abcdefgh'];
+  const changing: DocumentSource = {
+    async *read() {
+      for (const text of texts) yield { id: 'memory', text, place: MEMORY };
+      return undefined;
+    },
+  };
+  const stream = streamOf(changing, options);
+  await take(stream, 2);
+  const next = () => streamOf(changing, options, stream.cursor).next();
+  assert.is(show((await next())!), 'de0 ef1');
+  texts = ['abc'];
+  assert.match(await inputErrorOf(next), /5 tokens or more.*found memory with 4 tokens; restore/);
+  texts = [];
+  assert.match(await inputErrorOf(next), /expected the document of the checkpoint.*found no document/);
+});
+
+test('skipped documents are told once, by the first row after them, wherever the stream is resumed', async () => {
+  const lines = Array.from({ length: 30 }, (_, i) => (i % 4 === 1 ? '{' : `{"text":"${'x'.repeat(i % 7)}"}`));
+  const path = put('skipped.jsonl', lines.join('\n'));
+  const documents = await openDocuments({ paths: [path], onBad: 'skip' });
+  const options = { sequence: 3, blockRows: 4, repeat: true, seed: 2 };
+  const { rows, cursors } = await record(streamOf(documents, options), 60);
+  const told = rows.flatMap(({ skipped = [] }) => skipped);
+  assert.equal(
+    told.map((message) => Number(/line (\d+)/.exec(message)![1])),
+    [2, 6, 10, 14, 18, 22, 26, 30],
   );
-  assert.match(await inputErrorOf(() => next(['a', 'cdefgh'])), /line 2, byte 14: expected JSON/);
+  assert.is(cursors.at(-1)!.skipped, 8, 'not again in the second epoch');
+  assert.ok(cursors.at(-1)!.epoch > 0);
+  for (const [i, cursor] of cursors.entries()) {
+    const resumed = await record(streamOf(documents, options, cursor), 60 - i);
+    assert.equal(resumed.rows, rows.slice(i));
+    assert.equal(resumed.cursors, cursors.slice(i));
+  }
+});
+
+test('a row lists the first hundred skipped documents; all are counted', async () => {
+  const path = put('many.jsonl', `${'{\n'.repeat(250)}${jsonl(['abc'])}`);
+  const stream = streamOf(await openDocuments({ paths: [path], onBad: 'skip' }), {});
+  assert.is((await stream.next())!.skipped!.length, 100);
+  assert.is(stream.cursor.skipped, 250);
 });
 
 test('evaluation windows predict their own tokens, each once', () => {

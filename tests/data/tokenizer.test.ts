@@ -34,7 +34,7 @@ withStories('stories260k: the ids of whole files as one document', async () => {
 });
 
 withStories('stories260k: the ids of nasty strings', async () => {
-  await expectSameOnNastyText(await both(stories!), 10_000);
+  await expectSameOnNastyText(await both(stories!), 4000);
 });
 
 withStories('stories260k: BOS, EOS, sizes and names', async () => {
@@ -152,7 +152,7 @@ const recipes: Record<string, Parameters<typeof sentencePiece>[0]> = {
 
 for (const [name, recipe] of Object.entries(recipes)) {
   test(`ids and texts: ${name}`, async () => {
-    await expectSameOnNastyText(await both(tokenizerFolder(sentencePiece(recipe))), 400);
+    await expectSameOnNastyText(await both(tokenizerFolder(sentencePiece(recipe))), 300);
   });
 }
 
@@ -302,7 +302,7 @@ const refusals: [name: string, change: (json: TokenizerJson) => unknown, message
   [
     'pre-tokenizer',
     (json) => (json.pre_tokenizer = { type: 'Punctuation' }),
-    /: pre_tokenizer\.0: expected Split, ByteLevel, .*"Punctuation"/,
+    /: pre_tokenizer\.0.*: expected Split, ByteLevel, .*"Punctuation"/,
   ],
   [
     'bytes that fall back to bytes',
@@ -330,7 +330,7 @@ const refusals: [name: string, change: (json: TokenizerJson) => unknown, message
   [
     'normalizer',
     (json) => (json.normalizer = { type: 'NFD' }),
-    /: normalizer\.0: expected NFC, NFKC, Lowercase, .*"NFD"/,
+    /: normalizer\.0.*: expected NFC, NFKC, Lowercase, .*"NFD"/,
   ],
   [
     'normalizer in a Sequence',
@@ -352,7 +352,7 @@ const refusals: [name: string, change: (json: TokenizerJson) => unknown, message
   [
     'post-processor',
     (json) => (json.post_processor = { type: 'BertProcessing' }),
-    /: post_processor\.0: expected TemplateProcessing, .*"BertProcessing"/,
+    /: post_processor\.0.*: expected TemplateProcessing, .*"BertProcessing"/,
   ],
   ['model', (json) => (json.model.type = 'Unigram'), /: model\.type: expected BPE.*"Unigram"/],
   ['affix', (json) => (json.model.end_of_word_suffix = '</w>'), /: model\.end_of_word_suffix: .*"<\/w>"/],

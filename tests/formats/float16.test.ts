@@ -1,6 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bfloat16ToFloat32, float16ToFloat32, float32ToFloat16 } from '#src/formats/float16.js';
+import {
+  bfloat16ToFloat32,
+  float16ToFloat32,
+  float32ToBfloat16,
+  float32ToFloat16,
+} from '#src/formats/float16.js';
 
 const ALL_HALVES = Uint16Array.from({ length: 65536 }, (_, i) => i);
 
@@ -75,6 +80,47 @@ test('bfloat16 is the upper half of a float32', () => {
   for (const half of ALL_HALVES) assert.is(bits[half], (half << 16) >>> 0);
   assert.is(wide[0x3f80], 1);
   assert.is(wide[0xff80], Number.NEGATIVE_INFINITY);
+});
+
+test('every bfloat16 survives the way to float32 and back; a NaN turns quiet', () => {
+  const wide = new Float32Array(65536);
+  const back = new Uint16Array(65536);
+  bfloat16ToFloat32(ALL_HALVES, wide);
+  float32ToBfloat16(wide, back);
+  for (const half of ALL_HALVES) {
+    const isNotANumber = (half & 0x7fff) > 0x7f80;
+    assert.is(back[half], isNotANumber ? half | 0x40 : half);
+  }
+});
+
+test('between bfloat16 neighbours the nearer one is taken, the even one halfway, infinity beyond the range', () => {
+  const bits = (value: number): Uint16Array => {
+    const half = new Uint16Array(1);
+    float32ToBfloat16(Float32Array.of(value), half);
+    return half;
+  };
+  // The spacing in [1, 2) is 2^-7: halves of it are ties.
+  const step = 2 ** -7;
+  for (const [value, rounded] of [
+    [-0, -0],
+    [1 + step / 2, 1],
+    [1 + (3 * step) / 2, 1 + 2 * step],
+    [1 + step / 2 + 2 ** -20, 1 + step],
+    [-1 - step / 2, -1],
+    [2 - 2 ** -20, 2],
+    [2 ** -149, 0],
+    [3.4e38, Number.POSITIVE_INFINITY],
+    [-3.4e38, Number.NEGATIVE_INFINITY],
+  ] as const) {
+    const wide = new Float32Array(1);
+    bfloat16ToFloat32(bits(value), wide);
+    assert.ok(Object.is(wide[0], rounded), `${value}: ${wide[0]}, expected ${rounded}`);
+  }
+  // Its payload is in the lower half alone.
+  const nan = new Float32Array(Uint32Array.of(0xff800001).buffer);
+  const half = new Uint16Array(1);
+  float32ToBfloat16(nan, half);
+  assert.is(half[0], 0xffc0);
 });
 
 test.run();

@@ -20,11 +20,14 @@ export interface Tally {
 /** Of the wall clock, beyond the 2 s of processor time that the loop itself checks: only a hang takes that long. */
 const HANG_MS = 20_000;
 
+/** What is damaged and loaded. */
+export type TargetSet = 'loaders' | 'documents';
+
 /** Loads `count` damaged files in a process of its own, from case `first` on. */
-export async function fuzz(first: number, count: number): Promise<Tally> {
+export async function fuzz(set: TargetSet, first: number, count: number): Promise<Tally> {
   const script = join(projectRoot, 'build/tests/fuzz/fuzzLoop.js');
   const options = ['--max-old-space-size=256'];
-  const child = spawn(process.execPath, [...options, script, String(first), String(count)], {
+  const child = spawn(process.execPath, [...options, script, set, String(first), String(count)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let last: Line = {};
@@ -45,10 +48,10 @@ export async function fuzz(first: number, count: number): Promise<Tally> {
   const code = await ended;
   clearTimeout(timer);
   if (!last.tally) failures.push({ ...last, problem: hung ? 'hung' : `ended the process (code ${code})` });
-  const lines = failures.slice(0, 20).map(describe);
+  const lines = failures.slice(0, 20).map((line) => describe(set, line));
   assert.is(failures.length, 0, `${failures.length} of ${count} cases:\n${lines.join('\n')}`);
   return last.tally!;
 }
 
-const describe = ({ number, what, problem }: Line): string =>
-  `${what}: ${problem}\n  again: node build/tests/fuzz/fuzzLoop.js ${number} 1`;
+const describe = (set: TargetSet, { number, what, problem }: Line): string =>
+  `${what}: ${problem}\n  again: node build/tests/fuzz/fuzzLoop.js ${set} ${number} 1`;

@@ -3,13 +3,20 @@ import { join } from 'node:path';
 import { randomUint32 } from '#src/data/random.js';
 import { InputError, RunError } from '#src/errors.js';
 import { temporaryFolder } from '../support.js';
+import { makeDocumentTargets } from './documentTargets.js';
+import type { TargetSet } from './fuzz.js';
 import { pick } from './mutations.js';
 import { makeTargets, type Target } from './targets.js';
 
 /**
- * Damages files and loads them: `node build/tests/fuzz/fuzzLoop.js FIRST COUNT`. A case is its number, so
+ * Damages files and loads them: `node build/tests/fuzz/fuzzLoop.js SET FIRST COUNT`. A case is its number, so
  * that FIRST 1 is one case again. Prints JSON lines: each case before it begins, and what was wrong with it.
  */
+
+const SETS: Readonly<Record<TargetSet, () => Promise<Target[]>>> = {
+  loaders: makeTargets,
+  documents: makeDocumentTargets,
+};
 
 const LIMIT_S = 2;
 /** Tables of a tokenizer, the chunk buffer, what a stack overflow would need: the same for every file. */
@@ -40,7 +47,7 @@ function damage(target: Target, number: number, folder: string) {
 }
 
 /** What a loader did that it must not do. */
-async function problemOf(load: () => unknown, fileBytes: number): Promise<string | undefined> {
+async function problemOf(load: () => unknown, fileBytes: number, extra = 0): Promise<string | undefined> {
   const before = memory();
   const start = process.cpuUsage();
   let error: unknown;
@@ -54,7 +61,7 @@ async function problemOf(load: () => unknown, fileBytes: number): Promise<string
   const seconds = (user + system) / 1e6;
   if (seconds > LIMIT_S) return `took ${seconds} s`;
   const grown = Math.max(after.used - before.used, after.peak - before.peak);
-  if (grown > FIXED_BYTES + BYTES_PER_FILE_BYTE * fileBytes)
+  if (grown > FIXED_BYTES + extra + BYTES_PER_FILE_BYTE * fileBytes)
     return `took ${grown} bytes for a file of ${fileBytes}`;
   return error === undefined ? undefined : problemOfError(error);
 }
@@ -70,8 +77,8 @@ function problemOfError(error: unknown): string | undefined {
   return undefined;
 }
 
-const [first, count] = process.argv.slice(2).map(Number) as [number, number];
-const targets = await makeTargets();
+const [first, count] = process.argv.slice(3).map(Number) as [number, number];
+const targets = await SETS[process.argv[2] as TargetSet]();
 const folder = temporaryFolder('fuzz-damaged');
 mkdirSync(folder, { recursive: true });
 // What is made at the first use counts for no case.
@@ -90,7 +97,7 @@ for (let number = first; number < first + count; number++) {
       throw error;
     }
   };
-  const problem = await problemOf(load, fileBytes);
+  const problem = await problemOf(load, fileBytes, target.extraBytes);
   tally[refused ? 'errors' : 'results']++;
   if (problem !== undefined) say({ number, what, problem });
 }

@@ -26,6 +26,8 @@ export interface Target {
   readonly folder: string;
   /** Paths in the folder that may be damaged, with the ways to do it. */
   readonly files: Readonly<Record<string, readonly Mutation[]>>;
+  /** What it may take beyond that of all others. */
+  readonly extraBytes?: number;
   /** Reads the folder as a program would. */
   readonly load: (folder: string) => unknown;
 }

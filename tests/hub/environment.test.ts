@@ -1,17 +1,42 @@
+import { writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HUB_URL } from '@huggingface/hub';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { hubEnvironment } from '#src/hub/environment.js';
+import { inputErrorOf } from '../inputErrors.js';
+import { temporaryFolder } from '../support.js';
 
 test('nothing set: the Hub, and the cache in the home folder', () => {
-  assert.equal(hubEnvironment({}), {
-    endpoint: HUB_URL,
-    token: undefined,
-    cache: join(homedir(), '.cache/huggingface/hub'),
-    offline: false,
-  });
+  const { endpoint, cache, offline } = hubEnvironment({});
+  assert.equal(
+    { endpoint, cache, offline },
+    { endpoint: HUB_URL, cache: join(homedir(), '.cache/huggingface/hub'), offline: false },
+  );
+});
+
+test("the token: the variable, else the file it names, else the file of Hugging Face's own tools", async () => {
+  const HF_HOME = temporaryFolder('token');
+  assert.is(hubEnvironment({ HF_HOME }).token, undefined, 'no file, no token');
+  writeFileSync(join(HF_HOME, 'token'), 'hf_home\n');
+  assert.is(hubEnvironment({ HF_HOME }).token, 'hf_home');
+  const HF_TOKEN_PATH = join(HF_HOME, 'other');
+  assert.is(
+    hubEnvironment({ HF_HOME, HF_TOKEN_PATH }).token,
+    undefined,
+    'a path that is given is the only one',
+  );
+  writeFileSync(HF_TOKEN_PATH, ' hf_path ');
+  assert.is(hubEnvironment({ HF_HOME, HF_TOKEN_PATH }).token, 'hf_path');
+  assert.is(hubEnvironment({ HF_HOME, HF_TOKEN_PATH, HF_TOKEN: 'hf_x' }).token, 'hf_x');
+  assert.is(hubEnvironment({ HF_HOME, HF_TOKEN: '' }).token, 'hf_home', 'an empty variable counts as none');
+  writeFileSync(HF_TOKEN_PATH, '\n');
+  assert.is(hubEnvironment({ HF_HOME, HF_TOKEN_PATH }).token, undefined, 'an empty file, too');
+  assert.match(
+    await inputErrorOf(() => hubEnvironment({ HF_TOKEN_PATH: HF_HOME })),
+    /expected an access token .*, could not read it \(EISDIR\); check HF_TOKEN_PATH or set HF_TOKEN$/,
+  );
 });
 
 test('the more specific variable of the cache wins', () => {

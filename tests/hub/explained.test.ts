@@ -15,9 +15,9 @@ const refusals: Record<string, [at: string, fault: Fault, message: RegExp]> = {
   'a gated model': [
     'config.json',
     GATED,
-    /^someone\/tiny-llama: config\.json: expected access, found no HF_TOKEN \(403 GatedRepo\); accept the model's terms at http.*\/someone\/tiny-llama and set HF_TOKEN$/,
+    /^someone\/tiny-llama: config\.json: expected access, found no token \(403 GatedRepo\); accept the model's terms at http.*\/someone\/tiny-llama and set HF_TOKEN$/,
   ],
-  '401': ['tree', { status: 401 }, /expected access, found no HF_TOKEN \(401\)/],
+  '401': ['tree', { status: 401 }, /expected access, found no token \(401\)/],
   'an entry that is gone': [
     'config.json',
     { status: 404 },
@@ -39,7 +39,7 @@ refused('a token without access is not blamed on its absence', () =>
     FILES,
     async ({ hub, resolve }) => {
       hub.faults.set('config.json', [GATED]);
-      assert.match(await inputErrorOf(resolve), /found that HF_TOKEN has none \(403 GatedRepo\)/);
+      assert.match(await inputErrorOf(resolve), /found that the token has none \(403 GatedRepo\)/);
     },
     { token: 'hf_x' },
   ),
@@ -49,7 +49,7 @@ refused('names and revisions that do not exist', () =>
   withHub(FILES, async ({ resolve }) => {
     assert.match(
       await inputErrorOf(() => resolve('someone/else')),
-      /^someone\/else: expected a folder or a model on http.*, found neither \(401\); check the name, or set HF_TOKEN/,
+      /^someone\/else: expected a folder or a model on http.*, found neither \(401\); check the name, or log in \(HF_TOKEN\) if the model is private/,
     );
     assert.match(
       await inputErrorOf(() => resolve(`${NAME}@nope`)),

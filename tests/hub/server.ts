@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A local stand-in for the Hub: model info, tree listing, content, and a host of its own for large files. */
+/** A local stand-in for the Hub: info, tree listing, content, and a host of its own for large files. */
 
 /** What one request gets instead of a proper answer. */
 export interface Fault {
@@ -25,7 +25,7 @@ export interface HubRequest {
   readonly range: string | undefined;
 }
 
-const LARGE = /\.(safetensors|bin)$/;
+const LARGE = /\.(safetensors|bin|parquet|gz|zst)$/;
 
 export const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
 export const gitSha1 = (content: Buffer): string =>
@@ -41,12 +41,19 @@ export class FakeHub {
   endpoint = '';
   readonly name: string;
   readonly commit: string;
+  readonly #type: 'model' | 'dataset';
   readonly #files: ReadonlyMap<string, Buffer>;
   readonly #branches: readonly string[];
   readonly #hub: Server;
   readonly #large: Server;
 
-  private constructor(name: string, files: ReadonlyMap<string, Buffer>, branches: readonly string[]) {
+  private constructor(
+    type: 'model' | 'dataset',
+    name: string,
+    files: ReadonlyMap<string, Buffer>,
+    branches: readonly string[],
+  ) {
+    this.#type = type;
     this.name = name;
     this.#files = files;
     this.#branches = branches;
@@ -55,13 +62,14 @@ export class FakeHub {
     this.#large = createServer((request, response) => this.#answerLarge(request, response));
   }
 
-  /** A Hub with one model. */
+  /** A Hub with one model or dataset. */
   static async start(
     name: string,
     files: Readonly<Record<string, Buffer>>,
     branches: readonly string[] = ['main'],
+    type: 'model' | 'dataset' = 'model',
   ): Promise<FakeHub> {
-    const hub = new FakeHub(name, new Map(Object.entries(files)), branches);
+    const hub = new FakeHub(type, name, new Map(Object.entries(files)), branches);
     for (const server of [hub.#hub, hub.#large]) {
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     }
@@ -92,11 +100,13 @@ export class FakeHub {
     const path = new URL(request.url!, this.endpoint).pathname;
     const revision = (prefix: string) =>
       path.startsWith(prefix) ? decodeURIComponent(path.slice(prefix.length)) : undefined;
-    const info = revision(`/api/models/${this.name}/revision/`);
-    const tree = revision(`/api/models/${this.name}/tree/`);
-    const content = revision(`/${this.name}/resolve/${this.commit}/`);
+    const info = revision(`/api/${this.#type}s/${this.name}/revision/`);
+    const tree = revision(`/api/${this.#type}s/${this.name}/tree/${this.commit}`);
+    const content = revision(
+      `/${this.#type === 'model' ? '' : 'datasets/'}${this.name}/resolve/${this.commit}/`,
+    );
     if (info !== undefined) this.#info(info, request, response);
-    else if (tree === this.commit) this.#tree(request, response);
+    else if (tree !== undefined) this.#tree(tree, request, response);
     else if (content !== undefined) this.#content(content, request, response);
     else refuse(response, { status: 401, headers: { 'X-Error-Code': 'RepoNotFound' } });
   }
@@ -109,15 +119,23 @@ export class FakeHub {
     else sendJson(response, { id: this.name, sha: this.commit, lastModified: '2025-01-01T00:00:00.000Z' });
   }
 
-  #tree(request: IncomingMessage, response: ServerResponse): void {
+  /** @param folder empty, or with a slash in front */
+  #tree(folder: string, request: IncomingMessage, response: ServerResponse): void {
     const fault = this.#take('tree', request);
-    const files = [...this.#files].map(([path, content]) => {
+    const isRecursive = new URL(request.url!, this.endpoint).searchParams.get('recursive') === 'true';
+    const inside = [...this.#files].filter(([path]) => `/${path}`.startsWith(`${folder}/`));
+    const listed = isRecursive
+      ? inside
+      : inside.filter(([path]) => !`/${path}`.slice(folder.length + 1).includes('/'));
+    const files = listed.map(([path, content]) => {
       const [size, oid] = [content.length, gitSha1(content)];
       const lfs = LARGE.test(path) ? { lfs: { oid: sha256(content), size, pointerSize: 134 } } : {};
       return { type: 'file', path, size, oid, ...lfs };
     });
     if (fault) refuse(response, fault);
-    else sendJson(response, [{ type: 'directory', path: 'onnx', size: 0, oid: '0'.repeat(40) }, ...files]);
+    else if (folder !== '' && inside.length === 0) {
+      refuse(response, { status: 404, headers: { 'X-Error-Code': 'EntryNotFound' } });
+    } else sendJson(response, [{ type: 'directory', path: 'onnx', size: 0, oid: '0'.repeat(40) }, ...files]);
   }
 
   #content(path: string, request: IncomingMessage, response: ServerResponse): void {
@@ -148,9 +166,11 @@ function send(request: IncomingMessage, response: ServerResponse, content: Buffe
   if (fault.status !== undefined) refuse(response, fault);
   else {
     const whole = fault.content ?? content;
-    const start = fault.noRange ? 0 : Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
-    const part = whole.subarray(start, start + (fault.endAfter ?? whole.length));
-    response.writeHead(start > 0 ? 206 : 200, { 'content-length': part.length });
+    const range = fault.noRange ? null : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+    const [start, last] = [Number(range?.[1] ?? 0), Number(range?.[2] || whole.length - 1)];
+    const part = whole.subarray(start, Math.min(last + 1, start + (fault.endAfter ?? whole.length)));
+    const contentRange = { 'content-range': `bytes ${start}-${last}/${whole.length}` };
+    response.writeHead(range ? 206 : 200, { 'content-length': part.length, ...(range && contentRange) });
     if (fault.dropAfter === undefined) response.end(part);
     else response.write(part.subarray(0, fault.dropAfter), () => response.destroy());
   }

@@ -6,7 +6,8 @@ import * as assert from 'uvu/assert';
 import { loadTokenizer } from '#src/data/tokenizer.js';
 import { tokenizerFiles, trainBpe } from '#src/miniature/bpe.js';
 import { miniatureDocument } from '#src/miniature/grammar.js';
-import { nastyText, tokenizerFolder } from '../data/vocabularies.js';
+import { nastyText } from '../data/nastyText.js';
+import { tokenizerFolder } from '../data/vocabularies.js';
 
 const SIZE = 1024;
 const SEED = 11;

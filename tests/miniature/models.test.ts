@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openModelWeights, readFloat32, writeSafetensors } from '#src/formats/safetensors.js';
-import { configOf, copyAsBfloat16, STUDENT, TEACHER, toBfloat16 } from '#src/miniature/models.js';
+import { configOf, copyAsBfloat16, STUDENT, TEACHER } from '#src/miniature/models.js';
 import { readModelConfig } from '#src/model/config.js';
 import { weightShapes } from '#src/model/weights.js';
 import { temporaryFolder } from '../support.js';
@@ -23,25 +23,6 @@ models('both together are under 8 MB, and the teacher is several times larger', 
   }) as [number, number];
   assert.ok(2 * (student + teacher) < 8e6, `${student} and ${teacher} parameters`);
   assert.ok(teacher > 5 * student);
-});
-
-models('bf16 is rounded to nearest, ties to even', () => {
-  // The spacing of bf16 in [1, 2) is 2^-7: halves of it are ties.
-  const step = 2 ** -7;
-  const values = [
-    0,
-    -0,
-    1,
-    1 + step / 2,
-    1 + (3 * step) / 2,
-    1 + step / 2 + 2 ** -20,
-    -1 - step,
-    2 - 2 ** -20,
-  ];
-  const rounded = [0, -0, 1, 1, 1 + 2 * step, 1 + step, -1 - step, 2];
-  const bits = toBfloat16(Float32Array.from(values));
-  const widened = new Float32Array(Uint32Array.from(bits, (half) => half << 16).buffer);
-  assert.equal([...widened], rounded);
 });
 
 models('a copy in bf16 keeps the names, shapes, config and tokenizer', () => {

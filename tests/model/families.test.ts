@@ -115,11 +115,11 @@ test('a model of another family is refused with the list of those supported', ()
 test('a checkpoint without the biases or norms of its family is refused', () => {
   assertRefused(
     () => openCheckpoint(changed('llama', { model_type: 'qwen2' })),
-    /model\.layers\.0\.self_attn\.q_proj\.bias is missing/,
+    /model\.layers\.\{0-1\}\.self_attn\.q_proj\.bias is missing/,
   );
   assertRefused(
     () => openCheckpoint(changed('llama', { model_type: 'qwen3', head_dim: 12 })),
-    /model\.layers\.1\.self_attn\.k_norm\.weight is missing/,
+    /model\.layers\.\{0-1\}\.self_attn\.k_norm\.weight is missing/,
   );
 });
 

@@ -4,6 +4,7 @@ import type { ModelConfig } from '#src/model/config.js';
 import { randomLora } from '#src/model/initialise.js';
 import {
   adapterConfig,
+  checkPatterns,
   type LoraOptions,
   loraOptions,
   loraRank,
@@ -77,6 +78,27 @@ for (const [rankPattern, found] of [
     assert.match(await inputErrorOf(() => loraShapes(llama1b, { ...options(8), rankPattern })), found);
   });
 }
+
+shapes('a pattern for no adapted layer is refused, and names some that there are', async () => {
+  const small = { ...llama1b, layers: 2 };
+  const targets = { ...options(8, ['q_proj', 'v_proj']) };
+  const [q, v] = ['q_proj', 'v_proj'].map((name) => `model.layers.0.self_attn.${name}`);
+  for (const rankPattern of [{ q_proj: 4 }, { '.*\\.1\\..*': 2 }, { [v!]: 3 }, {}]) {
+    checkPatterns(small, { ...targets, rankPattern, alphaPattern: rankPattern });
+  }
+  assert.is(
+    await inputErrorOf(() =>
+      checkPatterns(small, { ...targets, rankPattern: { v_proj: 2, qproj: 4, up_proj: 4 } }),
+    ),
+    `--rank-pattern: expected ends of names of adapted layers, found qproj, up_proj, which no layer ends in; ` +
+      `there are ${q}, ${v}, model.layers.1.self_attn.q_proj, ... (4)`,
+  );
+  const alphaPattern = { 'layers.2.self_attn.q_proj': 4 };
+  assert.match(
+    await inputErrorOf(() => checkPatterns(small, { ...targets, alphaPattern })),
+    /^--alpha-pattern: .*, found layers\.2\.self_attn\.q_proj, which no layer ends in; /,
+  );
+});
 
 shapes.run();
 

@@ -2,6 +2,7 @@ import { type AttentionShape, attention as attend } from '#src/program/ops/atten
 import type { Value } from '#src/program/types.js';
 import {
   activations,
+  type Input,
   integers,
   type OpTable,
   opCase,
@@ -82,7 +83,7 @@ interface Options {
   readonly batch: number;
   /** How rows are cut into documents, as "33 | 7+26" for two rows; a row repeats its last length until it is full. */
   readonly documents?: string;
-  /** Standard deviation of q and k; 12 gives scores of +-80 at headDim 16. */
+  /** Standard deviation of q and k, which are then multiples of 1/16; 12 gives scores of +-80 at headDim 16. */
   readonly deviation?: number;
 }
 
@@ -97,13 +98,23 @@ function places({ shape: { sequence }, batch, documents }: Options): number[] {
   }).flat();
 }
 
+/** Large scores would show that f16 rounds what they are made of. */
+const coarse = (input: Input): Input => ({
+  ...input,
+  data: Float32Array.from(input.data, (x) => Math.round(16 * x) / 16),
+});
+
 function operands(random: Random, options: Options) {
   const { shape, batch, deviation = 1 } = options;
   const tokens = shape.sequence * batch;
   const positions = places(options);
+  const scoreFactor = (heads: number): Input => {
+    const input = activations(random, [tokens, heads * shape.headDim], deviation);
+    return deviation === 1 ? input : coarse(input);
+  };
   return {
-    q: activations(random, [tokens, shape.heads * shape.headDim], deviation),
-    k: activations(random, [tokens, shape.keyValueHeads * shape.headDim], deviation),
+    q: scoreFactor(shape.heads),
+    k: scoreFactor(shape.keyValueHeads),
     v: activations(random, [tokens, shape.keyValueHeads * shape.headDim]),
     positions: integers('input', [tokens], (i) => positions[i]!, 'u32'),
   };
@@ -204,6 +215,11 @@ const options: Options[] = [
   { shape: shape(128, 8, 2, 64), batch: 2, documents: '128 | 1+2+3+4+5' },
   { shape: shape(128, 4, 4, 8), batch: 3, documents: '64+64 | 127+1 | 1+127' },
   { shape: shape(131, 2, 1, 64), batch: 2, documents: '131 | 65+66' },
+  { shape: shape(70, 8, 1, 80), batch: 2, documents: '70 | 1+40+29' },
+  { shape: shape(133, 4, 2, 128), batch: 2, documents: '133 | 30+80+23' },
+  { shape: shape(37, 2, 1, 160), batch: 1, documents: '20+17' },
+  { shape: shape(67, 2, 2, 256), batch: 1, documents: '9+58' },
+  { shape: shape(640, 4, 1, 64), batch: 1, documents: '70+400+170' },
 ];
 
 export const attention: OpTable = {

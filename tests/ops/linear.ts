@@ -197,6 +197,9 @@ export const linear: OpTable = {
     forwardCase([7], 33, 40, { dtype: 'f16', shrink: 2 ** -16 }),
     forwardCase([301], 300, 601, { dtype: 'bf16', bias: true }),
     forwardCase([1030], 7, 5, { base: 'base', bias: true, rank: 8 }),
+    // More than a band of tiles of 64 rows; and rows of whole vectors, tiles that are not whole.
+    forwardCase([1030], 131, 9, { scale: 0.5 }),
+    forwardCase([136], 200, 264, { dtype: 'f16', base: 'base', bias: true, rank: 8, scale: 0.5 }),
     forwardCase([7], 33, 40, { dtype: 'f16', bias: true, base: 'base in place' }),
     inputGradientCase([1], 5, 3, { base: 'base' }),
     inputGradientCase([3], 43, 7, { rank: 1 }),
@@ -210,6 +213,7 @@ export const linear: OpTable = {
     inputGradientCase([301], 601, 203, { dtype: 'bf16', base: 'base', rank: 8 }),
     inputGradientCase([97], 1100, 257, { dtype: 'f16', base: 'base in place', rank: 64 }),
     inputGradientCase([1], 600, 300, { dtype: 'bf16' }),
+    inputGradientCase([136], 264, 200, { dtype: 'f16', base: 'base in place', rank: 16 }),
     inputGradientCase([7], 40, 33, { dtype: 'f16', shrink: 2 ** -16 }),
     weightGradientCase([3], 5, 7, 'base'),
     weightGradientCase([2, 3], 8, 43, 'no base', 2),
@@ -223,5 +227,6 @@ export const linear: OpTable = {
     weightGradientCase([5], 131, 260, 'base', 0.5),
     weightGradientCase([600], 257, 193, 'base in place', 2),
     weightGradientCase([2, 129], 385, 302, 'no base'),
+    weightGradientCase([264], 200, 136, 'base', 2),
   ],
 };

@@ -23,7 +23,7 @@ const fixture = makeFixture('bad-input');
 const freshFolder = () => mkdtempSync(join(fixture.folder, 'case-'));
 const base: TrainInput = {
   ...{ student: fixture.student, data: [fixture.text], batch: 4, sequence: 16, steps: 1 },
-  ...{ evalFraction: 0, threads: 1 },
+  ...{ evalFraction: 0, shuffleRows: 16, threads: 1 },
 };
 
 /** A copy of a model in which something is changed. @returns its folder */
@@ -173,6 +173,31 @@ refused('wrong shapes: all of them, once', async () => {
   }
 });
 
+refused('missing tensors: all of them, by layers', async () => {
+  const student = copyOf(fixture.student, (folder) => {
+    const path = join(folder, 'model.safetensors');
+    const { shape } = openSafetensors(path).tensors.get(FIRST)!;
+    const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
+    writeSafetensors(path, new Map([[FIRST, { dtype: 'F32', shape, data }]]));
+  });
+  const message = await inputErrorOf(
+    () => train({ ...base, student, out: join(freshFolder(), 'run') }).finished,
+  );
+  assert.is(message.split('model.layers.{0-1}.').length - 1, 9, message);
+  assert.match(message, /; model\.layers\.\{0-1\}\.mlp\.up_proj\.weight is missing; /);
+  assert.match(message, /; model\.norm\.weight is missing$/);
+});
+
+refused('a rank pattern for no layer', async () => {
+  const out = join(freshFolder(), 'run');
+  const message = await inputErrorOf(() => train({ ...base, rankPattern: { qproj: 4 }, out }).finished);
+  assert.match(
+    message,
+    /^--rank-pattern: expected .*, found qproj, which no layer ends in; there are model\.layers/,
+  );
+  assert.not(existsSync(out));
+});
+
 refused('a folder that holds a run: it stays as it was', async () => {
   const out = freshFolder();
   writeFileSync(join(out, 'metrics.jsonl'), '{}\n');
@@ -184,6 +209,15 @@ refused('a folder that holds a run: it stays as it was', async () => {
 refused.run();
 
 const accepted = suite('accepted');
+
+accepted('an adapter with a pattern for no layer, as PEFT allows it', async () => {
+  const init = (await train({ ...base, out: join(freshFolder(), 'run') }).finished).adapter!;
+  editJson(join(init, 'adapter_config.json'), (json) => {
+    json.rank_pattern = { nowhere: 3 };
+  });
+  const { steps } = await train({ ...base, init, out: join(freshFolder(), 'run') }).finished;
+  assert.is(steps, 1);
+});
 
 accepted('a teacher whose vocabulary is padded further', async () => {
   const out = join(freshFolder(), 'run');

@@ -16,6 +16,7 @@ teacher: ${fixture.teacher}
 data: ${fixture.text}
 batch: 4
 sequence: 16
+shuffle-rows: 16
 steps: 2
 eval-fraction: 0
 threads: 1
@@ -76,10 +77,7 @@ files('what is wrong in it: one line, exit 2, nothing written', async () => {
   });
   assert.is(code, 2);
   assert.is(stdout, '');
-  assert.is(
-    stderr,
-    'error: run.yaml:11: warmpu: expected a known option, found an unknown one; did you mean warmup?\n',
-  );
+  assert.is(stderr, 'error: run.yaml:12: unknown option warmpu; did you mean warmup?\n');
   assert.equal(readdirSync(cwd), ['run.yaml']);
 });
 

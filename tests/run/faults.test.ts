@@ -18,7 +18,7 @@ const LIMIT_MS = 5000;
 const STEPS = 1_000_000;
 const options: TrainInput = {
   ...{ student: fixture.student, teacher: fixture.teacher, data: [fixture.jsonl] },
-  ...{ batch: 2, sequence: 16, threads: 2, steps: STEPS, evalEvery: 1, evalTokens: 64 },
+  ...{ batch: 2, sequence: 16, shuffleRows: 16, threads: 2, steps: STEPS, evalEvery: 1, evalTokens: 64 },
   ...{ checkpointEvery: 2, out: 'run' },
 };
 

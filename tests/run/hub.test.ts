@@ -15,7 +15,15 @@ const MODEL = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.
 const ADAPTER = ['adapter_config.json', 'adapter_model.safetensors'];
 const readJson = (path: string) => JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
 
-const base = { data: [fixture.text], batch: 4, sequence: 16, steps: 2, evalFraction: 0, threads: 1 };
+const base = {
+  data: [fixture.text],
+  batch: 4,
+  sequence: 16,
+  shuffleRows: 16,
+  steps: 2,
+  evalFraction: 0,
+  threads: 1,
+};
 
 test('train, then evaluate, by names: as with folders', () =>
   withHub(filesOf(fixture.student, MODEL), async ({ hub, cache }) => {

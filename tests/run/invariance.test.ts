@@ -128,6 +128,7 @@ test('the same steps of a whole run from micro-batches of 1, 2 and 8 rows, with 
       lr: 1e-2,
       warmup: 0,
       evalFraction: 0,
+      shuffleRows: 16,
       threads: 1,
       out,
     });

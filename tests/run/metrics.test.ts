@@ -26,6 +26,7 @@ const freshOptions = (): TrainInput => ({
   batch: 4,
   microBatch: 2,
   sequence: 16,
+  shuffleRows: 16,
   evalTokens: 64,
   evalEvery: 2,
   steps: 4,

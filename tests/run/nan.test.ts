@@ -1,12 +1,13 @@
-import { cpSync, mkdtempSync } from 'node:fs';
+import { cpSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { train as trainInProcess } from 'rivulet';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readCheckpoint } from '#src/formats/checkpoint.js';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
 import { openSafetensors, readFloat32, writeSafetensors } from '#src/formats/safetensors.js';
 import type { TrainInput } from '#src/options.js';
-import { makeFixture } from '../fixtures.js';
+import { makeFixture, TEACHER } from '../fixtures.js';
 import { type Ending, flags, runProgram, timelessMetrics } from './process.js';
 
 const fixture = makeFixture('nan');
@@ -16,6 +17,7 @@ const base: TrainInput = {
   batch: 4,
   microBatch: 2,
   sequence: 16,
+  shuffleRows: 16,
   steps: 6,
   evalFraction: 0,
   checkpointEvery: 1,
@@ -31,14 +33,14 @@ async function train(options: Partial<TrainInput>): Promise<{ ending: Ending; ru
   return { ending, run: join(cwd, 'run'), error: error ?? '' };
 }
 
-/** The student with one infinite weight. */
-function infiniteStudent(): string {
-  const folder = join(fixture.folder, 'infinite');
-  cpSync(fixture.student, folder, { recursive: true });
+/** A copy of a model with one infinite weight. @returns its folder */
+function withInfinity(model: string, tensor: string, index: number): string {
+  const folder = mkdtempSync(join(fixture.folder, 'infinite-'));
+  cpSync(model, folder, { recursive: true });
   const path = join(folder, 'model.safetensors');
   const tensors = [...openSafetensors(path).tensors].map(([name, info]) => {
     const data = readFloat32(info);
-    if (name === 'model.norm.weight') data[3] = Number.POSITIVE_INFINITY;
+    if (name === tensor) data[index] = Number.POSITIVE_INFINITY;
     return [name, { dtype: 'F32', shape: info.shape, data }] as const;
   });
   writeSafetensors(path, new Map(tensors));
@@ -62,7 +64,9 @@ test('a learning rate that explodes: step, documents and last checkpoint in one 
 });
 
 test('infinite weights: no step is taken and there is no checkpoint', async () => {
-  const { ending, run, error } = await train({ student: infiniteStudent() });
+  const { ending, run, error } = await train({
+    student: withInfinity(fixture.student, 'model.norm.weight', 3),
+  });
   assert.is(ending.code, 1, ending.stderr);
   assert.match(error, /^error: student, step 1: .*last good checkpoint: none$/);
   assert.equal(listCheckpoints(join(run, 'checkpoints')), []);
@@ -73,6 +77,30 @@ test('a held-out loss that is not finite: the evaluator says so', async () => {
   assert.is(ending.code, 1, ending.stderr);
   assert.match(error, /^error: evaluator, step 1: expected a finite held-out loss, found NaN/);
   assert.match(error, /last good checkpoint: none$/);
+});
+
+test('a held-out loss that is not finite stops the run at the next step, not at the next checkpoint', async () => {
+  // A token of the held-out text alone: with a head of its own, the model's other tokens know nothing of it.
+  const { bytes, hidden } = { bytes: 3, hidden: TEACHER.hidden_size as number };
+  const row = bytes + '!'.charCodeAt(0);
+  const student = withInfinity(fixture.teacher, 'model.embed_tokens.weight', row * hidden);
+  const evalData = join(fixture.folder, 'loud.txt');
+  writeFileSync(evalData, 'the cat sat! '.repeat(20));
+  const steps = 5000;
+  const out = join(mkdtempSync(join(fixture.folder, 'nan-')), 'run');
+  const run = trainInProcess({ ...base, student, evalData, steps, checkpointEvery: steps, out });
+  let taken = 0;
+  run.metrics$.subscribe({ next: ({ type }) => (taken += Number(type === 'step')), error() {} });
+  const error = await run.finished.then(
+    () => assert.unreachable('the run ended well'),
+    (reason: Error) => reason,
+  );
+  assert.match(
+    error!.message,
+    /^evaluator, step 0: expected a finite held-out loss, found NaN; last good checkpoint: none$/,
+  );
+  assert.ok(taken < steps, `${taken} steps`);
+  assert.is(timelessMetrics(out).length, 1, 'nothing is recorded after an evaluation that failed');
 });
 
 test.run();

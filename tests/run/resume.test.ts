@@ -84,18 +84,6 @@ signals('SIGINT: the resumed run may change what has no influence on the adapter
   assert.equal(left, [options.steps]);
 });
 
-signals('a second SIGINT ends the process at once', async () => {
-  const cwd = freshFolder();
-  const endless = { ...options, batch: 20_000, microBatch: 1 };
-  const { child, ended, printed } = startProgram('train', flags(endless), { cwd });
-  await printed(/memory/);
-  child.kill('SIGINT');
-  await printed(/SIGINT: finishing the step/);
-  child.kill('SIGINT');
-  assert.is((await ended).code, 130);
-  assert.equal(listCheckpoints(join(cwd, 'run/checkpoints')), []);
-});
-
 signals('resuming a finished run changes nothing', async () => {
   const cwd = freshFolder();
   const short = { ...options, steps: 2 };

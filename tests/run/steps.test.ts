@@ -33,7 +33,7 @@ const file: CaseFile = {
 
 async function readBatches(): Promise<Batch[]> {
   const options = { sequence: SEQUENCE, blockRows: 5, seed: SEED, repeat: true, eos: false };
-  const documents = openDocuments({ paths: [fixture.jsonl] });
+  const documents = await openDocuments({ paths: [fixture.jsonl] });
   const stream = new RowStream(documents, await loadTokenizer(fixture.student), options);
   const batches: Batch[] = [];
   for (let step = 0; step < STEPS; step++) {

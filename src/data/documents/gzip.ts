@@ -7,6 +7,9 @@ import { Problem } from './problems.js';
 
 const INPUT_BYTES = 2 ** 16;
 const OUTPUT_BYTES = 2 ** 18;
+const MAGIC = Buffer.from([0x1f, 0x8b, 8]);
+const FIXED_BYTES = 10;
+const LONGEST_TEXT = 2 ** 16;
 const TRAILER_BYTES = 8;
 const [HEADER_CRC, EXTRA, NAME, COMMENT] = [2, 4, 8, 16];
 
@@ -33,7 +36,7 @@ export async function* gunzip(chunks: Chunks, restart: Restart): AsyncGenerator<
     }
     const end = deflated + inflate.bytesWritten;
     const trailer = await chunks.from(end, TRAILER_BYTES);
-    if (trailer.length < TRAILER_BYTES) throw cut(end);
+    if (trailer.length < TRAILER_BYTES) throw cut(at);
     if (trailer.readUInt32LE(0) !== crc || trailer.readUInt32LE(4) !== length % 2 ** 32) {
       throw damaged(at, 'a member whose CRC or length is wrong');
     }
@@ -71,30 +74,26 @@ async function* inflated(
 }
 
 /** Bytes of a member's header (RFC 1952). */
-async function headerBytes(chunks: Chunks, at: number): Promise<number> {
-  const fixed = await chunks.from(at, 10);
-  if (fixed.length < 10) throw cut(at);
-  if (fixed.readUIntBE(0, 3) !== 0x1f8b08) throw damaged(at, 'other bytes');
+async function headerBytes(chunks: Chunks, member: number): Promise<number> {
+  const fixed = await chunks.from(member, FIXED_BYTES);
+  if (!fixed.subarray(0, MAGIC.length).equals(MAGIC.subarray(0, fixed.length))) {
+    throw damaged(member, 'other bytes');
+  }
+  if (fixed.length < FIXED_BYTES) throw cut(member);
   const flags = fixed[3]!;
-  let length = 10;
-  if (flags & EXTRA) length += 2 + (await field(chunks, at + length, 2)).readUInt16LE();
-  for (const text of [NAME, COMMENT]) if (flags & text) length += await textBytes(chunks, at + length);
-  if (flags & HEADER_CRC) length += 2;
-  return length;
-}
-
-async function field(chunks: Chunks, at: number, length: number): Promise<Buffer> {
-  const bytes = await chunks.from(at, length);
-  if (bytes.length < length) throw cut(at);
-  return bytes;
-}
-
-const LONGEST_TEXT = 2 ** 16;
-
-async function textBytes(chunks: Chunks, at: number): Promise<number> {
-  const end = (await chunks.from(at, LONGEST_TEXT)).indexOf(0);
-  if (end < 0) throw cut(at);
-  return end + 1;
+  let end = member + FIXED_BYTES;
+  if (flags & EXTRA) {
+    const length = await chunks.from(end, 2);
+    if (length.length < 2) throw cut(member);
+    end += 2 + length.readUInt16LE();
+  }
+  for (const text of [NAME, COMMENT]) {
+    if (!(flags & text)) continue;
+    const length = (await chunks.from(end, LONGEST_TEXT)).indexOf(0);
+    if (length < 0) throw cut(member);
+    end += length + 1;
+  }
+  return end + (flags & HEADER_CRC ? 2 : 0) - member;
 }
 
 const cut = (at: number): Problem =>

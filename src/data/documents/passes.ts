@@ -154,7 +154,8 @@ function badDocument(file: SourceFile, position: Position | undefined, problem: 
 }
 
 function nothingFound({ files }: Source, { rank, skipsBad }: PassOptions): InputError {
-  const where = files.length === 1 ? files[0]!.bytes.name : `${files[0]!.bytes.name} and ${files.length - 1} more`;
+  const where =
+    files.length === 1 ? files[0]!.bytes.name : `${files[0]!.bytes.name} and ${files.length - 1} more`;
   const part = rank.count === 1 ? '' : ` for each of ${rank.count} ranks`;
   const found = skipsBad ? 'none that can be read' : 'fewer';
   return new InputError(`${where}: expected documents${part}, found ${found}; give more text`);

@@ -23,17 +23,18 @@ export interface Position {
 export const FILE_START: Position = { index: 0, byteOffset: 0, line: 1 };
 
 const natural = z.int().min(0);
+const hash = z.string().max(100);
 
-const placeSchema = z.strictObject({
+export const placeSchema = z.strictObject({
   /** A digest of all files: their number, order, sizes and samples of their bytes. */
-  files: z.string(),
+  files: hash,
   sources: z.array(
     z.strictObject({
       /** Times that all of the source has been read before. */
       pass: natural,
       /** Number of the file in the source, and what identifies its content. */
       file: natural,
-      content: z.string(),
+      content: hash,
       /** Of the document to read next; null at the start of the file. */
       at: z
         .strictObject({

@@ -19,7 +19,9 @@ const OUTPUT_BYTES = 2 ** 18;
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;
 const HEADER_BYTES = 18;
+const BLOCK_HEADER_BYTES = 3;
 const BLOCK_BYTES = 2 ** 17;
+const CHECKSUM_BYTES = 4;
 /** What libzstd allows, too, unless told otherwise. */
 const MOST_WINDOW_BYTES = 2 ** 27;
 
@@ -67,24 +69,30 @@ class RawFrame {
     this.#header = header;
   }
 
+  /**
+   * Each part ends with the header of the next block: fzstd keeps what it is given for as long as the parts end where
+   * blocks do.
+   */
   async *read(): AsyncGenerator<Buffer> {
-    const bytes = (at: number, length: number) => needed(this.#chunks, this.start, at, length);
     const { bytes: headerBytes, hasChecksum } = this.#header;
-    yield bytes(this.start, headerBytes);
-    let at = this.start + headerBytes;
-    for (let isLast = false; !isLast; ) {
-      const word = (await bytes(at, 3)).readUIntLE(0, 3);
-      isLast = (word & 1) === 1;
-      const [type, size] = [(word >> 1) & 3, word >>> 3];
-      if (type === 3 || size > BLOCK_BYTES) {
-        throw damaged(this.start, `a broken block at byte ${at}`);
-      }
-      const length = 3 + (type === 1 ? 1 : size);
-      yield bytes(at, length);
+    const tail = hasChecksum ? CHECKSUM_BYTES : 0;
+    let at = this.start;
+    let length = headerBytes + BLOCK_HEADER_BYTES;
+    for (;;) {
+      const part = await needed(this.#chunks, this.start, at, length);
+      const word = part.readUIntLE(length - BLOCK_HEADER_BYTES, BLOCK_HEADER_BYTES);
+      const [isLast, type, size] = [(word & 1) === 1, (word >> 1) & 3, word >>> 3];
+      yield part;
       at += length;
+      if (type === 3 || size > BLOCK_BYTES) throw damaged(this.start, `a broken block at byte ${at}`);
+      const body = type === 1 ? 1 : size;
+      if (isLast) {
+        yield needed(this.#chunks, this.start, at, body + tail);
+        this.end = at + body + tail;
+        return;
+      }
+      length = body + BLOCK_HEADER_BYTES;
     }
-    if (hasChecksum) yield bytes(at, 4);
-    this.end = at + (hasChecksum ? 4 : 0);
   }
 }
 
@@ -175,13 +183,15 @@ async function* inJavaScript(raw: RawFrame, header: FrameHeader): AsyncGenerator
   }
   yield* decode(Buffer.alloc(0), true);
   const isWhole = header.contentBytes === undefined || header.contentBytes === length;
-  const isIntact = !header.hasChecksum || BigInt(last.readUInt32LE()) === (hash.digest() & 0xffffffffn);
+  const isIntact =
+    !header.hasChecksum ||
+    BigInt(last.readUInt32LE(last.length - CHECKSUM_BYTES)) === (hash.digest() & 0xffffffffn);
   if (!isWhole || !isIntact) throw damaged(raw.start, 'a frame whose checksum or length is wrong');
 }
 
 /** All of one or more frames at once, as Parquet's pages are. @throws when damaged or not `length` bytes */
 export function unzstdSync(bytes: Uint8Array, length: number): Uint8Array {
-  if (zstdDecompressSync) return zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, length) });
+  if (zstdDecompressSync) return zstdDecompressSync(bytes, { maxOutputLength: length });
   return decompress(bytes, new Uint8Array(length));
 }
 

@@ -16,7 +16,7 @@ interface Exports {
   setByte(byte: number, id: number): void;
   addTokens(bytes: number, entries: number, count: number): void;
   addMerges(bytes: number, lengths: number, count: number, ids: number): number;
-  seal(end: number, ignoreMerges: boolean): void;
+  seal(end: number, bytes: number, entries: number, tokens: number): void;
   startText(capacity: number): number;
   endText(bytes: number): void;
   prepend(prefix: number, bytes: number): void;
@@ -78,9 +78,9 @@ export class Bpe {
     if (byteLevel) this.setByteSymbols(path, model);
     else this.setSymbols(model);
     const end = this.wasm.constant(0) >>> 0;
-    const tokensEnd = this.addTokens(model);
+    const tokens = this.addTokens(model);
     this.merges = this.addMerges(path, model);
-    this.wasm.seal(model.ignore_merges ? tokensEnd : end, model.ignore_merges);
+    this.wasm.seal(end, tokens.bytes, tokens.entries, model.ignore_merges ? tokens.count : 0);
     this.byWords = preTokenizer.length === 0 && wordsAreIndependent(model);
   }
 
@@ -140,7 +140,7 @@ export class Bpe {
     const { metaspace, prefix } = this.plan;
     const { blank, meta, wasm } = this;
     if (metaspace) wasm.replace(blank.start, blank.bytes, meta.start, meta.bytes);
-    if (prefix === undefined || wasm.textBytes.value === 0 || (prefix.firstOnly && !isFirst)) return;
+    if (prefix === undefined || (prefix.firstOnly && !isFirst)) return;
     const wanted = prefix.text === META ? meta : blank;
     const bytes = Buffer.from(wasm.memory.buffer);
     const start = wasm.text.value >>> 0;
@@ -200,8 +200,8 @@ export class Bpe {
     });
   }
 
-  /** Returns where what must stay of them ends. Tokens whose bytes no text has are left out. */
-  private addTokens({ vocab }: BpeFile): number {
+  /** Tokens whose bytes no text has are left out. */
+  private addTokens({ vocab }: BpeFile) {
     const strings = new PackedStrings(this.plan.byteLevel);
     const entries: number[] = [];
     for (const [token, id] of vocab) {
@@ -210,8 +210,9 @@ export class Bpe {
     }
     const { start } = this.store(strings.bytes);
     const list = this.store(new Uint8Array(Uint32Array.from(entries).buffer));
-    this.wasm.addTokens(start, list.start, entries.length / 2);
-    return this.wasm.constant(0) >>> 0;
+    const count = entries.length / 2;
+    this.wasm.addTokens(start, list.start, count);
+    return { bytes: start, entries: list.start, count };
   }
 
   /** [2 x merges] the ids that each merge joins. */

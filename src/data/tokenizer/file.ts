@@ -172,7 +172,8 @@ const vocabularySchema = z
   });
 
 const bpeSchema = z.looseObject({
-  type: z.literal('BPE', 'expected BPE, the supported model'),
+  // Old files of GPT-2 do not say it.
+  type: z.literal('BPE', 'expected BPE, the supported model').default('BPE'),
   dropout: z.union([z.null(), z.literal(0)], 'expected none, dropout is not supported').default(null),
   unk_token: z.string().nullable().default(null),
   continuing_subword_prefix: none.default(null),
@@ -192,7 +193,10 @@ const tokenizerSchema = z.looseObject({
   added_tokens: z.array(addedTokenSchema).default([]),
   normalizer: steps('normalizers', normalizerStepSchema),
   pre_tokenizer: steps('pretokenizers', preTokenizerStepSchema),
-  post_processor: steps('processors', postProcessorStepSchema),
+  post_processor: steps('processors', postProcessorStepSchema).refine(
+    (list) => list.filter((step) => step.type === 'TemplateProcessing').length < 2,
+    'expected at most one TemplateProcessing',
+  ),
   decoder: decoderSchema,
   model: bpeSchema,
 });
@@ -232,37 +236,27 @@ export function readTokenizerFile(dir: string): TokenizerFile {
     preTokenizer: file.pre_tokenizer,
     decoder: file.decoder,
     model: file.model,
-    ...templateIds(path, file.post_processor),
+    ...templateIds(
+      path,
+      file.post_processor.find((step) => step.type === 'TemplateProcessing'),
+    ),
     ...(typeof config.bos_token === 'string' && { bosToken: config.bos_token }),
     ...(typeof config.eos_token === 'string' && { eosToken: config.eos_token }),
   };
 }
 
-/** What all templates put around a text; a later one goes around what earlier ones made. */
-function templateIds(path: string, processors: z.infer<typeof postProcessorStepSchema>[]) {
-  const before: number[] = [];
-  const after: number[] = [];
-  for (const step of processors) {
-    if (step.type !== 'TemplateProcessing') continue;
-    const around = idsAround(path, step);
-    before.unshift(...around.before);
-    after.push(...around.after);
-  }
-  return { before, after };
-}
-
-function idsAround(path: string, template: z.infer<typeof templateSchema>) {
+function templateIds(path: string, template: z.infer<typeof templateSchema> | undefined) {
   const before: number[] = [];
   const after: number[] = [];
   let side = before;
-  for (const item of template.single) {
+  for (const item of template?.single ?? []) {
     if ('Sequence' in item) {
       if (side === after)
         throw new InputError(`${path}: post_processor.single: expected the text once, found it twice`);
       side = after;
       continue;
     }
-    const ids = template.special_tokens[item.SpecialToken.id]?.ids;
+    const ids = template?.special_tokens[item.SpecialToken.id]?.ids;
     if (ids === undefined) {
       throw new InputError(
         `${path}: post_processor: expected ${excerpt(item.SpecialToken.id)} in special_tokens, found none`,

@@ -18,8 +18,9 @@ export function toRegExp(source: string, where: string): RegExp {
   }
 }
 
-/** All matches as [start, end), by the library's rule for empty ones: none right behind the last match. */
+/** All matches as [start, end), by the library's rule for empty ones: none right behind a match, none in "". */
 export function* findMatches(regex: RegExp, text: string): Generator<readonly [start: number, end: number]> {
+  if (text === '') return;
   let last = -1;
   regex.lastIndex = 0;
   for (let match = regex.exec(text); match !== null; match = regex.exec(text)) {

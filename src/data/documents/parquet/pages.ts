@@ -1,6 +1,7 @@
 import { crc32, gunzipSync } from 'node:zlib';
 import { parquetHeader } from 'hyparquet/src/column.js';
-import type { ColumnMetaData, CompressionCodec, PageHeader } from 'hyparquet/src/types.js';
+import type { CompressionCodec } from 'hyparquet/src/types.js';
+import { z } from 'zod';
 import type { Chunks } from '../bytes.js';
 import type { Restart } from '../position.js';
 import { Problem } from '../problems.js';
@@ -21,6 +22,29 @@ export interface ColumnChunk {
   /** How many of the column and what it is nested in may be null. */
   readonly maxLevel: number;
 }
+
+const size = z.int().min(0);
+
+/** What counts of a page's header. */
+const headerSchema = z.object({
+  type: z.enum(['DATA_PAGE', 'DATA_PAGE_V2', 'DICTIONARY_PAGE', 'INDEX_PAGE']),
+  uncompressed_page_size: size,
+  compressed_page_size: size,
+  crc: z.int().optional(),
+  dictionary_page_header: z.object({ num_values: size }).optional(),
+  data_page_header: z.object({ num_values: size, encoding: z.string() }).optional(),
+  data_page_header_v2: z
+    .object({
+      num_values: size,
+      encoding: z.string(),
+      definition_levels_byte_length: size,
+      repetition_levels_byte_length: z.literal(0, 'expected no repeated values'),
+      is_compressed: z.boolean(),
+    })
+    .optional(),
+});
+
+type PageHeader = z.infer<typeof headerSchema>;
 
 /** Some rows of the column; undefined where null. */
 export interface Page {
@@ -49,13 +73,13 @@ export async function* pagesOf(
     const bodyAt = at + bytes;
     at = bodyAt + header.compressed_page_size;
     if (header.type === 'DICTIONARY_PAGE') {
-      dictionary = readDictionary(await readBody(chunks, bodyAt, header, column), header, column);
+      dictionary = readDictionary(await readBody(chunks, bodyAt, header), header, column);
     } else if (header.type === 'DATA_PAGE' || header.type === 'DATA_PAGE_V2') {
       if (from && from.at > restart.at) {
         [at, row] = [from.at, from.before];
         continue;
       }
-      const texts = readTexts(await readBody(chunks, bodyAt, header, column), header, column, dictionary);
+      const texts = readTexts(await readBody(chunks, bodyAt, header), header, column, dictionary);
       row += texts.length;
       if (row > column.firstRow + column.rows) throw broken('more rows than the row group has');
       yield { restart, texts };
@@ -77,7 +101,11 @@ async function readHeader(
       continue;
     }
     const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset: 0 };
-    return { header: understood(() => parquetHeader(reader)), bytes: reader.offset };
+    const parsed = headerSchema.safeParse(understood(() => parquetHeader(reader)));
+    if (!parsed.success) throw broken(`a header of another form (${parsed.error.issues[0]!.message})`);
+    const header = parsed.data;
+    if (at + reader.offset + header.compressed_page_size > end) throw broken('a page longer than its column');
+    return { header, bytes: reader.offset };
   }
   throw broken('a header without an end');
 }
@@ -91,14 +119,8 @@ export function understood<T>(parse: () => T): T {
   }
 }
 
-async function readBody(
-  chunks: Chunks,
-  at: number,
-  header: PageHeader,
-  column: ColumnChunk,
-): Promise<Buffer> {
+async function readBody(chunks: Chunks, at: number, header: PageHeader): Promise<Buffer> {
   const length = header.compressed_page_size;
-  if (!(length >= 0) || at + length > column.end) throw broken('a page longer than its column');
   const bytes = (await chunks.from(at, length)).subarray(0, length);
   if (bytes.length < length) throw broken('the end of the file');
   if (header.crc !== undefined && crc32(bytes) !== header.crc >>> 0) throw broken('a wrong checksum');
@@ -106,40 +128,53 @@ async function readBody(
 }
 
 function readDictionary(body: Buffer, header: PageHeader, { codec }: ColumnChunk): Buffer[] {
-  const count = header.dictionary_page_header?.num_values ?? -1;
-  if (!(count >= 0)) throw broken('a dictionary without a size');
+  const count = header.dictionary_page_header?.num_values;
+  if (count === undefined) throw broken('a dictionary without a size');
   return plainTexts(new PageReader(decompress(codec, body, header.uncompressed_page_size)), count);
 }
 
 function readTexts(
   body: Buffer,
   header: PageHeader,
-  { codec, maxLevel }: ColumnChunk,
+  column: ColumnChunk,
   dictionary: readonly Buffer[] | undefined,
 ): (Buffer | undefined)[] {
-  const details = header.data_page_header ?? header.data_page_header_v2;
-  const count = details?.num_values ?? -1;
-  if (!details || !(count >= 0 && count <= MOST_VALUES)) throw broken(`${count} values`);
-  const width = 32 - Math.clz32(maxLevel);
-  const size = header.uncompressed_page_size;
-  let reader: PageReader;
-  let levels: PageReader | undefined;
-  if (header.data_page_header_v2) {
-    const { definition_levels_byte_length: length, is_compressed } = header.data_page_header_v2;
-    if (header.data_page_header_v2.repetition_levels_byte_length !== 0) throw broken('repeated values');
-    levels = new PageReader(new PageReader(body).take(length));
-    const values = body.subarray(length);
-    reader = new PageReader(is_compressed === false ? values : decompress(codec, values, size - length));
-  } else {
-    reader = new PageReader(decompress(codec, body, size));
-    if (maxLevel > 0) levels = new PageReader(reader.take(reader.uint32()));
-  }
-  const present = maxLevel > 0 ? hybrid(levels!, width, count) : undefined;
-  const nulls = present ? present.reduce((sum, level) => sum + Number(level !== maxLevel), 0) : 0;
-  const values = readValues(reader, details.encoding, count - nulls, dictionary);
-  if (!present || nulls === 0) return values;
+  const { count, encoding, levels, values } = partsOf(body, header, column);
+  const { maxLevel } = column;
+  if (!levels) return readValues(values, encoding, count, dictionary);
+  const present = hybrid(levels, 32 - Math.clz32(maxLevel), count);
+  const there = present.reduce((sum, level) => sum + Number(level === maxLevel), 0);
+  const texts = readValues(values, encoding, there, dictionary);
+  if (there === count) return texts;
   let next = 0;
-  return Array.from(present, (level) => (level === maxLevel ? values[next++] : undefined));
+  return Array.from(present, (level) => (level === maxLevel ? texts[next++] : undefined));
+}
+
+interface Parts {
+  /** Rows of the page. */
+  readonly count: number;
+  readonly encoding: string;
+  /** Of each row, how much of the column and what it is nested in is there; absent where nothing can be null. */
+  readonly levels: PageReader | undefined;
+  readonly values: PageReader;
+}
+
+/** Version 1 compresses levels and values together, version 2 the values alone. */
+function partsOf(body: Buffer, header: PageHeader, { codec, maxLevel, rows }: ColumnChunk): Parts {
+  const { data_page_header: first, data_page_header_v2: second, uncompressed_page_size: size } = header;
+  const count = (second ?? first)?.num_values;
+  if (count === undefined || count > Math.min(rows, MOST_VALUES)) throw broken(`${count} of ${rows} rows`);
+  if (second) {
+    const length = second.definition_levels_byte_length;
+    const levels = new PageReader(new PageReader(body).take(length));
+    const stored = body.subarray(length);
+    const values = second.is_compressed === false ? stored : decompress(codec, stored, size - length);
+    const { encoding } = second;
+    return { count, encoding, levels: maxLevel > 0 ? levels : undefined, values: new PageReader(values) };
+  }
+  const values = new PageReader(decompress(codec, body, size));
+  const levels = maxLevel > 0 ? new PageReader(values.take(values.uint32())) : undefined;
+  return { count, encoding: first!.encoding, levels, values };
 }
 
 function readValues(
@@ -169,14 +204,15 @@ type Decompressor = (bytes: Buffer, length: number) => Uint8Array;
 const CODECS: Partial<Record<CompressionCodec, [most: number, Decompressor]>> = {
   UNCOMPRESSED: [1, (bytes) => bytes],
   SNAPPY: [22, unsnappy],
-  GZIP: [1032, (bytes, length) => gunzipSync(bytes, { maxOutputLength: Math.max(1, length) })],
+  GZIP: [1032, (bytes, length) => gunzipSync(bytes, { maxOutputLength: length })],
   ZSTD: [2 ** 15, unzstdSync],
 };
 
 const CODEC_NAMES = Object.keys(CODECS).join(', ');
 const LEAST_LIMIT = 2 ** 17;
 
-function decompress(codec: ColumnMetaData['codec'], bytes: Buffer, length: number): Buffer {
+function decompress(codec: CompressionCodec, bytes: Buffer, length: number): Buffer {
+  if (length === 0) return Buffer.alloc(0);
   const known = CODECS[codec];
   if (!known) {
     throw new Problem(`expected Parquet compressed with ${CODEC_NAMES}, found ${codec}; write it again`, {
@@ -184,8 +220,7 @@ function decompress(codec: ColumnMetaData['codec'], bytes: Buffer, length: numbe
     });
   }
   const [most, decompressor] = known;
-  if (!(length >= 0 && length <= most * bytes.length + LEAST_LIMIT))
-    throw broken(`a page of ${length} bytes`);
+  if (!(length > 0 && length <= most * bytes.length + LEAST_LIMIT)) throw broken(`a page of ${length} bytes`);
   const page = understood(() => decompressor(bytes, length));
   if (page.length !== length) throw broken(`${page.length} bytes instead of ${length} in a page`);
   return Buffer.from(page.buffer, page.byteOffset, page.length);

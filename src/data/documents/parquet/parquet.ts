@@ -14,7 +14,9 @@ export const readParquet: Reader = async function* (file, start, { textColumn })
   const spool = file.compression === 'none' ? undefined : await spooled(file);
   try {
     const chunks = spool?.chunks ?? file.chunks;
-    for (const column of columnChunks(await readMetadata(chunks), textColumn, chunks.file.size)) {
+    const metadata = await readMetadata(chunks);
+    const { size } = chunks.file;
+    for (const column of understood(() => columnChunks(metadata, textColumn, size))) {
       if (start.index >= column.firstRow + column.rows) continue;
       const isHere = start.restart && start.restart.at >= column.start && start.restart.at < column.end;
       for await (const page of pagesOf(chunks, column, isHere ? start.restart : undefined)) {
@@ -64,7 +66,7 @@ async function readMetadata({ file }: Chunks): Promise<FileMetaData> {
 
 /** Where the column is, row group by row group. */
 function columnChunks(metadata: FileMetaData, name: string, fileSize: number): ColumnChunk[] {
-  const path = understood(() => pathOf(parquetSchema(metadata), name));
+  const path = pathOf(parquetSchema(metadata), name);
   const { path: wanted } = path.at(-1)!;
   const maxLevel = path.slice(1).filter(({ element }) => element.repetition_type !== 'REQUIRED').length;
   let firstRow = 0;

@@ -1,4 +1,5 @@
 import { addLowering } from './add.js';
+import { attentionDxLowering, attentionLowering } from './attention.js';
 import { columnSumLowering } from './column_sum.js';
 import { dropoutLowering } from './dropout.js';
 import { embedDwLowering, embedLowering } from './embed.js';
@@ -15,6 +16,8 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   accumulate: accumulateLowering,
   adamw: adamwLowering,
   add: addLowering,
+  attention: attentionLowering,
+  attention_dx: attentionDxLowering,
   column_sum: columnSumLowering,
   dropout: dropoutLowering,
   embed: embedLowering,

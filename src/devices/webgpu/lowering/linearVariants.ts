@@ -57,10 +57,13 @@ export function productDispatches(product: Product, target: Target): Dispatch[] 
 
 /** Workgroups that a large GPU runs at the same time, about. */
 const SLOTS = 128;
+/** Multiplications in the time that it takes all of them to read an element. */
+const READ_COST = 1e-3;
 
+/** Of a step of k. */
 function costOf({ m, n }: Product, { tile, rate }: Kernel): number {
   const tiles = Math.ceil(m / tile.m) * Math.ceil(n / tile.n);
-  return (Math.ceil(tiles / SLOTS) * tile.m * tile.n) / rate;
+  return (Math.ceil(tiles / SLOTS) * tile.m * tile.n) / rate + READ_COST * tiles * (tile.m + tile.n);
 }
 
 function kernelsFor(target: Target): Kernel[] {
@@ -93,22 +96,24 @@ const genericKernel = ({ rate, ...tile }: (typeof GENERIC_TILES)[number]): Kerne
 const MATRIX_TILES = [
   { m: 128, n: 128, k: 32, threads: 256, rate: 10 },
   { m: 128, n: 128, k: 64, threads: 256, rate: 9.9 },
+  { m: 128, n: 256, k: 32, threads: 256, rate: 9.5 },
   { m: 64, n: 64, k: 32, threads: 128, rate: 6 },
-  { m: 128, n: 16, k: 64, threads: 128, rate: 2 },
-  { m: 16, n: 128, k: 64, threads: 128, rate: 2 },
+  { m: 64, n: 16, k: 64, threads: 128, rate: 3 },
+  { m: 16, n: 64, k: 64, threads: 128, rate: 3 },
 ] as const;
 
 function matrixKernels(matrices: Matrices, workgroupBytes: number): Kernel[] {
-  const kernels = MATRIX_TILES.flatMap(({ threads, rate, ...tile }) => {
+  return MATRIX_TILES.flatMap(({ threads, rate, ...tile }) => {
     const grid = subgroupGrid(tile, threads / matrices.subgroup, matrices);
     if (!grid || matrixBytes(tile, grid, matrices) > workgroupBytes) return [];
-    const name = `matrix ${tile.m} x ${tile.n} x ${tile.k}`;
     const { m, n, k } = matrices;
-    const shape = { MATRIX_M: m, MATRIX_N: n, MATRIX_K: k, THREADS: threads };
-    const constants = { ...shape, SUBGROUPS_M: grid.m, SUBGROUPS_N: grid.n };
+    const constants = {
+      ...{ MATRIX_M: m, MATRIX_N: n, MATRIX_K: k },
+      ...{ THREADS: threads, SUBGROUPS_M: grid.m, SUBGROUPS_N: grid.n },
+    };
+    const name = `matrix ${tile.m} x ${tile.n} x ${tile.k}`;
     return [{ name, file: 'linear_matrix', tile, rate, wide: true, constants }];
   });
-  return kernels;
 }
 
 interface Grid {
@@ -116,15 +121,14 @@ interface Grid {
   readonly n: number;
 }
 
-/** How subgroups share a tile: in parts as square as whole matrices allow, which read the least. */
+/** How subgroups share a tile: in parts as square as whole matrices allow, which read the least; undefined: not at all. */
 function subgroupGrid(tile: Tile, subgroups: number, { m, n, k }: Matrices): Grid | undefined {
   const grids = Array.from({ length: subgroups }, (_, i) => ({ m: i + 1, n: subgroups / (i + 1) }));
   const whole = grids.filter(
-    (grid) => Number.isInteger(grid.n) && tile.m % (grid.m * m) === 0 && tile.n % (grid.n * n) === 0,
+    (grid) => tile.m % (grid.m * m) === 0 && tile.n % (grid.n * n) === 0 && Number.isInteger(grid.n),
   );
   const edges = (grid: Grid) => tile.m / grid.m + tile.n / grid.n;
-  if (tile.k % k !== 0) return undefined;
-  return whole.sort((a, b) => edges(a) - edges(b))[0];
+  return tile.k % k === 0 ? whole.sort((a, b) => edges(a) - edges(b))[0] : undefined;
 }
 
 /** kernels/linear_matrix.wgsl: `cells`, of 16 bytes, for the orders of X and W that take the most. */

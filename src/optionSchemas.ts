@@ -1,0 +1,31 @@
+import { z } from 'zod';
+
+/** What values of options are like. Text from a command line becomes numbers; messages say what was expected. */
+
+export const number = () => z.coerce.number('expected a number');
+export const text = z.string().min(1, 'expected some text');
+export const count = number().int('expected a whole number').min(1, 'expected at least 1');
+export const whole = number().int('expected a whole number').min(0, 'expected 0 or more');
+export const positive = number().positive('expected a number above 0');
+export const notNegative = number().min(0, 'expected 0 or more');
+export const share = number().min(0, 'expected 0 to 1').max(1, 'expected 0 to 1');
+export const belowOne = number().min(0, 'expected at least 0').lt(1, 'expected below 1');
+export const toggle = z.boolean();
+/** `q_proj=16,mlp.down_proj=4` on the command line, a map in files and code. */
+export const pattern = <T extends z.ZodType<number>>(value: T) =>
+  z.preprocess(
+    (given, context) => {
+      if (typeof given !== 'string') return given;
+      const parts = given.split(',').map((part) => part.split('='));
+      if (parts.every(({ length }) => length === 2)) return Object.fromEntries(parts);
+      context.addIssue('expected NAME=NUMBER, with commas between several');
+      return z.NEVER;
+    },
+    z.record(z.string(), value),
+  );
+export const oneOf = <T extends string>(...values: [T, ...T[]]) =>
+  z.enum(values, `expected ${values.join(' | ')}`);
+
+export const device = z
+  .string()
+  .regex(/^(auto|wasm|webgpu(:.+)?)$/, 'expected auto | wasm | webgpu | webgpu:WHICH');

@@ -1,0 +1,206 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { projectRoot } from '../../support.js';
+import {
+  assertRestarts,
+  Library,
+  open,
+  type ParquetOptions,
+  parquet,
+  problemOf,
+  read,
+  textsOf,
+  zstdFrame,
+} from './support.js';
+
+const library = new Library('parquet');
+const put = library.put.bind(library);
+const golden = (name: string) => join(projectRoot, 'tests/goldens/documents', name);
+
+const codecs: Record<string, ParquetOptions> = {
+  plain: { codec: 'UNCOMPRESSED' },
+  snappy: { codec: 'SNAPPY' },
+  gzip: { codec: 'GZIP', compressors: { GZIP: (bytes) => gzipSync(bytes) } },
+  zstd: { codec: 'ZSTD', compressors: { ZSTD: (bytes) => zstdFrame(bytes) } },
+};
+
+const reading = suite('a .parquet file');
+
+reading('is one document a row, in pages and row groups of any size', async () => {
+  const text = fc.string({ unit: fc.constantFrom('a', 'é', '😀', ' ', '\n'), maxLength: 20 });
+  const check = async (texts: string[], codec: string, rowGroupSize: number, pageSize: number) => {
+    const path = put('any.parquet', parquet(texts, { ...codecs[codec], rowGroupSize, pageSize }));
+    const found = await read(await open(path));
+    assert.equal(
+      found.map(({ id, text }) => [id, text]),
+      texts.map((value, i) => [`${path}[${i}]`, value]),
+    );
+    await assertRestarts(path);
+  };
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(text, { minLength: 1, maxLength: 30 }),
+      fc.constantFrom(...Object.keys(codecs)),
+      fc.integer({ min: 1, max: 12 }),
+      fc.integer({ min: 1, max: 60 }),
+      check,
+    ),
+    { seed: 5, numRuns: 100 },
+  );
+});
+
+for (const encoding of ['PLAIN', 'RLE_DICTIONARY', 'DELTA_LENGTH_BYTE_ARRAY', 'DELTA_BYTE_ARRAY'] as const) {
+  reading(`in ${encoding}`, async () => {
+    const texts = Array.from({ length: 3000 }, (_, i) => `${'text '.repeat(i % 9)}${i % 700}`);
+    const columnData = [
+      {
+        name: 'text',
+        data: texts,
+        type: 'STRING' as const,
+        nullable: false,
+        ...(encoding !== 'RLE_DICTIONARY' && { encoding }),
+      },
+    ];
+    const path = put(
+      'encoded.parquet',
+      Buffer.from(parquetWriteBuffer({ columnData, rowGroupSize: 1300, pageSize: 2000 })),
+    );
+    assert.equal(await textsOf(path), texts);
+    await assertRestarts(path, {}, 250);
+  });
+}
+
+reading('as pyarrow, polars and DuckDB write it', async () => {
+  const texts = JSON.parse(readFileSync(golden('texts.json'), 'utf8')) as string[];
+  const nested = ['pyarrow-snappy', 'pyarrow-gzip', 'pyarrow-zstd'];
+  const flat = ['pyarrow-delta_length_byte_array', 'pyarrow-delta_byte_array', 'polars', 'duckdb'];
+  for (const name of [...nested, ...flat]) {
+    assert.equal(await textsOf(golden(`${name}.parquet`)), texts, name);
+    await assertRestarts(golden(`${name}.parquet`), {}, 40);
+  }
+  for (const name of nested) {
+    assert.equal(await textsOf(golden(`${name}.parquet`), { textColumn: 'meta.story' }), texts, name);
+  }
+});
+
+reading('goes back to the start of a page', async () => {
+  const texts = Array.from({ length: 100 }, (_, i) => `${i} `.repeat(20));
+  const path = put(
+    'pages.parquet',
+    parquet(texts, { rowGroupSize: 50, pageSize: 300, codec: 'UNCOMPRESSED' }),
+  );
+  const restarts = (await read(await open(path))).map(({ place }) => place.sources[0]!.at!.restart!.before);
+  assert.ok(new Set(restarts).size >= 10);
+  assert.ok(restarts.every((before, i) => before <= i && i - before < 15));
+});
+
+reading('holds nulls: none of them is a text', async () => {
+  const texts = JSON.parse(readFileSync(golden('texts.json'), 'utf8')) as string[];
+  const path = golden('nulls.parquet');
+  assert.match(
+    await problemOf(path),
+    /nulls\.parquet: row 0: expected a text, found null; leave such rows out/,
+  );
+  const skipped: string[] = [];
+  const found = await read(await open(path, { onBad: 'skip' }), undefined, skipped);
+  assert.equal(
+    found.map(({ text }) => text),
+    texts.filter((_, i) => i % 7 !== 0),
+  );
+  assert.equal(
+    skipped.map((message) => Number(/row (\d+)/.exec(message)![1])),
+    texts.map((_, i) => i).filter((i) => i % 7 === 0),
+  );
+  await assertRestarts(path, { onBad: 'skip' }, 30);
+});
+
+reading('may lie in a compressed file', async () => {
+  const texts = ['a', 'b', 'c'];
+  const path = put('inside.parquet.gz', gzipSync(parquet(texts)));
+  assert.equal(await textsOf(path), texts);
+  assert.match(
+    await problemOf(put('cut.parquet.gz', gzipSync(parquet(texts)).subarray(0, -20))),
+    /gzip member/,
+  );
+});
+reading.run();
+
+const refused = suite('a .parquet file that is refused');
+const WHOLE = parquet(['one', 'two', 'three', 'four'], { rowGroupSize: 2, codec: 'UNCOMPRESSED' });
+
+refused('a missing column, or one of another type', async () => {
+  const path = put('columns.parquet', WHOLE);
+  assert.match(
+    await problemOf(path, { textColumn: 'story' }),
+    /columns\.parquet: expected a text in column "story", found none \(columns: number, text\); set --text-column/,
+  );
+  assert.match(
+    await problemOf(path, { textColumn: 'number' }),
+    /found another type \(INT32\); set --text-column/,
+  );
+  assert.match(
+    await problemOf(golden('pyarrow-snappy.parquet'), { textColumn: 'meta' }),
+    /found another type \(a group\)/,
+  );
+});
+
+refused('a file cut anywhere', async () => {
+  for (let length = 1; length < WHOLE.length; length += 1 + (length >> 5)) {
+    const message = await problemOf(put('cut.parquet', WHOLE.subarray(0, length)));
+    assert.match(
+      message,
+      /cut\.parquet: expected a Parquet file with PAR1 at its end, found other bytes; is the/,
+    );
+  }
+});
+
+refused('a file that lost bytes in the middle', async () => {
+  const path = put('hole.parquet', Buffer.concat([WHOLE.subarray(0, 20), WHOLE.subarray(40)]));
+  assert.match(await problemOf(path), /hole\.parquet: expected .*; fetch the file again/);
+});
+
+refused('a changed byte in a page with a checksum', async () => {
+  const bytes = readFileSync(golden('pyarrow-snappy.parquet'));
+  const at = bytes.indexOf('upon');
+  bytes[at] = bytes[at]! ^ 1;
+  assert.match(
+    await problemOf(put('flip.parquet', bytes)),
+    /expected a Parquet page, found a wrong checksum/,
+  );
+});
+
+refused('invalid UTF-8', async () => {
+  const bytes = Buffer.from(WHOLE);
+  bytes[bytes.indexOf('two') + 1] = 0xff;
+  assert.match(
+    await problemOf(put('latin.parquet', bytes)),
+    /latin\.parquet: row 1: expected UTF-8, found other/,
+  );
+  const skipped: string[] = [];
+  const found = await read(await open(put('latin.parquet', bytes), { onBad: 'skip' }), undefined, skipped);
+  assert.equal(
+    found.map(({ text }) => text),
+    ['one', 'three', 'four'],
+  );
+});
+
+refused('an unknown codec', async () => {
+  const brotli = parquet(['a'], { codec: 'BROTLI', compressors: { BROTLI: (bytes) => bytes } });
+  assert.match(
+    await problemOf(put('brotli.parquet', brotli)),
+    /expected Parquet compressed with UNCOMPRESSED, SNAPPY, GZIP, ZSTD, found BROTLI; write it again/,
+  );
+});
+
+refused('no rows', async () => {
+  assert.match(
+    await problemOf(put('none.parquet', parquet([]))),
+    /expected at least one document, found none/,
+  );
+});
+refused.run();

@@ -1,0 +1,215 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { findAdapter } from '#src/devices/webgpu/adapter.js';
+import { layOut } from '#src/devices/webgpu/layout.js';
+import type { Dispatch, Matrices, Target } from '#src/devices/webgpu/lowering/lowering.js';
+import { Pipelines, shaderOf } from '#src/devices/webgpu/pipelines.js';
+import { Builder } from '#src/program/builder.js';
+import { linear, linearDw } from '#src/program/ops/linear.js';
+import type { Module } from '#src/program/types.js';
+import { prepare, record, runCase } from '../ops/harness.js';
+import { cases } from '../ops/index.js';
+import { openForced, openNullDevice } from './matrixDevices.js';
+
+/** The variants of products (lowering/linearVariants.ts) beside the one that the adapter at hand would use. */
+
+const KIB = 1024;
+const LIMITS: Target = {
+  ...{ bufferBytes: 2 ** 31, bindingBytes: 2 ** 31, groups: 65_535, workgroupBytes: 48 * KIB },
+  ...{ precision: 'f16', matrices: null },
+};
+/** Of NVIDIA, Apple and Intel GPUs. */
+const SQUARE: Matrices = { m: 16, n: 16, k: 16, subgroup: 32 };
+const SMALL: Matrices = { m: 8, n: 8, k: 8, subgroup: 32 };
+const FLAT: Matrices = { m: 8, n: 16, k: 16, subgroup: 32 };
+
+const isProduct = ({ op }: { readonly op: string }) => op.startsWith('linear') || op === 'joint_loss_head';
+
+const dispatchesOf = (module: Module, target: Target): Dispatch[] =>
+  [...layOut(module, target).programs.values()].flat().flatMap((call) => call.dispatches);
+
+/** Every kernel of every variant of the products of tests/ops on a target, once. */
+function kernelsOn(target: Target): Dispatch[] {
+  const kernels = new Map<string, Dispatch>();
+  const choose: Target['choose'] = (_key, variants) => {
+    for (const kernel of variants.flatMap(({ dispatches }) => dispatches)) {
+      kernels.set(JSON.stringify([kernel.file, kernel.types, kernel.constants]), kernel);
+    }
+    return undefined;
+  };
+  for (const opCase of cases.filter(isProduct)) layOut(record(opCase).module, { ...target, choose });
+  return [...kernels.values()];
+}
+
+const validated = suite('subgroup matrices on the null backend');
+
+validated('every shader is valid', async () => {
+  const { device } = await openNullDevice();
+  for (const matrices of [SQUARE, SMALL, FLAT]) {
+    const kernels = kernelsOn({ ...LIMITS, matrices }).filter(({ file }) => file === 'linear_matrix');
+    assert.ok(kernels.length > 100, `found ${kernels.length} kernels`);
+    for (const kernel of kernels) {
+      device.pushErrorScope('validation');
+      device.createShaderModule({ code: shaderOf(kernel).code });
+      const error = await device.popErrorScope();
+      assert.is(error?.message, undefined, JSON.stringify(kernel.constants));
+    }
+  }
+});
+
+validated('pipelines of what fits the backend are valid', async () => {
+  const { adapter, device } = await openNullDevice();
+  const matrices = { ...SQUARE, subgroup: adapter.info.subgroupMaxSize! };
+  const target = { ...LIMITS, matrices, workgroupBytes: adapter.limits.maxComputeWorkgroupStorageSize };
+  const kernels = kernelsOn(target).filter(({ file }) => file === 'linear_matrix');
+  assert.ok(kernels.length > 10, `found ${kernels.length} kernels`);
+  const pipelines = new Pipelines(device);
+  for (const kernel of kernels) await pipelines.get(kernel);
+});
+
+validated('a shader that is not valid is refused', async () => {
+  const { device } = await openNullDevice();
+  const [kernel] = kernelsOn({ ...LIMITS, matrices: SQUARE });
+  const broken = new Pipelines(device, (code) => code.replace('row_major', 'major'));
+  const error = await broken.get(kernel!).catch((reason: Error) => reason);
+  assert.match(String(error), /^Error: kernels\/linear_matrix\.wgsl does not compile: .*major/);
+});
+
+validated.run();
+
+const chosen = suite('choice of a variant');
+
+/** x [m, k] times a weight [n, k]. */
+function forward(m: number, k: number, n: number): Module {
+  const b = new Builder();
+  const x = b.value('input', 'x', [m, k]);
+  const weight = b.value('weight', 'w', [n, k]);
+  b.program('run', { arena: 'a' }, () => linear(b, 'y', [{ x, weight }]));
+  return b.module();
+}
+
+/** The gradient [m, n] of a weight for k rows. */
+function gradient(m: number, k: number, n: number): Module {
+  const b = new Builder();
+  const [dy, x] = [b.value('input', 'dy', [k, m]), b.value('input', 'x', [k, n])];
+  b.program('run', { arena: 'a' }, () => linearDw(b, dy, x, 1, null));
+  return b.module();
+}
+
+function chosenOn(target: Target, module: Module): string {
+  const [{ file, constants }] = dispatchesOf(module, target) as [Dispatch];
+  return `${file} ${constants.TILE_M} x ${constants.TILE_N}`;
+}
+
+chosen('by default it suits the shape', () => {
+  const matrix = { ...LIMITS, matrices: SQUARE };
+  assert.is(chosenOn(matrix, forward(8192, 2048, 8192)), 'linear_matrix 128 x 128');
+  assert.is(chosenOn(matrix, forward(1024, 2048, 512)), 'linear_matrix 64 x 64');
+  assert.is(chosenOn(matrix, forward(8192, 2048, 8)), 'linear_matrix 64 x 16');
+  assert.is(chosenOn(matrix, gradient(8, 8192, 2048)), 'linear_matrix 16 x 64');
+  assert.is(chosenOn(LIMITS, forward(8192, 2048, 8192)), 'linear 128 x 64');
+  assert.is(chosenOn(LIMITS, forward(512, 512, 512)), 'linear 64 x 64');
+  assert.is(chosenOn({ ...LIMITS, lanes: 8 }, forward(512, 512, 512)), 'linear_lanes 16 x 16');
+  assert.is(chosenOn({ ...LIMITS, lanes: 16 }, forward(512, 512, 512)), 'linear 64 x 64');
+});
+
+chosen('what the adapter has no room or no shape for is not offered', () => {
+  const names = (target: Target) => {
+    const offered: string[] = [];
+    const choose: Target['choose'] = (_key, variants) => {
+      offered.push(...variants.map(({ name }) => name).filter((name) => name.startsWith('matrix')));
+      return undefined;
+    };
+    layOut(forward(512, 512, 512), { ...target, choose });
+    return offered.sort();
+  };
+  const small = { ...LIMITS, matrices: SQUARE, workgroupBytes: 16 * KIB };
+  assert.equal(names(small), ['matrix 16 x 64 x 64', 'matrix 64 x 16 x 64', 'matrix 64 x 64 x 32']);
+  const wide = { m: 32, n: 32, k: 64, subgroup: 32 };
+  assert.equal(names({ ...LIMITS, matrices: wide }), ['matrix 128 x 128 x 64']);
+  assert.equal(names(LIMITS), []);
+});
+
+chosen('operands are read in vectors where they lie so', () => {
+  const wordsOf = (module: Module) => {
+    const [{ types }] = dispatchesOf(module, { ...LIMITS, matrices: SQUARE }) as [Dispatch];
+    return [types.X1, types.W1];
+  };
+  assert.equal(wordsOf(forward(7, 64, 9)), ['vec4u', 'vec4u']);
+  assert.equal(wordsOf(forward(64, 68, 64)), ['u32', 'u32']);
+  assert.equal(wordsOf(gradient(7, 13, 64)), ['u32', 'vec4u']);
+  assert.equal(wordsOf(gradient(64, 13, 7)), ['vec4u', 'u32']);
+});
+
+chosen.run();
+
+const adapter = await findAdapter({ allowSoftware: true }).catch((error: Error) => error);
+if (adapter instanceof Error) console.log(`webgpu is skipped: ${adapter.message}`);
+const computed = suite('variants of products');
+const test: typeof computed = adapter instanceof Error ? (computed.skip as typeof computed) : computed;
+
+/** Cases by what they reach: every order of the factors, in vectors and not, every base, one term and two. */
+const FORWARD = 'linear 136 x 264 to 200, f16, base, bias, rank 8, scale 0.5';
+const FORWARD_ODD = 'linear 97 x 1100 to 257, f16, base in place, rank 64';
+const INPUT_GRADIENT = 'linear_dx 136 x 264 back to 200, f16, base in place, rank 16';
+const INPUT_GRADIENT_ODD = 'linear_dx 301 x 601 back to 203, bf16, base, rank 8';
+const WEIGHT_GRADIENT = 'linear_dw 264 rows, 200 x 136, base, scale 2';
+const WEIGHT_GRADIENT_ODD = 'linear_dw 2 x 129 rows, 385 x 302, no base';
+const BANDS = 'linear 1030 x 9 to 131, f32, no base, scale 0.5';
+const SUBNORMAL = 'linear 7 x 40 to 33, f16, no base, weights / 65536';
+const NARROW = 'linear 300 x 600 to 8, f32, no base, scale 0.25';
+const FLAT_GRADIENT = 'linear_dw 300 rows, 8 x 600, no base, scale 2';
+const HEAD =
+  'joint_loss_head 300 tokens, 1000 x 64 f32, teacher 1000 x 40 f32, alpha 0.5, temperature 1, reverse-kl, trained head';
+
+interface Forced {
+  readonly variant: string;
+  readonly precision: 'f32' | 'f16';
+  readonly matrices?: Matrices;
+  readonly threads?: number;
+  readonly names: readonly string[];
+}
+
+const forced: readonly Forced[] = [
+  {
+    ...{ variant: 'generic 64 x 64', precision: 'f32' },
+    names: [FORWARD, FORWARD_ODD, INPUT_GRADIENT_ODD, WEIGHT_GRADIENT, BANDS, HEAD],
+  },
+  {
+    ...{ variant: 'generic 128 x 64', precision: 'f16' },
+    names: [FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT_ODD],
+  },
+  { variant: 'generic 128 x 16', precision: 'f16', names: [NARROW] },
+  { variant: 'generic 16 x 128', precision: 'f16', names: [FLAT_GRADIENT] },
+  {
+    ...{ variant: 'matrix 64 x 64 x 32', precision: 'f16', matrices: SQUARE },
+    names: [FORWARD, FORWARD_ODD, INPUT_GRADIENT, WEIGHT_GRADIENT, WEIGHT_GRADIENT_ODD, SUBNORMAL, HEAD],
+  },
+  {
+    ...{ variant: 'matrix 64 x 64 x 32', precision: 'f32', matrices: SMALL },
+    names: [INPUT_GRADIENT_ODD, BANDS],
+  },
+  { variant: 'matrix 128 x 128 x 64', precision: 'f16', matrices: SMALL, names: [WEIGHT_GRADIENT] },
+  {
+    // Subgroups that are smaller than the adapter's largest.
+    ...{ variant: 'matrix 128 x 128 x 32', precision: 'f16', matrices: FLAT, threads: 16 },
+    names: [FORWARD],
+  },
+  { variant: 'matrix 64 x 16 x 64', precision: 'f16', matrices: SQUARE, names: [NARROW] },
+  { variant: 'matrix 16 x 64 x 64', precision: 'f16', matrices: SMALL, names: [FLAT_GRADIENT] },
+];
+
+for (const { variant, precision, matrices, threads, names } of forced) {
+  const shape = matrices ? ` of ${matrices.m} x ${matrices.n} x ${matrices.k}` : '';
+  test(`${variant}${shape}, ${precision}`, async () => {
+    const device = await openForced(variant, precision, matrices, threads);
+    for (const name of names) {
+      const opCase = cases.find(({ op, label }) => name === `${op} ${label}`);
+      assert.ok(opCase, `tests/ops has no case "${name}" any more`);
+      await runCase(device, prepare(opCase!), precision === 'f16' || matrices !== undefined);
+    }
+    await device.close();
+  });
+}
+
+computed.run();
