@@ -1,9 +1,9 @@
 import { InputError } from '../errors.js';
 import type { DatasetOptions } from '../hub/dataset.js';
-import { Passes, type PassOptions } from './documents/passes.js';
+import { Passes, type PassOptions, startOf } from './documents/passes.js';
 import { isPlace, type Place } from './documents/position.js';
 import { BadDocument } from './documents/problems.js';
-import { digestOf, locateSources, type Source } from './documents/sources.js';
+import { checkUnchanged, identitiesOf, locateSources, type Source } from './documents/sources.js';
 
 export type { Place } from './documents/position.js';
 export { BadDocument } from './documents/problems.js';
@@ -16,13 +16,15 @@ export interface Document {
 }
 
 export interface DocumentSource {
+  /** Before the first document. */
+  readonly start: Place;
   /**
    * An epoch of documents, one in memory at a time, from the start or from the document at `place`; between them what
-   * was skipped, if that is asked for. Returns where the next epoch starts; undefined: at the start again.
+   * was skipped, if that is asked for. Returns where the next epoch starts.
    * @throws InputError when the files are not those of `place`; with path, line and byte offset at the first document
    * that can't be read, unless such are skipped
    */
-  read(place?: Place): AsyncGenerator<Document | BadDocument, Place | undefined>;
+  read(place?: Place): AsyncGenerator<Document | BadDocument, Place>;
 }
 
 export interface DocumentOptions {
@@ -63,23 +65,27 @@ function refuseEmpty({ files }: Source): void {
 }
 
 class Mixture implements DocumentSource {
+  readonly start: Place;
   readonly #sources: readonly Source[];
   readonly #options: PassOptions;
-  readonly #files: string;
 
   constructor(sources: readonly Source[], options: PassOptions) {
     this.#sources = sources;
     this.#options = options;
-    this.#files = digestOf(sources);
+    this.start = {
+      files: identitiesOf(sources),
+      sources: sources.map((source) => startOf(source, 0)),
+      taken: sources.map(() => 0),
+    };
   }
 
-  async *read(from?: Place): AsyncGenerator<Document | BadDocument, Place | undefined> {
-    if (from) this.#checkUnchanged(from);
-    const all = this.#sources.map((source, i) => new Passes(source, this.#options, from?.sources[i]));
-    const taken = from ? [...from.taken] : all.map(() => 0);
+  async *read(from = this.start): AsyncGenerator<Document | BadDocument, Place> {
+    this.#check(from);
+    const all = this.#sources.map((source, i) => new Passes(source, this.#options, from.sources[i]!));
+    const taken = [...from.taken];
     const epoch = Math.min(...all.map(({ pass }) => pass));
     const place = (): Place => ({
-      files: this.#files,
+      files: this.start.files,
       sources: all.map((source) => source.place),
       taken: [...taken],
     });
@@ -115,24 +121,11 @@ class Mixture implements DocumentSource {
     return least;
   }
 
-  #checkUnchanged(place: unknown): void {
+  #check(place: unknown): void {
     const count = this.#sources.length;
     if (!isPlace(place) || place.sources.length !== count || place.taken.length !== count) {
       throw new InputError('expected a place in these documents, found another; is the checkpoint damaged?');
     }
-    for (const [i, { file, content }] of place.sources.entries()) {
-      const found = this.#sources[i]!.files[file];
-      if (!found || found.identity !== content) {
-        throw new InputError(
-          `${found?.bytes.name ?? `file ${file + 1}`}: expected the file that the run was reading ` +
-            `(size and hash ${content}), found ${found?.identity ?? 'none'}; restore the data as it was`,
-        );
-      }
-    }
-    if (place.files === this.#files) return;
-    const files = this.#sources.reduce((sum, source) => sum + source.files.length, 0);
-    throw new InputError(
-      `expected the files that the run began with, found ${files} of which some are other ones; restore the data as it was`,
-    );
+    checkUnchanged(this.#sources, place);
   }
 }

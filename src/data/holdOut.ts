@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../errors.js';
-import { BadDocument, type DocumentSource } from './documents.js';
+import { BadDocument, type DocumentSource, type Place } from './documents.js';
 
 export interface HeldOutSplit {
   readonly training: DocumentSource;
@@ -45,46 +46,48 @@ async function isSingle(documents: DocumentSource): Promise<boolean> {
 /** The documents with other texts; those mapped to undefined are left out. */
 function mapTexts(documents: DocumentSource, map: (text: string) => string | undefined): DocumentSource {
   return {
+    start: documents.start,
     async *read(place) {
       const items = documents.read(place);
       try {
         for (;;) {
           const { done, value } = await items.next();
           if (done) return value;
+          const text = value instanceof BadDocument ? undefined : map(value.text);
           if (value instanceof BadDocument) yield value;
-          else {
-            const text = map(value.text);
-            if (text !== undefined) yield { ...value, text };
-          }
+          else if (text !== undefined) yield { ...value, text };
         }
       } finally {
-        await items.return(undefined);
+        await close(items);
       }
     },
   };
 }
 
 function requireSome(documents: DocumentSource, expected: string): DocumentSource {
+  const { start } = documents;
   return {
-    async *read(place) {
-      let found = place !== undefined;
+    start,
+    async *read(place = start) {
+      let found = !isDeepStrictEqual(place, start);
       const items = documents.read(place);
       try {
         for (;;) {
           const { done, value } = await items.next();
-          if (done) {
-            if (!found) throw new InputError(`expected ${expected}`);
-            return value;
-          }
+          if (done && !found) throw new InputError(`expected ${expected}`);
+          if (done) return value;
           found ||= !(value instanceof BadDocument);
           yield value;
         }
       } finally {
-        await items.return(undefined);
+        await close(items);
       }
     },
   };
 }
+
+/** Ends a stream that may have more. */
+const close = (items: AsyncGenerator<unknown, Place>): Promise<unknown> => items.return(undefined as never);
 
 /** Never between the two halves of a surrogate pair. */
 function cutOf(text: string, fraction: number): number {

@@ -28,8 +28,8 @@ export interface Row {
 export interface Cursor {
   /** Passes over the documents completed where the current block of rows starts. */
   epoch: number;
-  /** The document in which the block starts; null for the first one. */
-  place: Place | null;
+  /** The document in which the block starts, or the start of all. */
+  place: Place;
   /** Pairs (input, label) of that document which earlier blocks hold. */
   pair: number;
   /** Rows in all earlier blocks; numbers the block's permutation. */
@@ -53,9 +53,6 @@ export interface RowStreamOptions {
   /** End each document with the tokenizer's EOS. */
   eos: boolean;
 }
-
-/** What `RowStream` starts from when no cursor is given. */
-const START: Cursor = { epoch: 0, place: null, pair: 0, row: 0, emitted: 0, skipped: 0 };
 
 /** Skipped documents that a row lists; all are counted. */
 const MOST_LISTED = 100;
@@ -97,7 +94,7 @@ export class RowStream {
     documents: DocumentSource,
     tokenizer: DocumentTokenizer,
     options: RowStreamOptions,
-    cursor: Cursor = START,
+    cursor: Cursor = { epoch: 0, place: documents.start, pair: 0, row: 0, emitted: 0, skipped: 0 },
   ) {
     this.#options = options;
     this.#cursor = { ...cursor };
@@ -174,9 +171,10 @@ class RowReader {
     this.#tokenizer = tokenizer;
     this.#options = options;
     this.position = { epoch, place, pair };
-    this.#documents = source.read(place ?? undefined);
-    this.#resumed = place ? { place, pair } : undefined;
-    this.#isFruitful = place !== null;
+    this.#documents = source.read(place);
+    const isResumed = !isDeepStrictEqual(place, source.start);
+    this.#resumed = isResumed ? { place, pair } : undefined;
+    this.#isFruitful = isResumed;
   }
 
   /** The documents skipped since the last call. */
@@ -243,11 +241,11 @@ class RowReader {
   }
 
   /** @param place where the next epoch starts */
-  #startEpoch(place: Place | undefined): true {
+  #startEpoch(place: Place): true {
     if (!this.#isFruitful) {
       throw new InputError('expected a document of two tokens or more, found none; give longer text');
     }
-    this.position = { epoch: this.position.epoch + 1, place: place ?? null, pair: 0 };
+    this.position = { epoch: this.position.epoch + 1, place, pair: 0 };
     this.#tokens = new Uint32Array(0);
     this.#documents = this.#source.read(place);
     this.#isFruitful = false;

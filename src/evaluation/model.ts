@@ -102,7 +102,11 @@ export async function loadModel(model: string, options: ModelOptions): Promise<M
   const tokenizer = await loadTokenizer(folder);
   const shape = { rows: Math.max(1, Math.floor(RUN_TOKENS / sequence)), sequence };
   const module = evaluationModule(checkpoint, shape, lora);
-  const device = await openDevice(options.device ?? 'auto', { threads, kernels: options.kernels, tune: options.tune });
+  const device = await openDevice(options.device ?? 'auto', {
+    threads,
+    kernels: options.kernels,
+    tune: options.tune,
+  });
   try {
     const session = await device.compile(module.module);
     await loadWeights(session, checkpoint, module.weights);

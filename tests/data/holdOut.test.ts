@@ -10,13 +10,14 @@ const library = new Library('holdOut');
 
 const texts = async (documents: DocumentSource) => (await read(documents)).map(({ text }) => text);
 const placeOf = (index: number): Place => ({
-  files: '',
+  files: [],
   sources: [{ pass: 0, file: 0, content: '', at: { index, byteOffset: 0, line: 1 } }],
   taken: [0],
 });
 
 /** A source of ready texts. */
 const listOf = (values: string[]): DocumentSource => ({
+  start: placeOf(0),
   async *read(place) {
     for (let i = place?.sources[0]?.at?.index ?? 0; i < values.length; i++) {
       yield { id: `memory:${i}`, text: values[i]!, place: placeOf(i) };

@@ -42,7 +42,8 @@ const jsonl = (texts: string[]) => texts.map((text) => `${JSON.stringify({ text 
 const linesOf = (texts: string[]) => openDocuments({ paths: [put('lines.jsonl', jsonl(texts))] });
 
 /** The place of documents that are in no file. */
-const MEMORY: Place = { files: '', sources: [], taken: [] };
+const START: Place = { files: [], sources: [], taken: [] };
+const MEMORY: Place = { files: ['memory'], sources: [], taken: [] };
 
 const ONE_PASS: RowStreamOptions = { sequence: 4, blockRows: 1, seed: 0, repeat: false, eos: false };
 
@@ -275,12 +276,13 @@ test('a cursor is small, whatever the block holds', async () => {
   const documents = await linesOf([Array.from({ length: 5000 }, () => 'x').join('')]);
   const stream = streamOf(documents, { sequence: 10, blockRows: 400, repeat: true });
   await take(stream, 399);
-  assert.equal(stream.cursor, { epoch: 0, place: null, pair: 0, row: 0, emitted: 399, skipped: 0 });
+  const { start } = documents;
+  assert.equal(stream.cursor, { epoch: 0, place: start, pair: 0, row: 0, emitted: 399, skipped: 0 });
   await stream.next();
   const { place, ...others } = stream.cursor;
   assert.equal(others, { epoch: 0, pair: 4000, row: 400, emitted: 0, skipped: 0 });
   assert.equal(
-    place!.sources.map(({ at }) => at),
+    place.sources.map(({ at }) => at),
     [{ index: 0, byteOffset: 0, line: 1 }],
   );
   assert.ok(JSON.stringify(stream.cursor).length < 400);
@@ -302,9 +304,10 @@ test('a stream that would repeat nothing for ever is refused', async () => {
 test('documents that become empty between two epochs end the stream as well', async () => {
   let epoch = 0;
   const vanishing: DocumentSource = {
+    start: START,
     async *read() {
       yield { id: 'memory', text: epoch++ === 0 ? 'abcd' : '', place: MEMORY };
-      return undefined;
+      return START;
     },
   };
   const stream = streamOf(vanishing, { repeat: true });
@@ -316,12 +319,12 @@ test('a cursor into documents that changed is refused', async () => {
   const options = { sequence: 2, repeat: true };
   const stream = streamOf(await linesOf(['ab', 'cdefgh']), options);
   await take(stream, 3);
-  assert.is(stream.cursor.place!.sources[0]!.at!.line, 2);
+  assert.is(stream.cursor.place.sources[0]!.at!.line, 2);
   const next = async (texts: string[]) => streamOf(await linesOf(texts), options, stream.cursor).next();
   assert.is(show((await next(['ab', 'cdefgh']))!), 'fg0 gh1');
   assert.match(
     await inputErrorOf(() => next(['ab', 'cde'])),
-    /lines\.jsonl: expected the file that the run was reading \(size and hash \d+-\w+\), found \d+-\w+; restore/,
+    /lines\.jsonl: expected the file that the run began with \(size and hash \d+-\w+\), found \d+-\w+; restore/,
   );
 });
 
@@ -329,9 +332,10 @@ test('a cursor into a document that became shorter, or is gone, is refused', asy
   const options = { sequence: 2, repeat: true };
   let texts = ['abcdefgh'];
   const changing: DocumentSource = {
+    start: START,
     async *read() {
       for (const text of texts) yield { id: 'memory', text, place: MEMORY };
-      return undefined;
+      return START;
     },
   };
   const stream = streamOf(changing, options);

@@ -1,7 +1,7 @@
 /**
  * A text of kernels/ without subgroup matrices, for adapters that have none: factors are places in workgroup memory, read
  * where they are multiplied, and each thread of a subgroup holds every `threads`-th element of a sum.
- * @param threads of a subgroup
+ * @param threads of a subgroup, a multiple of the columns of a sum
  */
 export function emulateMatrices(code: string, threads: number): string {
   if (!code.includes('enable chromium_experimental_subgroup_matrix;')) return code;
@@ -48,15 +48,21 @@ fn emulated_load_col(offset: u32, stride: u32) -> EmulatedFactor {
 
 fn emulated_half(factor: EmulatedFactor, row: u32, column: u32) -> f32 {
   let at = factor.first + row * factor.steps.x + column * factor.steps.y;
-  return unpack2x16float(cells[at / 8][at / 2 % 4])[at % 2];
+  return f32(bitcast<vec2<f16>>(cells[at / 8][at / 2 % 4])[at % 2]);
+}
+
+// Row of a thread's i-th element; all are in one column.
+fn emulated_row(i: u32) -> u32 {
+  return (i * EMULATED_THREADS + emulated_thread) / MATRIX_N;
 }
 
 fn emulated_multiply(x: EmulatedFactor, w: EmulatedFactor, sum: EmulatedSum) -> EmulatedSum {
   var result = sum;
+  let column = emulated_thread % MATRIX_N;
   for (var k = 0u; k < emulated_depth; k++) {
+    let half = emulated_half(w, k, column);
     for (var i = 0u; i < EMULATED_SHARE; i++) {
-      let at = i * EMULATED_THREADS + emulated_thread;
-      result[i] = fma(emulated_half(x, at / MATRIX_N, k), emulated_half(w, k, at % MATRIX_N), result[i]);
+      result[i] = fma(emulated_half(x, emulated_row(i), k), half, result[i]);
     }
   }
   return result;
@@ -64,8 +70,7 @@ fn emulated_multiply(x: EmulatedFactor, w: EmulatedFactor, sum: EmulatedSum) -> 
 
 fn emulated_store(offset: u32, sum: EmulatedSum, stride: u32) {
   for (var i = 0u; i < EMULATED_SHARE; i++) {
-    let place = i * EMULATED_THREADS + emulated_thread;
-    let at = 4 * offset + place / MATRIX_N * 4 * stride + place % MATRIX_N;
+    let at = 4 * offset + emulated_row(i) * 4 * stride + emulated_thread % MATRIX_N;
     cells[at / 4][at % 4] = bitcast<u32>(sum[i]);
   }
 }

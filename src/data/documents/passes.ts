@@ -15,6 +15,16 @@ export interface PassOptions extends ReadOptions {
   readonly rank: { readonly index: number; readonly count: number };
 }
 
+type SourcePlace = Place['sources'][number];
+
+/** Where a pass over a source starts. */
+export const startOf = ({ files }: Source, pass: number): SourcePlace => ({
+  pass,
+  file: 0,
+  content: files[0]!.identity,
+  at: null,
+});
+
 /** A document, and the number of its file in the source. */
 export interface FoundDocument {
   readonly id: string;
@@ -36,17 +46,19 @@ export class Passes {
   #items: AsyncGenerator<FoundDocument | BadDocument>;
 
   /** @param from a place of a source with the same files */
-  constructor(source: Source, options: PassOptions, from: Place['sources'][number] | undefined) {
+  constructor(source: Source, options: PassOptions, from: SourcePlace) {
     this.#source = source;
     this.#options = options;
-    this.pass = from?.pass ?? 0;
-    const start = from?.at ? { file: from.file, position: from.at } : undefined;
+    this.pass = from.pass;
+    const start = from.at ? { file: from.file, position: from.at } : undefined;
     this.#items = passOver(source, options, this.pass, start);
   }
 
-  get place(): Place['sources'][number] {
-    const { file, position } = this.upcoming ?? { file: 0, position: null };
-    return { pass: this.pass, file, content: this.#source.files[file]!.identity, at: position };
+  get place(): SourcePlace {
+    const { pass, upcoming } = this;
+    if (!upcoming) return startOf(this.#source, pass);
+    const { file, position } = upcoming;
+    return { pass, file, content: this.#source.files[file]!.identity, at: position };
   }
 
   /** Looks for the next document. @returns one that was skipped on the way, or whether the pass is over. */

@@ -22,12 +22,15 @@ export interface Position {
 
 export const FILE_START: Position = { index: 0, byteOffset: 0, line: 1 };
 
+/** As many are told apart in a place. */
+export const FEW_FILES = 16;
+
 const natural = z.int().min(0);
 const hash = z.string().max(100);
 
 export const placeSchema = z.strictObject({
-  /** A digest of all files: their number, order, sizes and samples of their bytes. */
-  files: hash,
+  /** What identifies the content of all files, in order; of many files one digest of that. */
+  files: z.array(hash).max(FEW_FILES),
   sources: z.array(
     z.strictObject({
       /** Times that all of the source has been read before. */

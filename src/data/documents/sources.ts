@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../../errors.js';
 import { type DatasetOptions, isRemote } from '../../hub/dataset.js';
 import { localFiles, type SourceFile } from './files.js';
 import { hubFiles } from './hub.js';
+import { FEW_FILES, type Place } from './position.js';
 
 /** Files that are read one after the other, and what part of the text comes from them. */
 export interface Source {
@@ -51,11 +53,33 @@ export async function locateSources(
   return plain ? [{ files: sources.flatMap(({ files }) => files), weight: 1 }] : sources;
 }
 
+/** What identifies the content of all files: each by itself where they are few, else one digest. */
+export function identitiesOf(sources: readonly Source[]): string[] {
+  const identities = sources.flatMap(({ files }) => files.map(({ identity }) => identity));
+  if (identities.length <= FEW_FILES) return identities;
+  return [createHash('sha256').update(identities.join()).digest('hex').slice(0, DIGEST_DIGITS)];
+}
+
 const DIGEST_DIGITS = 16;
 
-/** Changes when any file does. */
-export function digestOf(sources: readonly Source[]): string {
-  const hash = createHash('sha256');
-  for (const { files } of sources) hash.update(`${files.map(({ identity }) => identity).join()};`);
-  return hash.digest('hex').slice(0, DIGEST_DIGITS);
+/** @throws InputError naming a file that is another one than that of the place, where the place tells which */
+export function checkUnchanged(sources: readonly Source[], place: Place): void {
+  const files = sources.flatMap((source) => source.files);
+  for (const [i, { file, content }] of place.sources.entries()) checkFile(sources[i]!.files[file], content);
+  if (place.files.length === files.length) {
+    for (const [i, file] of files.entries()) checkFile(file, place.files[i]!);
+  }
+  if (isDeepStrictEqual(place.files, identitiesOf(sources))) return;
+  const before = place.files.length === 1 && files.length > 1 ? 'others' : place.files.length;
+  throw new InputError(
+    `expected the files that the run began with (${before}), found ${files.length}; restore the data as it was`,
+  );
+}
+
+function checkFile(file: SourceFile | undefined, identity: string): void {
+  if (file?.identity === identity) return;
+  throw new InputError(
+    `${file?.bytes.name ?? 'text'}: expected the file that the run began with (size and hash ${identity}), ` +
+      `found ${file?.identity ?? 'none'}; restore the data as it was`,
+  );
 }

@@ -245,20 +245,46 @@ changed('are refused: size, content, number', async () => {
   put('changed/a.jsonl', jsonl([...texts, 'more']));
   assert.match(
     await inputErrorOf(resume),
-    /changed\/a\.jsonl: expected the file that the run was reading \(size and hash \d+-\w+\), found \d+-\w+; restore/,
+    /changed\/a\.jsonl: expected the file that the run began with \(size and hash \d+-\w+\), found \d+-\w+; restore/,
   );
   put('changed/a.jsonl', jsonl(texts).replace('text number 2999', 'TEXT NUMBER 2999'));
-  assert.match(await inputErrorOf(resume), /a\.jsonl: expected the file that the run was reading/);
+  assert.match(await inputErrorOf(resume), /a\.jsonl: expected the file that the run began with/);
   put('changed/a.jsonl', jsonl(texts));
   put('changed/b.jsonl', jsonl(texts.toReversed()));
-  assert.match(
-    await inputErrorOf(resume),
-    /expected the files that the run began with, found 2 of which some are other ones; restore the data as it was/,
-  );
+  assert.match(await inputErrorOf(resume), /b\.jsonl: expected the file that the run began with/);
   put('changed/b.jsonl', jsonl(texts));
   put('changed/c.jsonl', jsonl(texts));
-  assert.match(await inputErrorOf(resume), /expected the files that the run began with, found 3/);
-  assert.match(await inputErrorOf(async () => read(await open([a, b, a]), place)), /found 3 of which/);
+  assert.match(
+    await inputErrorOf(resume),
+    /expected the files that the run began with \(2\), found 3; restore the data as it was/,
+  );
+  assert.match(await inputErrorOf(async () => read(await open([a, b, a]), place)), /\(2\), found 3; restore/);
+});
+
+changed('among many files: the one that is read is named, others are not', async () => {
+  for (let i = 0; i < 20; i++) put(`many/${String.fromCharCode(97 + i)}.txt`, `text ${i}`);
+  const { place } = (await read(await open(under('many'))))[1]!;
+  assert.is(place.files.length, 1);
+  const resume = async () => read(await open(under('many')), stored(place));
+  assert.is((await resume()).length, 19);
+  put('many/b.txt', 'other');
+  assert.match(await inputErrorOf(resume), /many\/b\.txt: expected the file that the run began with/);
+  put('many/b.txt', 'text 1');
+  put('many/c.txt', 'other');
+  assert.match(
+    await inputErrorOf(resume),
+    /expected the files that the run began with \(others\), found 20; restore/,
+  );
+});
+
+changed('before the first document was read, too', async () => {
+  const { start } = await open(put('first.txt', 'text'));
+  put('first.txt', 'TEXT');
+  const source = await open(under('first.txt'));
+  assert.match(
+    await inputErrorOf(() => read(source, start)),
+    /first\.txt: expected the file that the run began/,
+  );
 });
 
 changed('are not those of another folder with the same content', async () => {
@@ -273,7 +299,7 @@ changed('and what is no place is refused', async () => {
   const source = await open(put('a.txt', 'a'));
   for (const place of [
     {},
-    { files: '', sources: [], taken: [] },
+    { files: [], sources: [], taken: [] },
     { source: 0, byteOffset: 0, line: 1 },
     'x',
   ]) {

@@ -2,7 +2,7 @@ import { InputError } from '../../../errors.js';
 import { type Attributes, type Call, rows, type Value } from '../../../program/types.js';
 import { type Dispatch, f32Word, floatType, type Lowering, type Operands } from './lowering.js';
 
-/** kernels/attention.wgsl: MOST_ROWS, MOST_VECTORS, and rows of attention_dx_rows in a workgroup. */
+/** kernels/attention_tiles.wgsl: MOST_ROWS, MOST_VECTORS; attention_dx.wgsl: rows of attention_dx_rows in a workgroup. */
 const MOST_ROWS = 8;
 const MOST_VECTORS = 3;
 const ROWS_AT_ONCE = 16;
@@ -11,7 +11,7 @@ const THREADS = 64;
 /** lse and D of a query and a head. */
 const TERM_BYTES = 8;
 
-/** Constants of kernels/attention.wgsl. */
+/** Constants of kernels/attention_tiles.wgsl. */
 export interface Tiles {
   readonly ROWS: number;
   readonly ROW_THREADS: number;
@@ -78,7 +78,7 @@ function tiled(
   const { sequence } = attributes;
   const height = Math.ceil(sequence! / (tiles.ROWS * tiles.ROW_THREADS));
   return {
-    file: 'attention',
+    file: entry === 'attention' ? 'attention' : 'attention_dx',
     entry,
     constants: { ...tiles },
     shape: shapeOf(q!, attributes),
@@ -114,7 +114,7 @@ const termsRegion = (call: Call, at: Operands) => ({ ...at.workspace, bytes: ter
 function dxRows(call: Call, at: Operands): Dispatch {
   const [q, , , , o, lse, dO] = call.inputs as Value[];
   return {
-    file: 'attention',
+    file: 'attention_dx',
     entry: 'attention_dx_rows',
     constants: {},
     types: { O: floatType(o, at), DO: floatType(dO, at) },
