@@ -163,11 +163,12 @@ export async function prepare(
   const student =
     options.fromConfig === undefined ? openCheckpoint(models.student) : blankCheckpoint(options.fromConfig);
   const teacher = models.teacher === undefined ? undefined : openCheckpoint(models.teacher);
+  const resume = options.resume ? lastCheckpoint(out, cursorSchema) : undefined;
   const text = await locateText(options, out);
   // Opening is the check; the actors read.
-  for (const paths of [text.data, text.evalData ?? []]) {
-    if (paths.length > 0) await openDocuments({ paths, onBad: options.onBadDocument });
-  }
+  const onBad = options.onBadDocument;
+  await openDocuments({ paths: text.data, onBad, from: resume?.state.cursor.place });
+  if (text.evalData) await openDocuments({ paths: text.evalData, onBad });
   await checkModels(options, student, teacher);
   const lora =
     options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
@@ -201,7 +202,7 @@ export async function prepare(
     out,
     models,
     text,
-    resume: options.resume ? lastCheckpoint(out, cursorSchema) : undefined,
+    resume,
     student: studentWith(way),
     teacher,
     schedule: { lr, warmup, schedule, decay, steps },

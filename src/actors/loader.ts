@@ -33,8 +33,12 @@ export interface LoaderSetup {
 }
 
 /** The text to train on, or what is held out of it. */
-export async function trainingText(text: TextOptions, evalFraction: number): Promise<DocumentSource> {
-  const documents = await openDocuments(text);
+export async function trainingText(
+  text: TextOptions,
+  evalFraction: number,
+  cursor?: Cursor,
+): Promise<DocumentSource> {
+  const documents = await openDocuments({ ...text, from: cursor?.place });
   return evalFraction > 0 ? (await holdOut(documents, evalFraction)).training : documents;
 }
 
@@ -52,7 +56,7 @@ class Loader implements BatchSource {
     this.#setup = setup;
     this.#step = setup.step + 1;
     const { sequence, shuffleRows: blockRows, seed, eos } = setup;
-    const documents = await trainingText(setup.text, setup.evalFraction);
+    const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
     const options = { sequence, blockRows, seed, repeat: true, eos };
     this.#rows = new RowStream(documents, await loadTokenizer(setup.tokenizer), options, setup.cursor);
     this.#first = this.#next();

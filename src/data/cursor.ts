@@ -7,7 +7,7 @@ const natural = z.int().min(0);
 /** The form of a cursor, for one that comes from a file. */
 export const cursorSchema: z.ZodType<Cursor> = z.strictObject({
   epoch: natural,
-  place: placeSchema.nullable(),
+  place: placeSchema,
   pair: natural,
   row: natural,
   emitted: natural,

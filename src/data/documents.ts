@@ -41,6 +41,8 @@ export interface DocumentOptions {
   readonly onBad?: 'stop' | 'skip';
   /** Read one part of `count`; all parts together are every document once. Default: all of it. */
   readonly rank?: PassOptions['rank'];
+  /** Where reading will go on: its files must be these. */
+  readonly from?: Place | undefined;
   readonly hub?: DatasetOptions;
 }
 
@@ -49,13 +51,15 @@ export interface DocumentOptions {
  * weights are read one after the other, files in a folder by their names; an epoch is every document once. With weights,
  * the next document is from the source that has given least text for its weight; a source that ends starts over, and an
  * epoch ends when each has ended once more.
- * @throws InputError when a path stands for nothing, or for a file that is empty or of no known kind
+ * @throws InputError when a path stands for nothing, or for a file that is empty, of no known kind or not that of `from`
  */
 export async function openDocuments(options: DocumentOptions): Promise<DocumentSource> {
   const sources = await locateSources(options.paths, options.hub);
   const { textColumn = 'text', separator, onBad = 'stop', rank = { index: 0, count: 1 } } = options;
+  const documents = new Mixture(sources, { textColumn, separator, skipsBad: onBad === 'skip', rank });
+  if (options.from) documents.check(options.from);
   if (onBad === 'stop') for (const source of sources) refuseEmpty(source);
-  return new Mixture(sources, { textColumn, separator, skipsBad: onBad === 'skip', rank });
+  return documents;
 }
 
 function refuseEmpty({ files }: Source): void {
@@ -80,7 +84,7 @@ class Mixture implements DocumentSource {
   }
 
   async *read(from = this.start): AsyncGenerator<Document | BadDocument, Place> {
-    this.#check(from);
+    this.check(from);
     const all = this.#sources.map((source, i) => new Passes(source, this.#options, from.sources[i]!));
     const taken = [...from.taken];
     const epoch = Math.min(...all.map(({ pass }) => pass));
@@ -121,7 +125,8 @@ class Mixture implements DocumentSource {
     return least;
   }
 
-  #check(place: unknown): void {
+  /** @throws InputError when a place is not in these files */
+  check(place: unknown): void {
     const count = this.#sources.length;
     if (!isPlace(place) || place.sources.length !== count || place.taken.length !== count) {
       throw new InputError('expected a place in these documents, found another; is the checkpoint damaged?');

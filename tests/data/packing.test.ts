@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
@@ -9,16 +8,16 @@ import {
   type Cursor,
   type DocumentTokenizer,
   documentTokens,
-  evaluationRows,
   NO_LABEL,
   type Row,
   RowStream,
   type RowStreamOptions,
 } from '#src/data/packing.js';
 import { inputErrorOf } from '../inputErrors.js';
-import { temporaryFolder } from '../support.js';
+import { compressed, jsonl, Library, parquet } from './documents/support.js';
 
-const folder = temporaryFolder('packing');
+const library = new Library('packing');
+const put = library.put.bind(library);
 const BOS = 1;
 const EOS = 2;
 
@@ -32,13 +31,6 @@ const characters: DocumentTokenizer = {
   },
 };
 
-function put(name: string, content: string): string {
-  const path = join(folder, name);
-  writeFileSync(path, content);
-  return path;
-}
-
-const jsonl = (texts: string[]) => texts.map((text) => `${JSON.stringify({ text })}\n`).join('');
 const linesOf = (texts: string[]) => openDocuments({ paths: [put('lines.jsonl', jsonl(texts))] });
 
 /** The place of documents that are in no file. */
@@ -69,8 +61,10 @@ function show({ tokens, labels, positions }: Row): string {
   ).join(' ');
 }
 
+type Kind = 'txt' | 'separated txt' | 'jsonl' | 'json' | 'csv' | 'parquet' | 'jsonl.gz' | 'jsonl.zst';
+
 interface CorpusFile {
-  kind: 'jsonl' | 'txt' | 'separated txt';
+  kind: Kind;
   texts: string[];
   /** Put empty documents between the others. */
   empties: boolean;
@@ -79,25 +73,45 @@ interface CorpusFile {
 const word = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '😀'), minLength: 1, maxLength: 12 });
 const corpus: fc.Arbitrary<CorpusFile[]> = fc.array(
   fc.record({
-    kind: fc.constantFrom('jsonl', 'txt', 'separated txt'),
+    kind: fc.constantFrom<Kind[]>(
+      'txt',
+      'separated txt',
+      'jsonl',
+      'json',
+      'csv',
+      'parquet',
+      'jsonl.gz',
+      'jsonl.zst',
+    ),
     texts: fc.array(word, { minLength: 1, maxLength: 5 }),
     empties: fc.boolean(),
   }),
   { minLength: 1, maxLength: 3 },
 );
 
+const CONTENT: Readonly<
+  Record<Exclude<Kind, 'txt' | 'separated txt'>, (texts: string[]) => string | Buffer>
+> = {
+  jsonl,
+  json: (texts) => JSON.stringify(texts.map((text) => ({ text }))),
+  csv: (texts) => `text\n${texts.map((text) => `"${text}"\n`).join('')}`,
+  parquet: (texts) => parquet(texts, { rowGroupSize: 3, pageSize: 20 }),
+  'jsonl.gz': (texts) => compressed('gz', jsonl(texts), [20, 50]),
+  'jsonl.zst': (texts) => compressed('zst', jsonl(texts), [20, 50]),
+};
+
 /** Writes the files; returns their documents and the texts that these hold, in order. */
 async function materialise(files: CorpusFile[]): Promise<{ documents: DocumentSource; texts: string[] }> {
   const texts: string[] = [];
   const paths = files.map(({ kind, texts: own, empties }, i) => {
-    if (kind === 'jsonl') {
-      const lines = empties ? own.flatMap((text) => ['', text, '']) : own;
-      texts.push(...lines);
-      return put(`c${i}.jsonl`, jsonl(lines));
+    if (kind === 'txt' || kind === 'separated txt') {
+      const parts = kind === 'txt' ? own.slice(0, 1) : own;
+      texts.push(...parts);
+      return put(`c${i}.txt`, parts.join(empties ? '||' : '|'));
     }
-    const parts = kind === 'txt' ? own.slice(0, 1) : own;
-    texts.push(...parts);
-    return put(`c${i}.txt`, parts.join(empties ? '||' : '|'));
+    const all = empties ? own.flatMap((text) => ['', text, '']) : own;
+    texts.push(...all);
+    return put(`c${i}.${kind}`, CONTENT[kind](all));
   });
   return { documents: await openDocuments({ paths, separator: '|' }), texts };
 }
@@ -126,7 +140,7 @@ const pairsIn = (row: Row) =>
 test('a small stream, slot by slot', async () => {
   const rows = await take(streamOf(await linesOf(['abc', '', 'd', 'efghij']), { eos: true }));
   assert.equal(rows.map(show), ['<a0 ab1 bc2 c>3', '<>0 <d0 d>1 <e0', 'ef0 fg1 gh2 hi3', 'ij0 j>1 . .']);
-  const path = join(folder, 'lines.jsonl');
+  const path = join(library.folder, 'lines.jsonl');
   assert.equal(
     rows.map(({ documents }) => documents.map((id) => id.slice(path.length))),
     [[':1'], [':2', ':3', ':4'], [':4'], [':4']],
@@ -373,30 +387,6 @@ test('a row lists the first hundred skipped documents; all are counted', async (
   const stream = streamOf(await openDocuments({ paths: [path], onBad: 'skip' }), {});
   assert.is((await stream.next())!.skipped!.length, 100);
   assert.is(stream.cursor.skipped, 250);
-});
-
-test('evaluation windows predict their own tokens, each once', () => {
-  for (const sequence of [2, 3, 7, 64]) {
-    for (let length = 0; length <= 30; length++) {
-      const tokens = Uint32Array.from({ length }, (_, i) => 100 + i);
-      const rows = [...evaluationRows(tokens, sequence, 'file')];
-      const predicted = rows.flatMap((row) => [...row.labels].filter((label) => label !== NO_LABEL));
-      assert.equal(
-        predicted,
-        [...tokens].filter((_, i) => i % sequence !== 0),
-      );
-      for (const [w, row] of rows.entries()) {
-        const window = tokens.subarray(w * sequence, (w + 1) * sequence);
-        assert.equal([...row.tokens], [...window, ...new Array(sequence - window.length).fill(0)]);
-        for (let t = 0; t < sequence; t++) {
-          assert.is(row.positions[t], t < window.length ? t : 0);
-          assert.is(row.labels[t], t + 1 < window.length ? window[t + 1] : NO_LABEL);
-        }
-        assert.is.not(row.labels[0], NO_LABEL, 'no window is there for nothing');
-        assert.equal(row.documents, ['file']);
-      }
-    }
-  }
 });
 
 test.run();

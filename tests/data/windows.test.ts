@@ -2,6 +2,30 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { appendWindow, evaluationRows, lengthOf, NO_LABEL } from '#src/data/packing.js';
 
+test('evaluation windows predict their own tokens, each once', () => {
+  for (const sequence of [2, 3, 7, 64]) {
+    for (let length = 0; length <= 30; length++) {
+      const tokens = Uint32Array.from({ length }, (_, i) => 100 + i);
+      const rows = [...evaluationRows(tokens, sequence, 'file')];
+      const predicted = rows.flatMap((row) => [...row.labels].filter((label) => label !== NO_LABEL));
+      assert.equal(
+        predicted,
+        [...tokens].filter((_, i) => i % sequence !== 0),
+      );
+      for (const [w, row] of rows.entries()) {
+        const window = tokens.subarray(w * sequence, (w + 1) * sequence);
+        assert.equal([...row.tokens], [...window, ...new Array(sequence - window.length).fill(0)]);
+        for (let t = 0; t < sequence; t++) {
+          assert.is(row.positions[t], t < window.length ? t : 0);
+          assert.is(row.labels[t], t + 1 < window.length ? window[t + 1] : NO_LABEL);
+        }
+        assert.is.not(row.labels[0], NO_LABEL, 'no window is there for nothing');
+        assert.equal(row.documents, ['file']);
+      }
+    }
+  }
+});
+
 test('short windows share a row, each with positions of its own', () => {
   const windowOf = (ids: number[], id: string) => [...evaluationRows(Uint32Array.from(ids), 6, id)][0]!;
   const row = windowOf([7, 8], 'a');

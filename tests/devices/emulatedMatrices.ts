@@ -13,6 +13,7 @@ export function emulateMatrices(code: string, threads: number): string {
     .replace(/subgroupMatrixLoad<\w+, (row|col)_major>\(&cells, /g, 'emulated_load_$1(')
     .replace(/subgroupMatrixStore<row_major>\(&cells, /g, 'emulated_store(')
     .replaceAll('subgroupMatrixMultiplyAccumulate(', 'emulated_multiply(')
+    .replace('k < TILE_K; k += MATRIX_K', 'k < TILE_K * emulated_one; k += MATRIX_K')
     .replace('@builtin(subgroup_id) subgroup: u32', '@builtin(local_invocation_id) emulated_id: vec3u')
     .replace('let tile = tile_of(group);', `${ENTRY}\n  $&`);
   const left = emulated.match(/subgroup_?matrix\w*/i);
@@ -21,13 +22,13 @@ export function emulateMatrices(code: string, threads: number): string {
 }
 
 const ENTRY = `emulated_thread = emulated_id.x % EMULATED_THREADS;
-  emulated_depth = MATRIX_K * shape.term_count / shape.term_count;
+  emulated_one = shape.term_count / shape.term_count;
   let subgroup = emulated_id.x / EMULATED_THREADS;`;
 
 const EMULATION = `
 var<private> emulated_thread: u32;
-// MATRIX_K, but for the driver, which would unroll a loop whose end it knows.
-var<private> emulated_depth: u32;
+// 1, of which the driver does not know: it would unroll every loop whose end it knows.
+var<private> emulated_one: u32;
 
 // Element (row, column) is the half at first + row * steps.x + column * steps.y in cells.
 struct EmulatedFactor {
@@ -59,7 +60,7 @@ fn emulated_row(i: u32) -> u32 {
 fn emulated_multiply(x: EmulatedFactor, w: EmulatedFactor, sum: EmulatedSum) -> EmulatedSum {
   var result = sum;
   let column = emulated_thread % MATRIX_N;
-  for (var k = 0u; k < emulated_depth; k++) {
+  for (var k = 0u; k < MATRIX_K * emulated_one; k++) {
     let half = emulated_half(w, k, column);
     for (var i = 0u; i < EMULATED_SHARE; i++) {
       result[i] = fma(emulated_half(x, emulated_row(i), k), half, result[i]);

@@ -230,7 +230,7 @@ failing('to send parts: small files are read, others refused', () =>
 
 const REFUSED: Record<string, RegExp> = {
   'hf://datasets/someone/nothing/a.jsonl':
-    /expected a dataset on http.*, found none \(401\); check the name, or set HF/,
+    /expected a dataset on http.*, found none \(401\); check the name, or log in/,
   [at('@nowhere/a.jsonl')]: /expected a branch, tag or commit of someone\/stories, found no nowhere/,
   [at('/nowhere.jsonl')]: /nowhere\.jsonl: expected files of text .*, found none; check the path/,
   [at('/README.md')]: /README\.md: expected a name that ends in .*, found \.md; convert it/,

@@ -103,7 +103,7 @@ async function take(source: DocumentSource, limit: number, from?: Place) {
       places.push(stored(item.value.place));
       if (texts.length === limit) break;
     }
-    await items.return(undefined);
+    await items.return(source.start);
   }
   return { texts, places, epochs: ends - 1 };
 }

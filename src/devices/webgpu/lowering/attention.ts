@@ -1,5 +1,6 @@
 import { InputError } from '../../../errors.js';
 import { type Attributes, type Call, rows, type Value } from '../../../program/types.js';
+import { attentionByMatrices, attentionDxByMatrices, matrixTiles } from './attentionMatrix.js';
 import { type Dispatch, f32Word, floatType, type Lowering, type Operands } from './lowering.js';
 
 /** kernels/attention_tiles.wgsl: MOST_ROWS, MOST_VECTORS; attention_dx.wgsl: rows of attention_dx_rows in a workgroup. */
@@ -63,7 +64,8 @@ export function bytesOf(tiles: Tiles): number {
   return 16 * (SIDES * (left + right) + 1);
 }
 
-const shapeOf = (q: Value, { sequence, heads, keyValueHeads, headDim }: Attributes): number[] => [
+/** The uniform of attention*.wgsl. */
+export const shapeOf = (q: Value, { sequence, heads, keyValueHeads, headDim }: Attributes): number[] => [
   ...[sequence!, heads!, keyValueHeads!, headDim!, f32Word(1 / Math.sqrt(headDim!))],
   rows(q) * heads!,
 ];
@@ -90,6 +92,8 @@ export const attentionLowering: Lowering = {
   lower(call, at): Dispatch[] {
     const [q, k, v, positions] = call.inputs as Value[];
     const [o, lse] = call.outputs as Value[];
+    const matrix = matrixTiles(call, [0, 1, 2], at);
+    if (matrix) return attentionByMatrices(call, matrix, at);
     const { heads, headDim } = call.attributes;
     const tiles = tilesFor(headDim!, 1, at.target.workgroupBytes);
     return [
@@ -125,12 +129,15 @@ function dxRows(call: Call, at: Operands): Dispatch {
 }
 
 function dxTiles(call: Call, at: Operands): Dispatch[] {
+  const matrix = matrixTiles(call, [0, 1, 2, 6], at);
+  const terms = termsRegion(call, at);
+  if (matrix) return attentionDxByMatrices(call, matrix, terms, at);
   const [q, k, v, positions, , , dO] = call.inputs as Value[];
   const [dq, dk, dv] = call.outputs as Value[];
   const { heads, keyValueHeads, headDim } = call.attributes;
   const [one, two] = ([1, 2] as const).map((sides) => tilesFor(headDim!, sides, at.target.workgroupBytes));
   const types = { Q: floatType(q, at), K: floatType(k, at), V: floatType(v, at), DO: floatType(dO, at) };
-  const inputs = [...[q, k, v, dO, positions].map((x) => at.of(x!)), termsRegion(call, at)];
+  const inputs = [...[q, k, v, dO, positions].map((x) => at.of(x!)), terms];
   return [
     {
       ...tiled('attention_dq', one!, heads!, call),
