@@ -7,6 +7,7 @@ import { runProgram } from '#src/exit.js';
 import { addBenches } from './add.js';
 import { attentionBenches } from './attention.js';
 import { columnSumBenches } from './column_sum.js';
+import { documentsLine, measureDocuments } from './documents.js';
 import { dropoutBenches } from './dropout.js';
 import { embedBenches } from './embed.js';
 import { jointLossHeadBenches } from './joint_loss_head.js';
@@ -21,7 +22,7 @@ import { measureStep, type StepResult } from './step.js';
 import { swigluBenches } from './swiglu.js';
 import { measureTokenizer, tokenizerLines } from './tokenizer.js';
 
-/** Every bench by name: one per op file; beside them the whole step and the tokenizer. */
+/** Every bench by name: one per op file; beside them the whole step, the tokenizer and documents. */
 const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
   linear: linearBenches,
   column_sum: columnSumBenches,
@@ -58,10 +59,9 @@ function parse(): Options {
   return new Command('bench')
     .description('Kernel throughput and the speed of the whole joint step.')
     .addOption(
-      new Option('--only <NAME>', 'an op, step or tokenizer').choices([
+      new Option('--only <NAME>', 'an op, step, tokenizer or documents').choices([
         ...Object.keys(OPS),
-        'step',
-        'tokenizer',
+        ...['step', 'tokenizer', 'documents'],
       ]),
     )
     .addOption(new Option('--shape <NAME>', 'sizes').choices(['tiny', 'small', 'llama']).default('small'))
@@ -157,6 +157,11 @@ async function main(): Promise<void> {
     const report = await measureTokenizer();
     if (report) publish({ name: 'tokenizer', ...report }, tokenizerLines(report));
     else process.stderr.write('tokenizer: skipped, it needs the shared data\n');
+  }
+  if (options.only === undefined || options.only === 'documents') {
+    for (const result of await measureDocuments()) {
+      publish({ name: 'documents', ...result }, documentsLine(result));
+    }
   }
   await device.close();
 }

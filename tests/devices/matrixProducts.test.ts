@@ -23,13 +23,16 @@ const SQUARE: Matrices = { m: 16, n: 16, k: 16, subgroup: 32 };
 const SMALL: Matrices = { m: 8, n: 8, k: 8, subgroup: 32 };
 const FLAT: Matrices = { m: 8, n: 16, k: 16, subgroup: 32 };
 
-const isProduct = ({ op }: { readonly op: string }) => op.startsWith('linear') || op === 'joint_loss_head';
+/** The modules of the cases whose ops are products. */
+const modules = cases
+  .filter(({ op }) => op.startsWith('linear') || op === 'joint_loss_head')
+  .map((opCase) => record(opCase).module);
 
 const dispatchesOf = (module: Module, target: Target): Dispatch[] =>
   [...layOut(module, target).programs.values()].flat().flatMap((call) => call.dispatches);
 
-/** Every kernel of every variant of the products of tests/ops on a target, once. */
-function kernelsOn(target: Target): Dispatch[] {
+/** Every kernel with subgroup matrices of every variant of the products of tests/ops on a target, once. */
+function matrixKernelsOn(target: Target): Dispatch[] {
   const kernels = new Map<string, Dispatch>();
   const choose: Target['choose'] = (_key, variants) => {
     for (const kernel of variants.flatMap(({ dispatches }) => dispatches)) {
@@ -37,23 +40,37 @@ function kernelsOn(target: Target): Dispatch[] {
     }
     return undefined;
   };
-  for (const opCase of cases.filter(isProduct)) layOut(record(opCase).module, { ...target, choose });
-  return [...kernels.values()];
+  for (const module of modules) layOut(module, { ...target, choose });
+  return [...kernels.values()].filter(({ file }) => file === 'linear_matrix');
 }
 
 const validated = suite('subgroup matrices on the null backend');
 
+async function expectValid(device: GPUDevice, kernels: readonly Dispatch[]): Promise<void> {
+  for (const kernel of kernels) {
+    device.pushErrorScope('validation');
+    device.createShaderModule({ code: shaderOf(kernel).code });
+    const error = await device.popErrorScope();
+    assert.is(error?.message, undefined, JSON.stringify(kernel.constants));
+  }
+}
+
 validated('every shader is valid', async () => {
   const { device } = await openNullDevice();
-  for (const matrices of [SQUARE, SMALL, FLAT]) {
-    const kernels = kernelsOn({ ...LIMITS, matrices }).filter(({ file }) => file === 'linear_matrix');
-    assert.ok(kernels.length > 100, `found ${kernels.length} kernels`);
-    for (const kernel of kernels) {
-      device.pushErrorScope('validation');
-      device.createShaderModule({ code: shaderOf(kernel).code });
-      const error = await device.popErrorScope();
-      assert.is(error?.message, undefined, JSON.stringify(kernel.constants));
-    }
+  const kernels = matrixKernelsOn({ ...LIMITS, matrices: SQUARE });
+  assert.ok(kernels.length > 100, `found ${kernels.length} kernels`);
+  await expectValid(device, kernels);
+});
+
+validated('shaders for matrices of other shapes are valid', async () => {
+  const { device } = await openNullDevice();
+  for (const matrices of [SMALL, FLAT]) {
+    const kernels = matrixKernelsOn({ ...LIMITS, matrices });
+    const tiles = new Map(
+      kernels.map((kernel) => [`${kernel.constants.TILE_M} ${kernel.constants.TILE_N}`, kernel]),
+    );
+    assert.is(tiles.size, 5);
+    await expectValid(device, [...tiles.values()]);
   }
 });
 
@@ -61,7 +78,7 @@ validated('pipelines of what fits the backend are valid', async () => {
   const { adapter, device } = await openNullDevice();
   const matrices = { ...SQUARE, subgroup: adapter.info.subgroupMaxSize! };
   const target = { ...LIMITS, matrices, workgroupBytes: adapter.limits.maxComputeWorkgroupStorageSize };
-  const kernels = kernelsOn(target).filter(({ file }) => file === 'linear_matrix');
+  const kernels = matrixKernelsOn(target);
   assert.ok(kernels.length > 10, `found ${kernels.length} kernels`);
   const pipelines = new Pipelines(device);
   for (const kernel of kernels) await pipelines.get(kernel);
@@ -69,7 +86,7 @@ validated('pipelines of what fits the backend are valid', async () => {
 
 validated('a shader that is not valid is refused', async () => {
   const { device } = await openNullDevice();
-  const [kernel] = kernelsOn({ ...LIMITS, matrices: SQUARE });
+  const [kernel] = matrixKernelsOn({ ...LIMITS, matrices: SQUARE });
   const broken = new Pipelines(device, (code) => code.replace('row_major', 'major'));
   const error = await broken.get(kernel!).catch((reason: Error) => reason);
   assert.match(String(error), /^Error: kernels\/linear_matrix\.wgsl does not compile: .*major/);
