@@ -31,6 +31,16 @@ const evalLine = (record: Extract<MetricsRecord, { type: 'eval' }>): string =>
   `eval  step ${record.step}  held-out loss ${record.nll.toFixed(4)}  perplexity ${record.perplexity.toFixed(3)}` +
   `  (${record.tokens.toLocaleString('en')} tokens)`;
 
+/** Skipped documents that a line names. */
+const NAMED = 3;
+
+/** What a step's batch left out. */
+export function skippedLine({ step, skipped_documents }: StepRecord): string {
+  const { total, found } = skipped_documents!;
+  const more = found.length > NAMED ? `; and ${found.length - NAMED} more in metrics.jsonl` : '';
+  return `step ${step}: ${total} bad documents skipped so far; ${found.slice(0, NAMED).join('; ')}${more}`;
+}
+
 /** Shows a run on stderr: one line that is kept up to date on a terminal, plain lines elsewhere. */
 export function showProgress(metrics$: Observable<MetricsRecord>, steps: number): Subscription {
   const terminal = process.stderr.isTTY === true;
@@ -52,6 +62,8 @@ export function showProgress(metrics$: Observable<MetricsRecord>, steps: number)
   subscription.add(
     evaluations.subscribe({ next: (record) => line.print(evalLine(record)), error: () => line.done() }),
   );
+  const skipping = shown.pipe(filter((record) => record.skipped_documents !== undefined));
+  subscription.add(skipping.subscribe({ next: (record) => line.print(skippedLine(record)), error: ignore }));
   const losses = metrics$.pipe(filter((record) => record.type === 'device_lost'));
   subscription.add(
     losses.subscribe({

@@ -219,7 +219,10 @@ test('paths that cannot work are refused before anything is read', async () => {
   const cases: [string[], RegExp][] = [
     [[], /expected at least one path of text/],
     [[good, join(library.folder, 'absent.txt')], /absent\.txt: expected a text file, found nothing; check/],
-    [[join(library.folder, 'sub.txt')], /sub\.txt: expected a text file, found a folder without \.txt, /],
+    [
+      [join(library.folder, 'sub.txt')],
+      /sub\.txt: expected text files \(\.txt, .*\), found none in the folder; check/,
+    ],
     [[put('empty.jsonl', '')], /empty\.jsonl: expected text, found an empty file; leave it out/],
     [[put('table.xml', 'x')], /table\.xml: expected a name that ends in \.txt, .*, found \.xml; convert it/],
     [[put('bare', 'x')], /bare: expected a name that ends in .*, found no ending/],

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { StepRecord } from '#src/messages.js';
-import { clock, stepLine } from '#src/report/progress.js';
+import { clock, skippedLine, stepLine } from '#src/report/progress.js';
 
 test('clock', () => {
   assert.equal([-1, 0, 59.6, 61, 3599, 3600, 90_061].map(clock), [
@@ -15,6 +15,17 @@ test('a line has step, losses, tokens per second and the time to go', () => {
     stepLine(record, 200, 0.5),
     'step   7/200  loss 1.5000  ce 2.2500  kl 0.1235  1,235 tok/s  eta 1:37',
   );
+});
+
+test('skipped documents: how many, and the first ones', () => {
+  const found = ['a: bad', 'b: bad', 'c: bad', 'd: bad', 'e: bad'];
+  const lineOf = (names: string[]) =>
+    skippedLine({ step: 3, skipped_documents: { total: 9, found: names } } as unknown as StepRecord);
+  assert.is(
+    lineOf(found),
+    'step 3: 9 bad documents skipped so far; a: bad; b: bad; c: bad; and 2 more in metrics.jsonl',
+  );
+  assert.is(lineOf(found.slice(0, 1)), 'step 3: 9 bad documents skipped so far; a: bad');
 });
 
 test.run();

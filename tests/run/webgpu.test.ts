@@ -106,6 +106,23 @@ test('a run whose GPU is lost goes on from its checkpoint to the same bits', asy
   );
 });
 
+test('the quickstart, shortened, reaches the held-out loss of the CPU within 1 %', async () => {
+  const short = { batch: 8, steps: 4, evalTokens: 1024, checkpointEvery: 4, out: 'run' };
+  const losses: number[] = [];
+  for (const device of ['wasm', 'webgpu']) {
+    const cwd = mkdtempSync(join(fixture.folder, 'webgpu-'));
+    const { code, stderr } = await startProgram('train', flags({ ...short, device }), { cwd, env: ENV })
+      .ended;
+    assert.is(code, 0, stderr);
+    const lines = readFileSync(join(cwd, 'run', 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n');
+    const records = lines.map((line) => JSON.parse(line) as MetricsRecord);
+    losses.push(records.filter((record) => record.type === 'eval').at(-1)!.nll);
+  }
+  assert.ok(Math.abs(losses[1]! / losses[0]! - 1) < 0.01, `held-out losses ${losses}`);
+});
+
 for (const worker of ['student', 'teacher'] as const) {
   test(`a ${worker} that is terminated mid-step ends the run cleanly`, async () => {
     const cwd = mkdtempSync(join(fixture.folder, 'webgpu-'));

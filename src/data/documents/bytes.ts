@@ -17,6 +17,8 @@ export interface ByteFile {
   read(offset: number, length: number): Promise<Buffer>;
 }
 
+const GROWTH_BYTES = 2 ** 12;
+
 /** No file stays open between reads. */
 export class LocalFile implements ByteFile {
   readonly chunkBytes = 2 ** 20;
@@ -34,7 +36,9 @@ export class LocalFile implements ByteFile {
     try {
       const file = await open(this.#path);
       try {
-        const { buffer, bytesRead } = await file.read(Buffer.allocUnsafeSlow(length), 0, length, offset);
+        // A file may have grown, but not every small one is worth a large buffer.
+        const most = Math.min(length, Math.max(this.size - offset, GROWTH_BYTES));
+        const { buffer, bytesRead } = await file.read(Buffer.allocUnsafeSlow(most), 0, most, offset);
         return buffer.subarray(0, bytesRead);
       } finally {
         await file.close();

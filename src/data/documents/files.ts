@@ -25,9 +25,10 @@ export function localFiles(path: string): SourceFile[] {
       : [];
   const known = found.filter((name) => formatOf(name) !== undefined).sort(byCodeUnits);
   if (known.length > 0) return known.map(localFile);
-  const expected = `expected a text file, found ${status ? 'a folder without' : isGlob(path) ? 'no match among' : 'nothing'}`;
-  const which = status || isGlob(path) ? ` ${KNOWN_ENDINGS}` : '';
-  throw new InputError(`${path}: ${expected}${which}; check the path`);
+  const expected = `${path}: expected text files (${KNOWN_ENDINGS}), found none`;
+  if (status) throw new InputError(`${expected} in the folder; check the path`);
+  if (isGlob(path)) throw new InputError(`${expected} that match; check the pattern`);
+  throw new InputError(`${path}: expected a text file, found nothing; check the path`);
 }
 
 /** Not by locale: the order must be the same everywhere. */
@@ -92,11 +93,14 @@ function sampleIdentity(path: string, size: number): string {
   const sample = Buffer.alloc(SAMPLE_BYTES);
   try {
     const file = openSync(path, 'r');
-    for (let i = 0; i < SAMPLES; i++) {
-      const length = readSync(file, sample, 0, SAMPLE_BYTES, Math.floor((last * i) / (SAMPLES - 1)));
-      hash.update(sample.subarray(0, length));
+    try {
+      for (let i = 0; i < SAMPLES; i++) {
+        const length = readSync(file, sample, 0, SAMPLE_BYTES, Math.floor((last * i) / (SAMPLES - 1)));
+        hash.update(sample.subarray(0, length));
+      }
+    } finally {
+      closeSync(file);
     }
-    closeSync(file);
   } catch (error) {
     throw new InputError(
       `${path}: expected a file to read, found ${systemCode(error)}; check its permissions`,

@@ -156,9 +156,13 @@ async function* natively(
   }
 }
 
+/** Compiled once, where it is needed. */
+let hashes: ReturnType<typeof xxhash> | undefined;
+
 /** fzstd checks neither lengths nor checksums, so this does. */
 async function* inJavaScript(raw: RawFrame, header: FrameHeader): AsyncGenerator<Buffer> {
-  const hash = (await xxhash()).create64();
+  hashes ??= xxhash();
+  const hash = (await hashes).create64();
   let length = 0;
   let last: Buffer = Buffer.alloc(0);
   let found: Buffer[] = [];

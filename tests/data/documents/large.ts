@@ -12,9 +12,13 @@ const WORDS = 'once upon a time there was a river that ran between the hills and
   ' ',
 );
 
-/** The text of document `i`, of about 900 bytes: no two are alike. */
+const PARAGRAPHS = Array.from({ length: 101 }, (_, i) =>
+  Array.from({ length: 45 }, (_, j) => WORDS[(i * j + (i >> 4)) % 17]).join(' '),
+);
+
+/** The text of document `i`, of about 800 bytes: no two are alike. */
 export const textOf = (i: number): string =>
-  Array.from({ length: 180 }, (_, j) => WORDS[(i * j + (i >> 4)) % 17]).join(' ');
+  [i, ...[1, 3, 7, 13].map((step) => PARAGRAPHS[(i * step) % 101])].join(' ');
 
 const MIB = 2 ** 20;
 const WINDOW_OF_8_MIB = 13 << 3;

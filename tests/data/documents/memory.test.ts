@@ -6,7 +6,7 @@ import { temporaryFolder } from '../../support.js';
 import { readApart, writeParquet, writeZstd } from './large.js';
 
 /** tests/campaign/documents.test.ts does the same with 2 GB. */
-const BYTES = 60e6;
+const BYTES = 100e6;
 const MOST_MIB = 250;
 
 for (const [name, write] of [
