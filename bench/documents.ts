@@ -1,6 +1,8 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { BadDocument, openDocuments } from '#src/data/documents.js';
+import { createEncode } from '#src/data/encoding.js';
+import { bytesOf } from '#src/data/examples.js';
 import { RowStream } from '#src/data/packing.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
 import { textOf } from '#tests/data/documents/large.js';
@@ -62,7 +64,7 @@ function filesOf(count: number): Record<string, string | Buffer> {
 async function readAll(path: string): Promise<number> {
   let bytes = 0;
   for await (const item of (await openDocuments({ paths: [path], separator: '\n' })).read()) {
-    if (!(item instanceof BadDocument)) bytes += Buffer.byteLength(item.text);
+    if (!(item instanceof BadDocument)) bytes += bytesOf(item.example);
   }
   return bytes;
 }
@@ -73,9 +75,9 @@ async function packAll(path: string, tokenizer: Awaited<ReturnType<typeof loadTo
     blockRows: BLOCK_TOKENS / SEQUENCE,
     seed: 1,
     repeat: false,
-    eos: false,
   };
-  const rows = new RowStream(await openDocuments({ paths: [path] }), tokenizer, options);
+  const encode = createEncode(tokenizer, { eos: false });
+  const rows = new RowStream(await openDocuments({ paths: [path] }), encode, options);
   let tokens = 0;
   for (let row = await rows.next(); row; row = await rows.next()) tokens += row.tokens.length;
   return tokens;

@@ -1,7 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import { BadDocument, openDocuments } from '../data/documents.js';
+import { createEncode } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
-import { appendWindow, documentTokens, evaluationRows, lengthOf, type Row } from '../data/packing.js';
+import { appendWindow, evaluationRows, lengthOf, type Row } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
@@ -40,16 +41,15 @@ export interface SnapshotSink {
 
 /** Rows of windows of the evaluation text, as many as `tokens` allows; short ones share a row. */
 export async function evaluationWindows(options: EvaluationText): Promise<Row[]> {
-  const { sequence, evalFraction } = options;
-  const tokenizer = await loadTokenizer(options.tokenizer);
+  const { sequence, evalFraction, eos } = options;
+  const encode = createEncode(await loadTokenizer(options.tokenizer), { eos });
   const documents = await openDocuments(options.text);
   const source = evalFraction > 0 ? (await holdOut(documents, evalFraction)).evaluation : documents;
   const rows: Row[] = [];
   let tokens = 0;
   for await (const item of source.read()) {
     if (item instanceof BadDocument) continue;
-    const { text, id } = item;
-    for (const window of evaluationRows(documentTokens(tokenizer, text, options.eos), sequence, id)) {
+    for (const window of evaluationRows(encode(item.example), sequence, item.id)) {
       tokens += lengthOf(window);
       const last = rows.at(-1);
       if (last && tokens > options.tokens) return rows;

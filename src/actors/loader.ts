@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { type DocumentSource, openDocuments } from '../data/documents.js';
+import { createEncode } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
 import { type Cursor, type Row, RowStream } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
@@ -57,8 +58,8 @@ class Loader implements BatchSource {
     this.#step = setup.step + 1;
     const { sequence, shuffleRows: blockRows, seed, eos } = setup;
     const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
-    const options = { sequence, blockRows, seed, repeat: true, eos };
-    this.#rows = new RowStream(documents, await loadTokenizer(setup.tokenizer), options, setup.cursor);
+    const encode = createEncode(await loadTokenizer(setup.tokenizer), { eos });
+    this.#rows = new RowStream(documents, encode, { sequence, blockRows, seed, repeat: true }, setup.cursor);
     this.#first = this.#next();
     await this.#first;
     offer(this, setup.port);

@@ -4,6 +4,7 @@ import { Passes, type PassOptions, startOf } from './documents/passes.js';
 import { isPlace, type Place } from './documents/position.js';
 import { BadDocument } from './documents/problems.js';
 import { checkUnchanged, identitiesOf, locateSources, type Source } from './documents/sources.js';
+import { bytesOf, type Example } from './examples.js';
 
 export type { Place } from './documents/position.js';
 export { BadDocument } from './documents/problems.js';
@@ -11,7 +12,7 @@ export { BadDocument } from './documents/problems.js';
 export interface Document {
   /** File and line or number, such as `stories.jsonl:17` or `stories.parquet[16]`. */
   readonly id: string;
-  readonly text: string;
+  readonly example: Example;
   readonly place: Place;
 }
 
@@ -103,11 +104,11 @@ class Mixture implements DocumentSource {
           }
         }
         const next = this.#leastServed(taken);
-        const { id, text } = all[next]!.upcoming!;
-        const document = { id, text, place: place() };
+        const { id, example } = all[next]!.upcoming!;
+        const document = { id, example, place: place() };
         all[next]!.upcoming = undefined;
         // Empty documents count, too: a source of nothing else would be taken from for ever.
-        taken[next]! += Math.max(1, Buffer.byteLength(text));
+        taken[next]! += Math.max(1, bytesOf(example));
         yield document;
       }
     } finally {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../errors.js';
 import { BadDocument, type DocumentSource, type Place } from './documents.js';
+import { type Example, fractionOf } from './examples.js';
 
 export interface HeldOutSplit {
   readonly training: DocumentSource;
@@ -10,26 +10,26 @@ export interface HeldOutSplit {
 
 /**
  * Holds a part of the text out of training. A single document is cut at character floor(length x (1 - fraction)), in
- * UTF-16 units. Of several documents, whole ones are chosen by a hash of their text: the choice depends on no order
+ * UTF-16 units, or at such a token where it is encoded already. Of several documents, whole ones are chosen by a hash of their text: the choice depends on no order
  * and no other document, and duplicates stay on one side.
  * @param fraction of the characters or documents to hold out, above 0 and below 1
- * @throws InputError while either part is read, when no document falls into it
+ * @throws InputError while either part is read, when no document falls into it or a single one can't be cut
  */
 export async function holdOut(documents: DocumentSource, fraction: number): Promise<HeldOutSplit> {
   if (await isSingle(documents)) {
     return {
-      training: mapTexts(documents, (text) => text.slice(0, cutOf(text, fraction))),
-      evaluation: mapTexts(documents, (text) => text.slice(cutOf(text, fraction))),
+      training: mapExamples(documents, (example) => cut(example, fraction)[0]),
+      evaluation: mapExamples(documents, (example) => cut(example, fraction)[1]),
     };
   }
-  const isHeldOut = (text: string) => contentFraction(text) < fraction;
+  const isHeldOut = (example: Example) => fractionOf(example) < fraction;
   return {
     training: requireSome(
-      mapTexts(documents, (text) => (isHeldOut(text) ? undefined : text)),
+      mapExamples(documents, (example) => (isHeldOut(example) ? undefined : example)),
       `documents to train on, found all of them held out by --eval-fraction ${fraction}; lower it`,
     ),
     evaluation: requireSome(
-      mapTexts(documents, (text) => (isHeldOut(text) ? text : undefined)),
+      mapExamples(documents, (example) => (isHeldOut(example) ? example : undefined)),
       `held-out documents, found none at --eval-fraction ${fraction}; raise it or give --eval-data`,
     ),
   };
@@ -43,8 +43,11 @@ async function isSingle(documents: DocumentSource): Promise<boolean> {
   return count === 1;
 }
 
-/** The documents with other texts; those mapped to undefined are left out. */
-function mapTexts(documents: DocumentSource, map: (text: string) => string | undefined): DocumentSource {
+/** The documents with other content; those mapped to undefined are left out. */
+function mapExamples(
+  documents: DocumentSource,
+  map: (example: Example) => Example | undefined,
+): DocumentSource {
   return {
     start: documents.start,
     async *read(place) {
@@ -53,9 +56,9 @@ function mapTexts(documents: DocumentSource, map: (text: string) => string | und
         for (;;) {
           const { done, value } = await items.next();
           if (done) return value;
-          const text = value instanceof BadDocument ? undefined : map(value.text);
+          const example = value instanceof BadDocument ? undefined : map(value.example);
           if (value instanceof BadDocument) yield value;
-          else if (text !== undefined) yield { ...value, text };
+          else if (example !== undefined) yield { ...value, example };
         }
       } finally {
         await close(items);
@@ -89,14 +92,28 @@ function requireSome(documents: DocumentSource, expected: string): DocumentSourc
 /** Ends a stream that may have more. */
 const close = (items: AsyncGenerator<unknown, Place>): Promise<unknown> => items.return(undefined as never);
 
+/** An example's first part and the rest. */
+function cut(example: Example, fraction: number): [Example, Example] {
+  if (typeof example === 'string') {
+    const at = cutOf(example, fraction);
+    return [example.slice(0, at), example.slice(at)];
+  }
+  if (!('tokens' in example)) {
+    throw new InputError(
+      'expected several conversations to hold some out, found one; give more, or --eval-fraction 0',
+    );
+  }
+  const { tokens, learned } = example;
+  const at = Math.floor(tokens.length * (1 - fraction));
+  return [
+    { ...example, tokens: tokens.slice(0, at), learned: learned?.slice(0, at) },
+    { ...example, tokens: tokens.slice(at), learned: learned?.slice(at) },
+  ];
+}
+
 /** Never between the two halves of a surrogate pair. */
 function cutOf(text: string, fraction: number): number {
   const cut = Math.floor(text.length * (1 - fraction));
   const isPairCut = cut > 0 && text.codePointAt(cut - 1)! > 0xffff;
   return isPairCut ? cut - 1 : cut;
-}
-
-/** A hash of the text, uniform in [0, 1). */
-function contentFraction(text: string): number {
-  return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48;
 }

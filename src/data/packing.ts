@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../errors.js';
 import { BadDocument, type Document, type DocumentSource, type Place } from './documents.js';
+import type { Encode } from './encoding.js';
+import type { Encoded } from './examples.js';
 import { permutation } from './random.js';
-import type { Tokenizer } from './tokenizer.js';
 
 /** The label of a slot that predicts nothing. */
 export const NO_LABEL = -100;
@@ -40,8 +41,6 @@ export interface Cursor {
   skipped: number;
 }
 
-export type DocumentTokenizer = Pick<Tokenizer, 'encode' | 'bosId' | 'eosId'>;
-
 export interface RowStreamOptions {
   /** N: slots of a row. */
   sequence: number;
@@ -50,32 +49,12 @@ export interface RowStreamOptions {
   seed: number;
   /** Start over after the last document, for ever; otherwise the stream ends, its last row padded. */
   repeat: boolean;
-  /** End each document with the tokenizer's EOS. */
-  eos: boolean;
 }
+
+const NOTHING: Encoded = { tokens: new Uint32Array(0) };
 
 /** Skipped documents that a row lists; all are counted. */
 const MOST_LISTED = 100;
-
-/**
- * A document's ids: the tokenizer's BOS where it has one, the text, and EOS on request.
- * @throws InputError when EOS is requested from a tokenizer without one
- */
-export function documentTokens(tokenizer: DocumentTokenizer, text: string, eos: boolean): Uint32Array {
-  if (eos && tokenizer.eosId === undefined) {
-    throw new InputError(
-      'expected a tokenizer with an EOS token for --eos, found one without; leave --eos out',
-    );
-  }
-  const before = tokenizer.bosId === undefined ? [] : [tokenizer.bosId];
-  const after = eos ? [tokenizer.eosId!] : [];
-  const body = tokenizer.encode(text, { addSpecialTokens: false });
-  const tokens = new Uint32Array(before.length + body.length + after.length);
-  tokens.set(before);
-  tokens.set(body, before.length);
-  tokens.set(after, before.length + body.length);
-  return tokens;
-}
 
 /**
  * Documents packed into rows, shuffled block by block. Every document of n tokens gives its n - 1 pairs (input, label)
@@ -92,13 +71,13 @@ export class RowStream {
   /** @param cursor of a stream over the same documents with the same options: continues with the row after it */
   constructor(
     documents: DocumentSource,
-    tokenizer: DocumentTokenizer,
+    encode: Encode,
     options: RowStreamOptions,
     cursor: Cursor = { epoch: 0, place: documents.start, pair: 0, row: 0, emitted: 0, skipped: 0 },
   ) {
     this.#options = options;
     this.#cursor = { ...cursor };
-    this.#reader = new RowReader(documents, tokenizer, options, cursor);
+    this.#reader = new RowReader(documents, encode, options, cursor);
   }
 
   /** The place after the last row handed out. */
@@ -150,10 +129,10 @@ class RowReader {
   /** After the last row read. */
   position: Position;
   readonly #source: DocumentSource;
-  readonly #tokenizer: DocumentTokenizer;
+  readonly #encode: Encode;
   readonly #options: RowStreamOptions;
   #documents: ReturnType<DocumentSource['read']>;
-  #tokens: Uint32Array = new Uint32Array(0);
+  #encoded: Encoded = NOTHING;
   #id = '';
   /** What the first document has to match when the reader starts inside one. */
   #resumed: { place: Place; pair: number } | undefined;
@@ -163,12 +142,12 @@ class RowReader {
 
   constructor(
     source: DocumentSource,
-    tokenizer: DocumentTokenizer,
+    encode: Encode,
     options: RowStreamOptions,
     { epoch, place, pair }: Position,
   ) {
     this.#source = source;
-    this.#tokenizer = tokenizer;
+    this.#encode = encode;
     this.#options = options;
     this.position = { epoch, place, pair };
     this.#documents = source.read(place);
@@ -198,12 +177,16 @@ class RowReader {
   /** Puts what is left of the current document into the row from slot `first` on, as far as it fits. */
   #fill(row: Row, first: number): number {
     const { pair } = this.position;
-    const left = Math.max(0, this.#tokens.length - 1 - pair);
+    const { tokens, learned } = this.#encoded;
+    const left = Math.max(0, tokens.length - 1 - pair);
     const count = Math.min(row.tokens.length - first, left);
     if (count === 0) return 0;
-    row.tokens.set(this.#tokens.subarray(pair, pair + count), first);
-    row.labels.set(this.#tokens.subarray(pair + 1, pair + 1 + count), first);
-    for (let i = 0; i < count; i++) row.positions[first + i] = i;
+    row.tokens.set(tokens.subarray(pair, pair + count), first);
+    row.labels.set(tokens.subarray(pair + 1, pair + 1 + count), first);
+    for (let i = 0; i < count; i++) {
+      row.positions[first + i] = i;
+      if (learned?.[pair + 1 + i] === 0) row.labels[first + i] = NO_LABEL;
+    }
     row.documents.push(this.#id);
     this.position = { ...this.position, pair: pair + count };
     this.#isFruitful = true;
@@ -221,7 +204,7 @@ class RowReader {
     const document = done ? undefined : value;
     if (document) {
       this.#id = document.id;
-      this.#tokens = documentTokens(this.#tokenizer, document.text, this.#options.eos);
+      this.#encoded = this.#encode(document.example);
     }
     const resumed = this.#resumed;
     if (resumed) this.#checkResumed(resumed, document);
@@ -233,10 +216,10 @@ class RowReader {
 
   #checkResumed({ place, pair }: { place: Place; pair: number }, document: Document | undefined): void {
     const isSame =
-      document && isDeepStrictEqual(document.place, place) && pair < Math.max(1, this.#tokens.length);
+      document && isDeepStrictEqual(document.place, place) && pair < Math.max(1, this.#encoded.tokens.length);
     if (isSame) return;
     const expected = `the document of the checkpoint, with ${pair + 1} tokens or more, at ${JSON.stringify(place)}`;
-    const found = document ? `${document.id} with ${this.#tokens.length} tokens` : 'no document';
+    const found = document ? `${document.id} with ${this.#encoded.tokens.length} tokens` : 'no document';
     throw new InputError(`expected ${expected}, found ${found}; restore the data as it was`);
   }
 
@@ -246,7 +229,7 @@ class RowReader {
       throw new InputError('expected a document of two tokens or more, found none; give longer text');
     }
     this.position = { epoch: this.position.epoch + 1, place, pair: 0 };
-    this.#tokens = new Uint32Array(0);
+    this.#encoded = NOTHING;
     this.#documents = this.#source.read(place);
     this.#isFruitful = false;
     return true;
@@ -265,16 +248,19 @@ function emptyRow(sequence: number): Row {
 /**
  * One document cut into consecutive windows of `sequence` tokens, for perplexity: each window predicts its own tokens
  * 2 .. N from its own tokens 1 .. N - 1, so its last slot has no label. The last window may be shorter (padded); one
- * of a single token predicts nothing and is left out.
- * @param tokens the document's ids, BOS included
+ * with no label is left out.
  */
-export function* evaluationRows(tokens: Uint32Array, sequence: number, id: string): Generator<Row> {
+export function* evaluationRows({ tokens, learned }: Encoded, sequence: number, id: string): Generator<Row> {
   for (let first = 0; first + 1 < tokens.length; first += sequence) {
     const window = tokens.subarray(first, first + sequence);
     const row = emptyRow(sequence);
     row.tokens.set(window);
     row.labels.set(window.subarray(1));
-    for (let i = 0; i < window.length; i++) row.positions[i] = i;
+    for (let i = 0; i < window.length; i++) {
+      row.positions[i] = i;
+      if (learned?.[first + i + 1] === 0) row.labels[i] = NO_LABEL;
+    }
+    if (row.labels.every((label) => label === NO_LABEL)) continue;
     row.documents.push(id);
     yield row;
   }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { documentTokens, evaluationRows, NO_LABEL, type Row } from '../data/packing.js';
+import { textTokens } from '../data/encoding.js';
+import { evaluationRows, NO_LABEL, type Row } from '../data/packing.js';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { Device, Session } from '../devices/device.js';
 import { openDevice } from '../devices/index.js';
@@ -61,8 +62,8 @@ export class Model {
    * each window of N tokens predicts its own tokens 2..N from its own 1..N-1.
    */
   perplexity(text: string, name = 'text'): Promise<MeanLoss> {
-    const tokens = documentTokens(this.tokenizer, text, false);
-    const rows: Row[] = [...evaluationRows(tokens, this.#sequence, name)];
+    const tokens = textTokens(this.tokenizer, text, false);
+    const rows: Row[] = [...evaluationRows({ tokens }, this.#sequence, name)];
     if (rows.length === 0)
       throw new InputError(`${name}: expected at least two tokens, found ${tokens.length}`);
     const run = () => this.#session.run('evaluate');

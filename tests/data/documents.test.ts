@@ -5,7 +5,16 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { inputErrorOf } from '../inputErrors.js';
 import { sharedPath } from '../support.js';
-import { assertRestarts, jsonl, Library, open, problemOf, read, textsOf } from './documents/support.js';
+import {
+  assertRestarts,
+  jsonl,
+  Library,
+  open,
+  problemOf,
+  read,
+  textOf,
+  textsOf,
+} from './documents/support.js';
 
 /** Text and lines; the other formats, and what sources do together, are in documents/. */
 
@@ -234,7 +243,7 @@ test('a file may grow while it is read', async () => {
   const path = put('grow.jsonl', jsonl(['a', 'b']));
   const found: string[] = [];
   for await (const item of (await open(path)).read()) {
-    if ('text' in item) found.push(item.text);
+    if ('example' in item) found.push(textOf(item));
     if (found.length === 1) appendFileSync(path, jsonl(['c']));
   }
   assert.equal(found, ['a', 'b', 'c']);

@@ -3,16 +3,9 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type DocumentSource, openDocuments, type Place } from '#src/data/documents.js';
+import { createEncode, type DocumentTokenizer } from '#src/data/encoding.js';
 import { holdOut } from '#src/data/holdOut.js';
-import {
-  type Cursor,
-  type DocumentTokenizer,
-  documentTokens,
-  NO_LABEL,
-  type Row,
-  RowStream,
-  type RowStreamOptions,
-} from '#src/data/packing.js';
+import { type Cursor, NO_LABEL, type Row, RowStream, type RowStreamOptions } from '#src/data/packing.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { compressed, jsonl, Library, parquet } from './documents/support.js';
 
@@ -37,10 +30,13 @@ const linesOf = (texts: string[]) => openDocuments({ paths: [put('lines.jsonl', 
 const START: Place = { files: [], sources: [], taken: [] };
 const MEMORY: Place = { files: ['memory'], sources: [], taken: [] };
 
-const ONE_PASS: RowStreamOptions = { sequence: 4, blockRows: 1, seed: 0, repeat: false, eos: false };
+const ONE_PASS: RowStreamOptions = { sequence: 4, blockRows: 1, seed: 0, repeat: false };
 
-function streamOf(documents: DocumentSource, options: Partial<RowStreamOptions>, cursor?: Cursor): RowStream {
-  return new RowStream(documents, characters, { ...ONE_PASS, ...options }, cursor);
+type StreamOptions = Partial<RowStreamOptions & { eos: boolean }>;
+
+function streamOf(documents: DocumentSource, options: StreamOptions, cursor?: Cursor): RowStream {
+  const { eos = false, ...others } = options;
+  return new RowStream(documents, createEncode(characters, { eos }), { ...ONE_PASS, ...others }, cursor);
 }
 
 async function take(stream: RowStream, limit = Number.POSITIVE_INFINITY): Promise<Row[]> {
@@ -116,7 +112,7 @@ async function materialise(files: CorpusFile[]): Promise<{ documents: DocumentSo
   return { documents: await openDocuments({ paths, separator: '|' }), texts };
 }
 
-type SomeOptions = Omit<RowStreamOptions, 'repeat'>;
+type SomeOptions = Required<Omit<StreamOptions, 'repeat'>>;
 const someOptions: fc.Arbitrary<SomeOptions> = fc.record({
   sequence: fc.integer({ min: 1, max: 9 }),
   blockRows: fc.integer({ min: 1, max: 6 }),
@@ -153,10 +149,11 @@ test('a small stream, slot by slot', async () => {
 
 test('without a BOS a document of n ids gives n - 1 pairs', async () => {
   const plain: DocumentTokenizer = { encode: characters.encode };
-  const rows = await take(new RowStream(await linesOf(['abc', 'd', 'ef']), plain, ONE_PASS));
+  const encode = createEncode(plain, { eos: false });
+  const rows = await take(new RowStream(await linesOf(['abc', 'd', 'ef']), encode, ONE_PASS));
   assert.equal(rows.map(show), ['ab0 bc1 ef0 .']);
   assert.match(
-    await inputErrorOf(() => documentTokens(plain, 'a', true)),
+    await inputErrorOf(() => createEncode(plain, { eos: true })),
     /expected a tokenizer with an EOS/,
   );
 });
@@ -320,7 +317,7 @@ test('documents that become empty between two epochs end the stream as well', as
   const vanishing: DocumentSource = {
     start: START,
     async *read() {
-      yield { id: 'memory', text: epoch++ === 0 ? 'abcd' : '', place: MEMORY };
+      yield { id: 'memory', example: epoch++ === 0 ? 'abcd' : '', place: MEMORY };
       return START;
     },
   };
@@ -348,7 +345,7 @@ test('a cursor into a document that became shorter, or is gone, is refused', asy
   const changing: DocumentSource = {
     start: START,
     async *read() {
-      for (const text of texts) yield { id: 'memory', text, place: MEMORY };
+      for (const text of texts) yield { id: 'memory', example: text, place: MEMORY };
       return START;
     },
   };

@@ -6,7 +6,7 @@ test('evaluation windows predict their own tokens, each once', () => {
   for (const sequence of [2, 3, 7, 64]) {
     for (let length = 0; length <= 30; length++) {
       const tokens = Uint32Array.from({ length }, (_, i) => 100 + i);
-      const rows = [...evaluationRows(tokens, sequence, 'file')];
+      const rows = [...evaluationRows({ tokens }, sequence, 'file')];
       const predicted = rows.flatMap((row) => [...row.labels].filter((label) => label !== NO_LABEL));
       assert.equal(
         predicted,
@@ -27,7 +27,8 @@ test('evaluation windows predict their own tokens, each once', () => {
 });
 
 test('short windows share a row, each with positions of its own', () => {
-  const windowOf = (ids: number[], id: string) => [...evaluationRows(Uint32Array.from(ids), 6, id)][0]!;
+  const windowOf = (ids: number[], id: string) =>
+    [...evaluationRows({ tokens: Uint32Array.from(ids) }, 6, id)][0]!;
   const row = windowOf([7, 8], 'a');
   assert.ok(appendWindow(row, windowOf([4, 5, 6], 'b')));
   assert.equal([...row.tokens], [7, 8, 4, 5, 6, 0]);

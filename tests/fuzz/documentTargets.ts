@@ -53,7 +53,7 @@ async function readBothWays(path: string, place?: Place): Promise<void> {
     for await (const item of skipping.read(place)) if (!(item instanceof BadDocument)) last = item.place;
     if (last) {
       const { value } = await skipping.read(last).next();
-      if (!value || !('text' in value)) throw new Error('a place of no document');
+      if (!value || !('example' in value)) throw new Error('a place of no document');
     }
   } catch (error) {
     if (!(error instanceof InputError)) throw error;

@@ -4,6 +4,7 @@ import { lastValueFrom, toArray } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDocuments } from '#src/data/documents.js';
+import { createEncode } from '#src/data/encoding.js';
 import { RowStream } from '#src/data/packing.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
 import { readAdapter } from '#src/formats/adapter.js';
@@ -32,9 +33,13 @@ const file: CaseFile = {
 };
 
 async function readBatches(): Promise<Batch[]> {
-  const options = { sequence: SEQUENCE, blockRows: 5, seed: SEED, repeat: true, eos: false };
+  const options = { sequence: SEQUENCE, blockRows: 5, seed: SEED, repeat: true };
   const documents = await openDocuments({ paths: [fixture.jsonl] });
-  const stream = new RowStream(documents, await loadTokenizer(fixture.student), options);
+  const stream = new RowStream(
+    documents,
+    createEncode(await loadTokenizer(fixture.student), { eos: false }),
+    options,
+  );
   const batches: Batch[] = [];
   for (let step = 0; step < STEPS; step++) {
     const batch = {

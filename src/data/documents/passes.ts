@@ -1,4 +1,5 @@
 import { InputError } from '../../errors.js';
+import type { Example } from '../examples.js';
 import { Chunks } from './bytes.js';
 import type { SourceFile } from './files.js';
 import { READERS } from './formats.js';
@@ -28,7 +29,7 @@ export const startOf = ({ files }: Source, pass: number): SourcePlace => ({
 /** A document, and the number of its file in the source. */
 export interface FoundDocument {
   readonly id: string;
-  readonly text: string;
+  readonly example: Example;
   readonly file: number;
   readonly position: Position;
 }
@@ -97,7 +98,7 @@ async function* passOver(
     const position = file === start?.file ? start.position : FILE_START;
     for await (const item of fileItems(source.files[file]!, file, position, options)) {
       if (!isMine(file, item.position?.index ?? 0)) continue;
-      if ('text' in item) {
+      if ('example' in item) {
         hasFound = true;
         yield item;
       } else if (pass === 0) yield item.problem;
@@ -140,7 +141,7 @@ async function* fileItems(
       count++;
       const { position } = item;
       if ('problem' in item) yield skipped(position, item.problem);
-      else yield { id: idOf(file, position), text: item.text, file: number, position };
+      else yield { id: idOf(file, position), example: item.example, file: number, position };
     }
     if (count === 0) {
       throw new Problem('expected at least one document, found none; leave the file out', { endsFile: true });

@@ -1,3 +1,4 @@
+import type { Example } from '../examples.js';
 import type { Chunks } from './bytes.js';
 import type { Compression } from './content.js';
 import { countNewlines, LocatedProblem, type Piece } from './pieces.js';
@@ -19,7 +20,7 @@ export interface ReadOptions {
 
 /** A document, or what is wrong with it. */
 export type Item =
-  | { readonly position: Position; readonly text: string }
+  | { readonly position: Position; readonly example: Example }
   | { readonly position: Position; readonly problem: Problem };
 
 /**
@@ -30,27 +31,30 @@ export type Reader = (file: Opened, start: Position, options: ReadOptions) => As
 
 /**
  * Pieces of UTF-8 as documents; those of white space alone are left out.
- * @param textOf the text of a decoded piece; throws Problem
+ * @param exampleOf what a decoded piece holds; throws Problem
  */
 export async function* textItems(
   pieces: AsyncIterable<Piece>,
   start: Position,
-  textOf: (decoded: string) => string,
+  exampleOf: (decoded: string) => Example,
 ): AsyncGenerator<Item> {
   let { index } = start;
   for await (const piece of pieces) {
     const position = { index, ...piece.at };
-    const outcome = textOrProblem(piece, textOf);
+    const outcome = exampleOrProblem(piece, exampleOf);
     if (outcome === undefined) continue;
-    yield typeof outcome === 'string' ? { position, text: outcome } : { position, problem: outcome };
+    yield outcome instanceof Problem ? { position, problem: outcome } : { position, example: outcome };
     index++;
   }
 }
 
-function textOrProblem(piece: Piece, textOf: (decoded: string) => string): string | Problem | undefined {
+function exampleOrProblem(
+  piece: Piece,
+  exampleOf: (decoded: string) => Example,
+): Example | Problem | undefined {
   try {
     const decoded = decode(piece.bytes);
-    return /\S/.test(decoded) ? textOf(decoded) : undefined;
+    return /\S/.test(decoded) ? exampleOf(decoded) : undefined;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const { offset } = error;

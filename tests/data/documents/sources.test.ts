@@ -6,7 +6,18 @@ import * as assert from 'uvu/assert';
 import { parseData } from '#src/data/documents/sources.js';
 import { BadDocument, type DocumentSource, type Place } from '#src/data/documents.js';
 import { inputErrorOf } from '../../inputErrors.js';
-import { compressed, jsonl, Library, open, parquet, problemOf, read, stored, textsOf } from './support.js';
+import {
+  compressed,
+  jsonl,
+  Library,
+  open,
+  parquet,
+  problemOf,
+  read,
+  stored,
+  textOf,
+  textsOf,
+} from './support.js';
 
 const paths = suite('paths');
 const library = new Library('sources');
@@ -99,7 +110,7 @@ async function take(source: DocumentSource, limit: number, from?: Place) {
         break;
       }
       if (item.value instanceof BadDocument) continue;
-      texts.push(item.value.text);
+      texts.push(textOf(item.value));
       places.push(stored(item.value.place));
       if (texts.length === limit) break;
     }

@@ -38,18 +38,28 @@ type Others = Omit<DocumentOptions, 'paths'>;
 export const open = (paths: Paths, options: Others = {}): Promise<DocumentSource> =>
   openDocuments({ paths: [paths].flat(), ...options });
 
-/** All documents of an epoch; what was skipped is put into `skipped`. */
+export interface TextDocument extends Document {
+  readonly text: string;
+}
+
+/** All documents of an epoch, which hold text; what was skipped is put into `skipped`. */
 export async function read(
   source: DocumentSource,
   place?: Place,
   skipped: string[] = [],
-): Promise<Document[]> {
-  const found: Document[] = [];
+): Promise<TextDocument[]> {
+  const found: TextDocument[] = [];
   for await (const item of source.read(place)) {
     if (item instanceof BadDocument) skipped.push(item.message);
-    else found.push(item);
+    else found.push({ ...item, text: textOf(item) });
   }
   return found;
+}
+
+/** Of a document that holds text. */
+export function textOf({ id, example }: Document): string {
+  if (typeof example !== 'string') throw new Error(`${id} holds no text`);
+  return example;
 }
 
 export const textsOf = async (paths: Paths, options?: Others): Promise<string[]> =>

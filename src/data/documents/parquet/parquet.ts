@@ -32,7 +32,7 @@ function* items({ restart, texts }: Page, from: number): Generator<Item> {
   for (let i = Math.max(0, from - restart.before); i < texts.length; i++) {
     const position: Position = { index: restart.before + i, byteOffset: 0, line: 0, restart };
     const outcome = textOrProblem(texts[i]);
-    yield typeof outcome === 'string' ? { position, text: outcome } : { position, problem: outcome };
+    yield typeof outcome === 'string' ? { position, example: outcome } : { position, problem: outcome };
   }
 }
 
