@@ -52,7 +52,7 @@ export interface Target extends Limits {
   /** Where products of halves go through the GPU's matrix units. */
   readonly matrices: Matrices | null;
   /** Threads of every subgroup of an adapter that is a CPU; absent on a GPU. */
-  readonly lanes?: number;
+  readonly lanes?: number | undefined;
   /** Picks a variant of a product; absent: the default one. Products of one key have the same fastest variant. */
   readonly choose?: (key: string, variants: readonly Variant[]) => Variant | undefined;
 }
