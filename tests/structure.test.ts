@@ -183,7 +183,9 @@ structure('every test file runs its tests', () => {
   assert.ok(tests.length > 15);
   for (const path of tests) {
     const text = read(path);
-    const suites = [...text.matchAll(/\b(\w+) = suite(?:<[^>]*>)?\(/g)].map(([, name]) => name!);
+    const plain = [...text.matchAll(/\b(\w+) = suite(?:<[^>]*>)?\(/g)].map(([, name]) => name!);
+    const onGpu = [...text.matchAll(/\{ tests(?:: (\w+))?, test(?:: \w+)? \} = gpuSuite\(/g)];
+    const suites = [...plain, ...onGpu.map(([, name = 'tests']) => name)];
     const wanted = suites.length > 0 ? suites : ['test'];
     for (const name of wanted)
       assert.match(text, new RegExp(`\\b${name}\\.run\\(\\)`), `${path}: ${name}.run()`);

@@ -1,10 +1,9 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openDevice } from '#src/devices/index.js';
 import type { EvalRecord, MetricsRecord, StepRecord } from '#src/messages.js';
 import type { TrainInput } from '#src/options.js';
+import { gpuSuite, noGpu } from '../devices/gpuDevice.js';
 import { makeFixture } from '../fixtures.js';
 import { type Ending, flags, startProgram } from './process.js';
 
@@ -60,19 +59,10 @@ function expectSame(found: Ran, expected: Ran, allowed: number): void {
   });
 }
 
-const missing = await openDevice('webgpu', { allowSoftware: true }).then(
-  (device) => device.close(),
-  (error: Error) => {
-    if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
-    return error;
-  },
-);
-if (missing) console.log(`webgpu is skipped: ${missing.message}`);
-const plain = suite('runs on webgpu');
-const test: typeof plain = missing ? (plain.skip as typeof plain) : plain;
+const { tests, test } = gpuSuite('runs on webgpu');
 
-const onCpu = missing ? undefined : await trainWith({ device: 'wasm' });
-const onGpu = missing ? undefined : await trainWith({ device: 'webgpu' });
+const onCpu = noGpu ? undefined : await trainWith({ device: 'wasm' });
+const onGpu = noGpu ? undefined : await trainWith({ device: 'webgpu' });
 
 test('f32 kernels give the losses of the CPU', () => {
   assert.is(onGpu!.code, 0, onGpu!.stderr);
@@ -154,4 +144,4 @@ test('a second SIGINT stops at once', async () => {
   assert.not.match(stderr, /error|FATAL/);
 });
 
-plain.run();
+tests.run();
