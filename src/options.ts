@@ -97,6 +97,22 @@ export const TRAIN_OPTIONS = {
     schema: count.optional(),
     help: 'rows that are shuffled among themselves; 1 keeps the order of the text (default: what holds 2 M tokens)',
   },
+  packing: {
+    group: 'data',
+    value: 'WAY',
+    schema: oneOf('stream', 'best-fit').optional(),
+    help:
+      'stream: documents run on from row to row | best-fit: whole ones, each where it leaves least room (default: ' +
+      'stream for text, best-fit for other documents, as the first one is)',
+  },
+  longDocuments: {
+    group: 'data',
+    value: 'WHAT',
+    schema: oneOf('split', 'truncate').optional(),
+    help:
+      'documents longer than a row: split | truncate, use what fits into one (default: split for text, truncate for ' +
+      'other documents)',
+  },
   evalFraction: {
     group: 'data',
     value: 'F',

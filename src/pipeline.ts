@@ -10,6 +10,7 @@ import { DeviceLostError, InputError, RunError } from './errors.js';
 import { checkpointPath, listCheckpoints } from './formats/checkpointFiles.js';
 import type { FolderLock } from './formats/lock.js';
 import { prepareRunFolder, runPaths } from './formats/runFolder.js';
+import { textOptions } from './locateText.js';
 import type { MetricsRecord, StepOrders, StepRecord } from './messages.js';
 import type { Preparation } from './prepare.js';
 import { Journal } from './report/journal.js';
@@ -138,14 +139,14 @@ class Run {
 
   #loaderSetup(port: MessagePort): LoaderSetup {
     const { options, models, text, microBatch, resume } = this.#prepared;
-    const { eos, sequence, batch, seed } = options;
+    const { eos, sequence, batch, packing, longDocuments, seed } = options;
     const shuffleRows = options.shuffleRows ?? Math.max(1, Math.floor(SHUFFLE_TOKENS / sequence));
     const cursor = resume && { cursor: resume.state.cursor };
     return {
       tokenizer: models.student,
-      text: this.#text(text.data),
+      text: textOptions(options, text.data),
       evalFraction: options.evalData === undefined ? options.evalFraction : 0,
-      ...{ eos, sequence, batch, microBatch, shuffleRows, seed, port },
+      ...{ eos, sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed, port },
       step: resume?.state.step ?? 0,
       ...cursor,
     };
@@ -175,7 +176,7 @@ class Run {
     const setup: EvaluatorSetup = {
       text: {
         tokenizer: models.student,
-        text: this.#text(text.evalData ?? text.data),
+        text: textOptions(options, text.evalData ?? text.data),
         evalFraction: options.evalData === undefined ? options.evalFraction : 0,
         eos: options.eos,
         sequence: options.sequence,
@@ -187,15 +188,6 @@ class Run {
       port,
     };
     this.#evaluator = await this.#actors.start<Evaluator>('evaluator', setup);
-  }
-
-  #text(paths: readonly string[]) {
-    const { textColumn, separator, onBadDocument: onBad } = this.#prepared.options;
-    return {
-      paths,
-      ...{ textColumn, onBad },
-      ...(separator === undefined ? {} : { separator: separator.replaceAll('\\n', '\n') }),
-    };
   }
 
   /** A fresh run: the first record, and the evaluation of the student as it is. */

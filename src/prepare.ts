@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { cursorSchema } from './data/cursor.js';
 import { openDocuments } from './data/documents.js';
-import type { Cursor } from './data/packing.js';
+import { type Cursor, packingOf } from './data/packing.js';
 import { firstDifference, loadTokenizer } from './data/tokenizer.js';
 import type { DeviceHosts } from './devices/host.js';
 import { InputError } from './errors.js';
@@ -16,7 +16,7 @@ import {
   readRunFile,
 } from './formats/runFolder.js';
 import { locateModels, type Models } from './locateModels.js';
-import { locateText, type TextPaths } from './locateText.js';
+import { locateText, type TextPaths, textOptions } from './locateText.js';
 import type { DownloadRecord } from './messages.js';
 import { hasMiniature, miniaturePaths, QUICKSTART } from './miniature/index.js';
 import { blankCheckpoint, checkSequence, openCheckpoint } from './model/checkpoint.js';
@@ -166,9 +166,9 @@ export async function prepare(
   const resume = options.resume ? lastCheckpoint(out, cursorSchema) : undefined;
   const text = await locateText(options, out);
   // Opening is the check; the actors read.
-  const onBad = options.onBadDocument;
-  await openDocuments({ paths: text.data, onBad, from: resume?.state.cursor.place });
-  if (text.evalData) await openDocuments({ paths: text.evalData, onBad });
+  const from = resume?.state.cursor.place;
+  const documents = await openDocuments({ ...textOptions(options, text.data), from });
+  if (text.evalData) await openDocuments(textOptions(options, text.evalData));
   await checkModels(options, student, teacher);
   const lora =
     options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
@@ -195,6 +195,7 @@ export async function prepare(
       ...options,
       out,
       microBatch,
+      packing: options.packing ?? (await packingOf(documents)),
       recompute: way.recompute ? 'on' : 'off',
       resume: false,
       config: undefined,

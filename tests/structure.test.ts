@@ -61,7 +61,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'recovery.ts': ['devices', 'formats', 'errors.ts', 'pipeline.ts', 'prepare.ts'],
   'pipeline.ts': [
     ...['actors', 'data', 'devices', 'formats', 'report'],
-    ...['errors.ts', 'messages.ts', 'prepare.ts', 'version.ts'],
+    ...['errors.ts', 'locateText.ts', 'messages.ts', 'prepare.ts', 'version.ts'],
   ],
   'index.ts': [
     ...['data', 'devices', 'evaluation', 'formats'],

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { appendWindow, evaluationRows, lengthOf, NO_LABEL } from '#src/data/packing.js';
+import { appendWindow, evaluationRows } from '#src/data/packing/windows.js';
+import { NO_LABEL } from '#src/data/packing.js';
 
 test('evaluation windows predict their own tokens, each once', () => {
   for (const sequence of [2, 3, 7, 64]) {
@@ -35,7 +36,7 @@ test('short windows share a row, each with positions of its own', () => {
   assert.equal([...row.labels], [8, NO_LABEL, 5, 6, NO_LABEL, NO_LABEL]);
   assert.equal([...row.positions], [0, 1, 0, 1, 2, 0]);
   assert.equal(row.documents, ['a', 'b']);
-  assert.is(lengthOf(row), 5);
+  assert.is(row.filled, 5);
   const before = { ...row, tokens: row.tokens.slice() };
   assert.not(appendWindow(row, windowOf([1, 2], 'c')), 'one slot is left');
   assert.equal(row, before);

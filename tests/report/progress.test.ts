@@ -23,9 +23,9 @@ test('skipped documents: how many, and the first ones', () => {
     skippedLine({ step: 3, skipped_documents: { total: 9, found: names } } as unknown as StepRecord);
   assert.is(
     lineOf(found),
-    'step 3: 9 bad documents skipped so far; a: bad; b: bad; c: bad; and 2 more in metrics.jsonl',
+    'step 3: 9 documents left out so far; a: bad; b: bad; c: bad; and 2 more in metrics.jsonl',
   );
-  assert.is(lineOf(found.slice(0, 1)), 'step 3: 9 bad documents skipped so far; a: bad');
+  assert.is(lineOf(found.slice(0, 1)), 'step 3: 9 documents left out so far; a: bad');
 });
 
 test.run();

@@ -98,6 +98,19 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     },
   },
   shuffleRows: { beside: { shuffleRows: undefined }, change: { shuffleRows: 1 } },
+  packing: {
+    beside: { separator: '.' },
+    change: { packing: 'best-fit' },
+    check: (changed, plain) => {
+      otherAdapter(changed, plain);
+      assert.is(readRunFile(plain.out)!.options.packing, 'stream', 'what was chosen holds for a resume');
+      const [padded, full] = [changed, plain].map((outcome) => recordsOf(outcome, 'step').at(-1)!);
+      assert.is(full!.padding, 0);
+      assert.is(full!.tokens, 2 * 4 * 16);
+      assert.ok(padded!.padding > 0 && padded!.tokens < full!.tokens);
+    },
+  },
+  longDocuments: { change: { longDocuments: 'truncate' } },
   evalFraction: { beside: { separator: '.' }, change: { evalFraction: 0.5, evalTokens: 64 } },
   evalData: {
     beside: evaluated,
