@@ -30,8 +30,16 @@ await train({ ...base, out: run }).finished;
 for (const [what, edit, expected] of [
   ['no cursor', (state) => delete state.cursor, /cursor: .*found nothing; /],
   ['a cursor of nothing', (state) => (state.cursor = null), /cursor: .*found null; /],
-  ['a negative row', (state) => ((state.cursor as Record<string, unknown>).row = -1), /cursor\.row: .*found -1; /],
-  ['half a pair', (state) => ((state.cursor as Record<string, unknown>).pair = 0.5), /cursor\.pair: .*found 0\.5; /],
+  [
+    'a negative row',
+    (state) => ((state.cursor as Record<string, unknown>).row = -1),
+    /cursor\.row: .*found -1; /,
+  ],
+  [
+    'half a pair',
+    (state) => ((state.cursor as Record<string, unknown>).pair = 0.5),
+    /cursor\.pair: .*found 0\.5; /,
+  ],
   [
     'a place without files',
     (state) => ((state.cursor as Record<string, unknown>).place = { sources: [], taken: [] }),
