@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { DATA_OPTIONS } from './options/data.js';
 import {
   belowOne,
   count,
@@ -12,8 +12,8 @@ import {
   text,
   toggle,
   whole,
-} from './optionSchemas.js';
-import type { Given, Option, OptionTable, Resolved } from './optionTable.js';
+} from './options/schemas.js';
+import type { Given, Option, OptionTable, Resolved } from './options/table.js';
 
 export {
   flagOf,
@@ -23,7 +23,7 @@ export {
   optionOf,
   problemsOf,
   withDefaults,
-} from './optionTable.js';
+} from './options/table.js';
 
 /** The options of `train`, in the order help shows them. */
 export const TRAIN_OPTIONS = {
@@ -53,86 +53,7 @@ export const TRAIN_OPTIONS = {
     schema: text.optional(),
     help: 'make the student from this config.json, at random; its tokenizer lies beside it; needs --trainable all',
   },
-  data: {
-    group: 'data',
-    value: 'PATH',
-    schema: z.array(text).min(1, 'expected at least one path'),
-    many: true,
-    help:
-      'text to train on: .txt, .jsonl, .json, .csv or .parquet, each also with .gz or .zst; a file, folder, pattern or ' +
-      'hf://datasets/OWNER/NAME/...; may be repeated, each with its share as in a.jsonl:0.7',
-  },
-  textColumn: {
-    group: 'data',
-    value: 'NAME',
-    schema: text,
-    default: 'text',
-    help: 'the column or field that holds the text; a.b is a field in a field',
-  },
-  separator: {
-    group: 'data',
-    value: 'TEXT',
-    schema: text.optional(),
-    help: 'splits a .txt file into documents; \\n is a line break (default: a file is one document)',
-  },
-  onBadDocument: {
-    group: 'data',
-    value: 'WHAT',
-    schema: oneOf('stop', 'skip'),
-    default: 'stop',
-    help: 'a document that cannot be read: stop | skip, count it and list it in the metrics',
-  },
-  eos: { group: 'data', schema: toggle, default: false, help: 'end each document with the EOS token' },
-  sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a row' },
-  batch: { group: 'data', value: 'N', schema: count, default: 64, help: 'rows per optimizer step' },
-  microBatch: {
-    group: 'data',
-    value: 'N',
-    schema: count.optional(),
-    help: 'rows at once; divides --batch (default: chosen from the memory plan)',
-  },
-  shuffleRows: {
-    group: 'data',
-    value: 'N',
-    schema: count.optional(),
-    help: 'rows that are shuffled among themselves; 1 keeps the order of the text (default: what holds 2 M tokens)',
-  },
-  packing: {
-    group: 'data',
-    value: 'WAY',
-    schema: oneOf('stream', 'best-fit').optional(),
-    help:
-      'stream: documents run on from row to row | best-fit: whole ones, each where it leaves least room (default: ' +
-      'stream for text, best-fit for other documents, as the first one is)',
-  },
-  longDocuments: {
-    group: 'data',
-    value: 'WHAT',
-    schema: oneOf('split', 'truncate').optional(),
-    help:
-      'documents longer than a row: split | truncate, use what fits into one (default: split for text, truncate for ' +
-      'other documents)',
-  },
-  evalFraction: {
-    group: 'data',
-    value: 'F',
-    schema: belowOne,
-    default: 0.05,
-    help: 'share of the text to hold out and evaluate on; 0 for none',
-  },
-  evalData: {
-    group: 'data',
-    value: 'PATH',
-    schema: text.optional(),
-    help: 'text to evaluate on, instead of a share of --data',
-  },
-  evalTokens: {
-    group: 'data',
-    value: 'N',
-    schema: count,
-    default: 32_768,
-    help: 'the most tokens an evaluation reads',
-  },
+  ...DATA_OPTIONS,
   steps: {
     group: 'objective',
     value: 'N',
@@ -398,7 +319,6 @@ export const EVALUATE_OPTIONS = {
 
 /** Every option, checked, with defaults filled in. */
 export type TrainOptions = Resolved<typeof TRAIN_OPTIONS>;
-export type EvaluateOptions = Resolved<typeof EVALUATE_OPTIONS>;
 
 export type TrainInput =
   | Given<typeof TRAIN_OPTIONS>
