@@ -151,13 +151,14 @@ chosen.run();
 
 const { tests: computed, test } = gpuSuite('variants of products');
 
-/** Cases by what they reach: every order of the factors, in vectors and not, every base, one term and two. */
+/** Cases by what they reach: every order of the factors, in vectors and not, every base, one term and two, slices of k. */
 const FORWARD = 'linear 136 x 264 to 200, f16, base, bias, rank 8, scale 0.5';
 const FORWARD_ODD = 'linear 13 x 289 to 65, bf16, no base, rank 64, scale 0.5';
 const INPUT_GRADIENT = 'linear_dx 136 x 264 back to 200, f16, base in place, rank 16';
 const INPUT_GRADIENT_ODD = 'linear_dx 7 x 172 back to 43, f16, base, rank 4';
 const WEIGHT_GRADIENT = 'linear_dw 264 rows, 200 x 136, base, scale 2';
 const WEIGHT_GRADIENT_ODD = 'linear_dw 600 rows, 203 x 8, base in place, scale 2';
+const DEEP_GRADIENT = 'linear_dw 1100 rows, 24 x 40, base, scale 2';
 const BANDS = 'linear 1030 x 9 to 131, f32, no base, scale 0.5';
 const SUBNORMAL = 'linear 7 x 40 to 33, f16, no base, weights / 65536';
 const NARROW = 'linear 300 x 600 to 8, f32, no base, scale 0.25';
@@ -177,9 +178,9 @@ interface Forced {
 const forced: readonly Forced[] = [
   {
     ...{ variant: 'generic 64 x 64', precision: 'f32' },
-    names: [FORWARD, FORWARD_ODD, INPUT_GRADIENT_ODD, WEIGHT_GRADIENT_ODD, BANDS],
+    names: [FORWARD, FORWARD_ODD, INPUT_GRADIENT_ODD, WEIGHT_GRADIENT_ODD, DEEP_GRADIENT, BANDS],
   },
-  { variant: 'generic 128 x 64', precision: 'f16', names: [INPUT_GRADIENT, WEIGHT_GRADIENT] },
+  { variant: 'generic 128 x 64', precision: 'f16', names: [INPUT_GRADIENT, WEIGHT_GRADIENT, DEEP_GRADIENT] },
   { variant: 'generic 128 x 16', precision: 'f16', names: [NARROW] },
   { variant: 'generic 16 x 128', precision: 'f16', names: [FLAT_GRADIENT] },
   {
@@ -197,7 +198,7 @@ const forced: readonly Forced[] = [
     ...{ variant: 'matrix 128 x 128 x 32', precision: 'f16', matrices: FLAT, threads: 16 },
     names: [WEIGHT_GRADIENT],
   },
-  { variant: 'matrix 64 x 16 x 64', precision: 'f16', matrices: SQUARE, names: [NARROW] },
+  { variant: 'matrix 64 x 16 x 64', precision: 'f16', matrices: SQUARE, names: [NARROW, DEEP_GRADIENT] },
   { variant: 'matrix 16 x 64 x 64', precision: 'f16', matrices: SMALL, names: [FLAT_GRADIENT] },
 ];
 
@@ -209,7 +210,10 @@ function openForced({ variant, precision, matrices, threads }: Omit<Forced, 'nam
     return chosen;
   };
   const rewrite = (code: string) => emulateMatrices(code, threads ?? matrices?.subgroup ?? 1);
-  return openChanged({ matrices: matrices ?? null, choose }, { kernels: precision, rewrite });
+  return openChanged(
+    { matrices: matrices ?? null, lanes: undefined, choose },
+    { kernels: precision, rewrite },
+  );
 }
 
 for (const { variant, precision, matrices, threads, names } of forced) {

@@ -63,7 +63,7 @@ test('what is larger than a grid is computed in steps', async () => {
     const prepared = prepareNamed(name);
     const [steps, whole] = compare(prepared.module);
     assert.ok(
-      steps.some(({ groups }, i) => groups.some((count, side) => count < whole[i]!.groups[side]!)),
+      steps.some(({ groups }, i) => groups.some((count, side) => count! < whole[i]!.groups[side]!)),
       name,
     );
     await runCase(device, prepared);

@@ -15,6 +15,8 @@ export interface Region {
   readonly bytes: number;
 }
 
+export type Groups = readonly [x: number, y: number, z?: number];
+
 /** One dispatch of an entry point of kernels/FILE.wgsl. */
 export interface Dispatch {
   readonly file: string;
@@ -29,8 +31,8 @@ export interface Dispatch {
   readonly bindings: readonly (Region | null)[];
   /** Scalars the kernel declares `var<uniform>`, bound after `bindings`. */
   readonly scalars?: readonly Region[];
-  /** Workgroups in x and y. */
-  readonly groups: readonly [number, number];
+  /** Workgroups in x, y and z. */
+  readonly groups: Groups;
 }
 
 /** What an adapter allows. */
