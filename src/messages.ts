@@ -71,7 +71,7 @@ export interface StepRecord {
   /** Before clipping; null where it overflowed and the step was skipped. */
   readonly grad_norm: number | null;
   readonly lr: number;
-  /** Where gradients are kept as halves: their factor in this step, and steps skipped so far. */
+  /** Where gradients are kept as halves: their factor in this step, and steps skipped before it. */
   readonly loss_scale?: number;
   readonly skipped_steps?: number;
   /**
