@@ -27,6 +27,18 @@ test('evaluation windows predict their own tokens, each once', () => {
   }
 });
 
+test('windows of masked tokens: those with something to predict, as long as they are', () => {
+  const tokens = Uint32Array.from({ length: 11 }, (_, i) => 100 + i);
+  const learned = Uint8Array.from(tokens, (_, i) => (i === 5 || i === 8 ? 1 : 0));
+  const rows = [...evaluationRows({ tokens, learned }, 4, 'file')];
+  // Of tokens 4 to 7 one is predicted; token 8 is the first of its window.
+  assert.is(rows.length, 1);
+  assert.is(rows[0]!.filled, 4);
+  assert.equal([...rows[0]!.labels], [105, NO_LABEL, NO_LABEL, NO_LABEL]);
+  const [row, window] = [{ ...rows[0]! }, { ...rows[0]! }];
+  assert.not(appendWindow(row, window), 'slots without a label are taken, too');
+});
+
 test('short windows share a row, each with positions of its own', () => {
   const windowOf = (ids: number[], id: string) =>
     [...evaluationRows({ tokens: Uint32Array.from(ids) }, 6, id)][0]!;
