@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { cursorSchema } from './data/cursor.js';
 import { openDocuments } from './data/documents.js';
 import { type Cursor, packingOf } from './data/packing.js';
-import { firstDifference, loadTokenizer } from './data/tokenizer.js';
+import { firstDifference, loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 import type { DeviceHosts } from './devices/host.js';
 import { InputError } from './errors.js';
 import { readAdapter } from './formats/adapter.js';
@@ -167,9 +167,11 @@ export async function prepare(
   const text = await locateText(options, out);
   // Opening is the check; the actors read.
   const from = resume?.state.cursor.place;
-  const documents = await openDocuments({ ...textOptions(options, text.data), from });
-  if (text.evalData) await openDocuments(textOptions(options, text.evalData));
-  await checkModels(options, student, teacher);
+  const tokenizer = await loadTokenizer(student.folder);
+  const encoder = { tokenizer, name: options.student ?? student.folder, eos: options.eos };
+  const documents = await openDocuments({ ...textOptions(options, text.data), from, encoder });
+  if (text.evalData) await openDocuments({ ...textOptions(options, text.evalData), encoder });
+  await checkModels(options, tokenizer, student, teacher);
   const lora =
     options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
   const { temperature, divergence, beta } = options;
@@ -239,10 +241,14 @@ function adapterOptions(options: TrainOptions, init: string | undefined, config:
   return lora;
 }
 
-async function checkModels(options: TrainOptions, student: Checkpoint, teacher?: Checkpoint): Promise<void> {
+async function checkModels(
+  options: TrainOptions,
+  tokenizer: Tokenizer,
+  student: Checkpoint,
+  teacher?: Checkpoint,
+): Promise<void> {
   for (const checkpoint of teacher ? [student, teacher] : [student])
     checkSequence(checkpoint, options.sequence);
-  const tokenizer = await loadTokenizer(student.folder);
   for (const { folder, config } of teacher ? [student, teacher] : [student]) {
     if (tokenizer.vocabularySize > config.vocabularySize) {
       throw new InputError(

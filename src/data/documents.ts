@@ -5,6 +5,8 @@ import { isPlace, type Place } from './documents/position.js';
 import { BadDocument } from './documents/problems.js';
 import { checkUnchanged, identitiesOf, locateSources, type Source } from './documents/sources.js';
 import { bytesOf, type Example } from './examples.js';
+import { checkShards } from './shards/check.js';
+import type { Encoder } from './shards/encoding.js';
 
 export type { Place } from './documents/position.js';
 export { BadDocument } from './documents/problems.js';
@@ -32,7 +34,7 @@ export interface DocumentSource {
 
 export interface DocumentOptions {
   /**
-   * Files (.txt, .jsonl, .json, .csv, .parquet, each also with .gz or .zst), folders, patterns, or
+   * Files (.txt, .jsonl, .json, .csv, .parquet, each also with .gz or .zst; token shards), folders, patterns, or
    * `hf://datasets/owner/name[@revision]/path`; each, or none, with its share of the text as in `a.jsonl:0.7`.
    */
   readonly paths: readonly string[];
@@ -46,6 +48,8 @@ export interface DocumentOptions {
   readonly rank?: PassOptions['rank'];
   /** Where reading will go on: its files must be these. */
   readonly from?: Place | undefined;
+  /** What token shards must have been made with; not checked where it is absent. */
+  readonly encoder?: Encoder;
   readonly hub?: DatasetOptions;
 }
 
@@ -54,14 +58,18 @@ export interface DocumentOptions {
  * weights are read one after the other, files in a folder by their names; an epoch is every document once. With weights,
  * the next document is from the source that has given least text for its weight; a source that ends starts over, and an
  * epoch ends when each has ended once more.
- * @throws InputError when a path stands for nothing, or for a file that is empty, of no known kind or not that of `from`
+ * @throws InputError when a path stands for nothing, or for a file that is empty, of no known kind, not that of `from`, or
+ * of ids that are not those of `encoder`
  */
 export async function openDocuments(options: DocumentOptions): Promise<DocumentSource> {
   const sources = await locateSources(options.paths, options.hub);
   const { textColumn = 'text', separator, onBad = 'stop', rank = { index: 0, count: 1 } } = options;
-  const documents = new Mixture(sources, { textColumn, separator, skipsBad: onBad === 'skip', rank });
+  const skipsBad = onBad === 'skip';
+  const documents = new Mixture(sources, { textColumn, separator, skipsBad, rank });
   if (options.from) documents.check(options.from);
-  if (onBad === 'stop') for (const source of sources) refuseEmpty(source);
+  if (!skipsBad) for (const source of sources) refuseEmpty(source);
+  const files = sources.flatMap((source) => source.files);
+  if (options.encoder) await checkShards(files, options.encoder, skipsBad);
   return documents;
 }
 

@@ -60,7 +60,7 @@ export interface TensorData {
 
 /** The header's length in bytes; the upper bound is that of the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
-const LENGTH_BYTES = 8;
+export const LENGTH_BYTES = 8;
 /** No file system has longer ones. */
 const MAX_FILE_NAME = 255;
 const DEFAULT_CHUNK_BYTES = 4 * 1024 * 1024;
@@ -81,29 +81,37 @@ const headerMetadata = z.record(z.string(), z.string());
 export function openSafetensors(path: string): SafetensorsFile {
   return withFile(path, (file) => {
     const fileBytes = fstatSync(file).size;
-    const headerBytes = readHeaderLength(path, file, fileBytes);
-    const { __metadata__: metadata = {}, ...entries } = parseHeader(
-      path,
-      readHeader(path, file, headerBytes),
-    );
-    const dataStart = LENGTH_BYTES + headerBytes;
-    const tensors = Object.entries(entries).map(([name, entry]) => tensorInfo(path, name, entry, dataStart));
-    checkCoverage(path, tensors, dataStart, fileBytes);
-    return {
-      path,
-      tensors: new Map(tensors.map((info) => [info.name, info])),
-      metadata: checkMetadata(path, metadata),
-    };
+    const start = new Uint8Array(Math.min(LENGTH_BYTES, fileBytes));
+    readWhole(path, file, start, 0);
+    const header = new Uint8Array(headerLength(path, start, fileBytes));
+    readWhole(path, file, header, LENGTH_BYTES);
+    return parseSafetensors(path, header, fileBytes);
   });
 }
 
-function readHeaderLength(path: string, file: number, fileBytes: number): number {
-  if (fileBytes < LENGTH_BYTES) {
+/**
+ * Checks the header of a safetensors file that was read by other means.
+ * @param header the bytes after the first 8, as many as `headerLength` says
+ * @throws InputError as `openSafetensors` does
+ */
+export function parseSafetensors(path: string, header: Uint8Array, fileBytes: number): SafetensorsFile {
+  const { __metadata__: metadata = {}, ...entries } = parseHeader(path, decodeHeader(path, header));
+  const dataStart = LENGTH_BYTES + header.length;
+  const tensors = Object.entries(entries).map(([name, entry]) => tensorInfo(path, name, entry, dataStart));
+  checkCoverage(path, tensors, dataStart, fileBytes);
+  return {
+    path,
+    tensors: new Map(tensors.map((info) => [info.name, info])),
+    metadata: checkMetadata(path, metadata),
+  };
+}
+
+/** @param start the first 8 bytes of the file. @throws InputError when no header of that length can follow */
+export function headerLength(path: string, start: Uint8Array, fileBytes: number): number {
+  if (start.length < LENGTH_BYTES) {
     throw damaged(path, 0, `expected at least ${LENGTH_BYTES} bytes, found ${fileBytes}`);
   }
-  const bytes = new Uint8Array(LENGTH_BYTES);
-  readWhole(path, file, bytes, 0);
-  const length = new DataView(bytes.buffer).getBigUint64(0, true);
+  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
   if (length < 2n || length > BigInt(MAX_HEADER_BYTES)) {
     throw damaged(path, 0, `expected a header length from 2 to ${MAX_HEADER_BYTES}, found ${length}`);
   }
@@ -113,9 +121,7 @@ function readHeaderLength(path: string, file: number, fileBytes: number): number
   return Number(length);
 }
 
-function readHeader(path: string, file: number, headerBytes: number): string {
-  const bytes = new Uint8Array(headerBytes);
-  readWhole(path, file, bytes, LENGTH_BYTES);
+function decodeHeader(path: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -3,11 +3,12 @@ import { readCsv } from './csv.js';
 import { readJson } from './json.js';
 import { readJsonl } from './jsonl.js';
 import { readParquet } from './parquet/parquet.js';
+import { readShards } from './shards.js';
 import type { Reader } from './text.js';
 import { readTxt } from './txt.js';
 
 export interface Format {
-  readonly name: 'txt' | 'jsonl' | 'json' | 'csv' | 'parquet';
+  readonly name: 'txt' | 'jsonl' | 'json' | 'csv' | 'parquet' | 'safetensors';
   readonly compression: Compression;
 }
 
@@ -18,19 +19,22 @@ export const READERS: Readonly<Record<Format['name'], Reader>> = {
   json: readJson,
   csv: readCsv,
   parquet: readParquet,
+  safetensors: readShards,
 };
 
-const ENDINGS = new RegExp(`\\.(${Object.keys(READERS).join('|')})(?:\\.(gz|zst))?$`, 'i');
+const { safetensors: _, ...TEXT } = READERS;
+const ENDINGS = new RegExp(`\\.(?:(${Object.keys(TEXT).join('|')})(?:\\.(gz|zst))?|(safetensors))$`, 'i');
 const COMPRESSIONS: Readonly<Record<string, Compression>> = { gz: 'gzip', zst: 'zstd' };
 
 /** For messages. */
-export const KNOWN_ENDINGS = `${Object.keys(READERS)
+export const KNOWN_ENDINGS = `${Object.keys(TEXT)
   .map((name) => `.${name}`)
-  .join(', ')}, each also with .gz or .zst`;
+  .join(', ')}, each also with .gz or .zst, or token shards in .safetensors`;
 
 /** As its name says; undefined where documents are not read from such files. */
 export function formatOf(path: string): Format | undefined {
-  const [, name, ending] = ENDINGS.exec(path) ?? [];
+  const [, text, ending, shard] = ENDINGS.exec(path) ?? [];
+  const name = text ?? shard;
   if (name === undefined) return undefined;
   return {
     name: name.toLowerCase() as Format['name'],

@@ -152,16 +152,21 @@ async function* fileItems(
   }
 }
 
+const NUMBERED: readonly SourceFile['name'][] = ['json', 'parquet', 'safetensors'];
+
 function idOf({ name, bytes }: SourceFile, { index, line }: Position): string {
-  return name === 'json' || name === 'parquet' ? `${bytes.name}[${index}]` : `${bytes.name}:${line}`;
+  return NUMBERED.includes(name) ? `${bytes.name}[${index}]` : `${bytes.name}:${line}`;
 }
+
+/** What is counted in files without lines. */
+const UNIT: Partial<Record<SourceFile['name'], string>> = { parquet: 'row', safetensors: 'document' };
 
 function badDocument(file: SourceFile, position: Position | undefined, problem: Problem): BadDocument {
   const where =
     problem instanceof LocatedProblem
       ? `line ${problem.line}, byte ${problem.byteOffset}${file.compression === 'none' ? '' : ' of its content'}: `
-      : position && file.name === 'parquet'
-        ? `row ${position.index}: `
+      : position && UNIT[file.name]
+        ? `${UNIT[file.name]} ${position.index}: `
         : '';
   return new BadDocument(`${file.bytes.name}: ${where}${problem.message}`);
 }
