@@ -8,11 +8,13 @@ import type { RunResult } from './pipeline.js';
 import { type Preparation, prepare, resolveOptions } from './prepare.js';
 import { Devices, runDespiteLosses } from './recovery.js';
 
+export { type Corpus, type TokenizeHooks, type TokenizeProgress, tokenize } from './corpus.js';
+export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 export { InputError, RunError } from './errors.js';
 export { type Evaluation, evaluate, loadModel, type Model } from './evaluation/model.js';
 export type * from './messages.js';
-export type { EvaluateInput, TrainInput, TrainOptions } from './options.js';
+export type { EvaluateInput, TokenizeInput, TrainInput, TrainOptions } from './options.js';
 export type { RunResult } from './pipeline.js';
 
 /** A training run in progress. */

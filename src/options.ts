@@ -24,6 +24,7 @@ export {
   problemsOf,
   withDefaults,
 } from './options/table.js';
+export { TOKENIZE_OPTIONS, type TokenizeInput } from './options/tokenize.js';
 
 /** The options of `train`, in the order help shows them. */
 export const TRAIN_OPTIONS = {

@@ -1,8 +1,12 @@
-import { EVALUATE_OPTIONS, flagOf, TRAIN_OPTIONS } from '#src/options.js';
+import { EVALUATE_OPTIONS, flagOf, TOKENIZE_OPTIONS, TRAIN_OPTIONS } from '#src/options.js';
 
 type Table = Readonly<Record<string, { value?: string; help: string; default?: unknown; many?: true }>>;
 
-const TABLES: Readonly<Record<string, Table>> = { train: TRAIN_OPTIONS, evaluate: EVALUATE_OPTIONS };
+const TABLES: Readonly<Record<string, Table>> = {
+  train: TRAIN_OPTIONS,
+  evaluate: EVALUATE_OPTIONS,
+  tokenize: TOKENIZE_OPTIONS,
+};
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 

@@ -62,11 +62,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['actors', 'data', 'devices', 'formats', 'report'],
     ...['errors.ts', 'locateText.ts', 'messages.ts', 'prepare.ts', 'version.ts'],
   ],
+  'corpus.ts': ['data', 'formats', 'hub', 'errors.ts', 'messages.ts', 'options.ts'],
   'index.ts': [
-    ...['data', 'devices', 'evaluation', 'formats'],
+    ...['corpus.ts', 'data', 'devices', 'evaluation', 'formats'],
     ...['errors.ts', 'estimate.ts', 'messages.ts', 'options.ts', 'pipeline.ts', 'prepare.ts', 'recovery.ts'],
   ],
   'train.ts': ['command.ts', 'exit.ts', 'index.ts', 'miniature', 'options.ts', 'prepare.ts', 'report'],
+  'tokenize.ts': ['command.ts', 'exit.ts', 'index.ts', 'report'],
   'evaluate.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'report'],
 };
 

@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { shardFiles } from '../formats/safetensors.js';
 
-/** What a repository is wanted for: a whole model, or a PEFT adapter of one. */
-export type ModelKind = 'model' | 'adapter';
+/** What a repository is wanted for: a whole model, a PEFT adapter of one, or its tokenizer alone. */
+export type ModelKind = 'model' | 'adapter' | 'tokenizer';
 
 interface Files {
   readonly required: readonly string[];
   /** Taken along where they exist. */
   readonly optional: readonly string[];
-  readonly weights: string;
+  readonly weights?: string;
   /** Names the shards that stand for `weights` in a large model. */
   readonly index?: string;
 }
@@ -22,6 +22,7 @@ const FILES: Readonly<Record<ModelKind, Files>> = {
     index: 'model.safetensors.index.json',
   },
   adapter: { required: ['adapter_config.json'], optional: [], weights: 'adapter_model.safetensors' },
+  tokenizer: { required: ['tokenizer.json'], optional: ['tokenizer_config.json'] },
 };
 
 /** The first file that a folder lacks; undefined when it is complete. */
@@ -29,7 +30,7 @@ export function missingFile(kind: ModelKind, folder: string): string | undefined
   const { required, weights, index } = FILES[kind];
   const isMissing = (file: string) => !existsSync(join(folder, file));
   const absent = required.find(isMissing);
-  if (absent !== undefined || !isMissing(weights)) return absent;
+  if (absent !== undefined || weights === undefined || !isMissing(weights)) return absent;
   if (index === undefined || isMissing(index)) return weights;
   return shardFiles(join(folder, index)).find(isMissing);
 }
@@ -43,6 +44,7 @@ export function neededFiles(
   const absent = required.find((file) => !available.has(file));
   if (absent !== undefined) return { missing: absent };
   const small = [...required, ...optional.filter((file) => available.has(file))];
+  if (weights === undefined) return { files: small };
   if (available.has(weights)) return { files: [...small, weights] };
   if (index === undefined || !available.has(index)) return { missing: weights };
   return { files: [...small, index], index };

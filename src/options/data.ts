@@ -10,8 +10,8 @@ export const DATA_OPTIONS = {
     schema: z.array(text).min(1, 'expected at least one path'),
     many: true,
     help:
-      'text to train on: .txt, .jsonl, .json, .csv or .parquet, each also with .gz or .zst; a file, folder, pattern or ' +
-      'hf://datasets/OWNER/NAME/...; may be repeated, each with its share as in a.jsonl:0.7',
+      'text to train on: .txt, .jsonl, .json, .csv or .parquet, each also with .gz or .zst, or token shards; a file, ' +
+      'folder, pattern or hf://datasets/OWNER/NAME/...; may be repeated, each with its share as in a.jsonl:0.7',
   },
   textColumn: {
     group: 'data',

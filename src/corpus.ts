@@ -1,0 +1,151 @@
+import { existsSync } from 'node:fs';
+import { BadDocument, type DocumentSource, openDocuments } from './data/documents.js';
+import { createEncode, type Encode } from './data/encoding.js';
+import { bytesOf, fractionOf } from './data/examples.js';
+import { RowStream } from './data/packing.js';
+import { encodingOf } from './data/shards/encoding.js';
+import { CorpusCounter, type CorpusStatistics, ratio } from './data/shards/statistics.js';
+import { ShardWriter } from './data/shards/writer.js';
+import { loadTokenizer } from './data/tokenizer.js';
+import { InputError, RunError } from './errors.js';
+import { publishFolder } from './formats/checkpointFiles.js';
+import { checkRunFolder } from './formats/runFolder.js';
+import { resolveModel } from './hub/resolveModel.js';
+import type { DownloadRecord } from './messages.js';
+import { problemsOf, TOKENIZE_OPTIONS, type TokenizeInput, withDefaults } from './options.js';
+
+/** A corpus as a model reads it. */
+export interface Corpus extends CorpusStatistics {
+  readonly packing: {
+    readonly sequence: number;
+    readonly rows: number;
+    /** Share of the slots of all rows that are no padding. */
+    readonly efficiency: number;
+    /** Share of the documents that do not fit into one row. */
+    readonly longerDocuments: number;
+  };
+  /** Documents that could not be read. */
+  readonly skipped: number;
+  readonly seconds: number;
+  readonly tokensPerSecond: number;
+  /** Where token shards were written. */
+  readonly shards?: { readonly folder: string; readonly files: number };
+}
+
+/** How far reading is. */
+export interface TokenizeProgress {
+  readonly documents: number;
+  readonly tokens: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+export interface TokenizeHooks {
+  readonly onDownload?: ((record: DownloadRecord) => void) | undefined;
+  readonly onProgress?: ((progress: TokenizeProgress) => void) | undefined;
+  /** Ends the work with a RunError; nothing is written then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads all documents once, as ids of a model's tokenizer: what they come to, and with `out` token shards of them. The
+ * library form of `node dist/tokenize.js`. Memory does not grow with the corpus.
+ * @throws InputError for what can't be read, or where something is at `out`; RunError when it is stopped
+ */
+export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}): Promise<Corpus> {
+  const problems = problemsOf(TOKENIZE_OPTIONS, { ...input });
+  if (problems.length > 0) throw new InputError(problems.join('; '));
+  const options = withDefaults(TOKENIZE_OPTIONS, { ...input });
+  const { model, eos, out, data, separator } = options;
+  if (out !== undefined) await checkNew(out);
+  const { folder } = await resolveModel(model, { kind: 'tokenizer', onProgress: hooks.onDownload });
+  const encoder = { tokenizer: await loadTokenizer(folder), name: model, eos };
+  const documents = await openDocuments({
+    paths: data,
+    encoder,
+    textColumn: options.textColumn,
+    onBad: options.onBadDocument,
+    ...(separator !== undefined && { separator: separator.replaceAll('\\n', '\n') }),
+  });
+  const encode = createEncode(encoder.tokenizer, { eos });
+  const read = (writer?: ShardWriter) => readCorpus(documents, encode, options.sequence, hooks, writer);
+  if (out === undefined) return read();
+  let corpus: Corpus | undefined;
+  let files = 0;
+  await publishFolder(out, async (unfinished) => {
+    const writer = new ShardWriter(unfinished, { encoding: encodingOf(encoder), sources: data });
+    corpus = await read(writer);
+    files = writer.end();
+  });
+  return { ...corpus!, shards: { folder: out, files } };
+}
+
+async function checkNew(out: string): Promise<void> {
+  if (existsSync(out)) {
+    throw new InputError(`--out: expected a folder that is not there yet, found ${out}; choose another`);
+  }
+  await checkRunFolder(out);
+}
+
+async function readCorpus(
+  documents: DocumentSource,
+  encode: Encode,
+  sequence: number,
+  { signal, onProgress }: TokenizeHooks,
+  writer: ShardWriter | undefined,
+): Promise<Corpus> {
+  const start = performance.now();
+  const elapsed = () => (performance.now() - start) / 1000;
+  const counter = new CorpusCounter();
+  let document = '';
+  const observed = withIds(documents, (id) => {
+    document = id;
+  });
+  const counting: Encode = (example) => {
+    const encoded = { ...encode(example), bytes: bytesOf(example), fraction: fractionOf(example) };
+    counter.add(encoded, document);
+    writer?.add(encoded);
+    return encoded;
+  };
+  const { rows, skipped } = await packOnce(observed, counting, sequence, () => {
+    if (signal?.aborted) throw new RunError('expected to read all documents, found a signal to stop');
+    const { documents, tokens, bytes } = counter;
+    onProgress?.({ documents, tokens, bytes, seconds: elapsed() });
+  });
+  const seconds = elapsed();
+  const efficiency = ratio(counter.pairs, rows * sequence);
+  return {
+    ...counter.statistics,
+    packing: { sequence, rows, efficiency, longerDocuments: counter.longerThan(sequence) },
+    skipped,
+    seconds,
+    tokensPerSecond: ratio(counter.tokens, seconds),
+  };
+}
+
+/** Packs all documents as a run would, in their order. @param onRow called after each row */
+async function packOnce(
+  documents: DocumentSource,
+  encode: Encode,
+  sequence: number,
+  onRow: () => void,
+): Promise<{ readonly rows: number; readonly skipped: number }> {
+  const stream = new RowStream(documents, encode, { sequence, blockRows: 1, seed: 0, repeat: false });
+  let rows = 0;
+  for (; await stream.next(); rows++) onRow();
+  return { rows, skipped: stream.cursor.skipped };
+}
+
+/** The same documents; the id of each is told before it is given. */
+const withIds = (documents: DocumentSource, tell: (id: string) => void): DocumentSource => ({
+  start: documents.start,
+  async *read(place) {
+    const items = documents.read(place);
+    for (;;) {
+      const { done, value } = await items.next();
+      if (done) return value;
+      if (!(value instanceof BadDocument)) tell(value.id);
+      yield value;
+    }
+  },
+});

@@ -1,0 +1,30 @@
+import { DATA_OPTIONS } from './data.js';
+import { text, toggle } from './schemas.js';
+import type { Given, Option } from './table.js';
+
+const { data, textColumn, separator, onBadDocument, eos, sequence } = DATA_OPTIONS;
+
+/** The options of `tokenize`. */
+export const TOKENIZE_OPTIONS = {
+  model: {
+    group: 'model',
+    value: 'MODEL',
+    schema: text,
+    help: 'the model whose tokenizer is used: a Hugging Face folder, or owner/name[@revision] on the Hub',
+  },
+  data: { ...data, help: data.help.replace('text to train on', 'text to read') },
+  textColumn,
+  separator,
+  onBadDocument: { ...onBadDocument, help: 'a document that cannot be read: stop | skip and count it' },
+  eos,
+  sequence: { ...sequence, help: 'tokens in a row, for the packing efficiency' },
+  out: {
+    group: 'run',
+    value: 'DIR',
+    schema: text.optional(),
+    help: 'a new folder for token shards, which --data of train reads (default: statistics alone)',
+  },
+  json: { group: 'run', schema: toggle, default: false, help: 'print one JSON object on one line' },
+} as const satisfies Record<string, Option>;
+
+export type TokenizeInput = Given<typeof TOKENIZE_OPTIONS>;
