@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { BadDocument, openDocuments, type Place } from '#src/data/documents.js';
 import { InputError } from '#src/errors.js';
 import { compressed, jsonl, type ParquetOptions, parquet, zstdFrame } from '../data/documents/support.js';
+import { shardPath, units, writeShards } from '../data/shards/support.js';
 import { projectRoot, temporaryFolder } from '../support.js';
 import { mutateBytes, mutateJson } from './mutations.js';
 import type { Target } from './targets.js';
@@ -21,6 +22,16 @@ const withCodec = (codec: string, compress?: (bytes: Uint8Array) => Uint8Array):
     pageSize: 150,
     ...(compress && { compressors: { [codec]: compress } }),
   }) as ParquetOptions;
+
+/** Documents of an id a UTF-16 unit, every other one with a mask. */
+function shard(): Buffer {
+  const examples = TEXTS.map((text, i) => {
+    const tokens = units.encode(text);
+    const learned = i % 2 === 0 ? undefined : tokens.map((id) => id % 2);
+    return { tokens, learned: learned && Uint8Array.from(learned), bytes: text.length, fraction: i / 12 };
+  });
+  return readFileSync(shardPath(writeShards(temporaryFolder('fuzz-shards'), examples)));
+}
 
 const golden = (name: string) => readFileSync(join(projectRoot, 'tests/goldens/documents', name));
 
@@ -40,6 +51,7 @@ const FILES: Readonly<Record<string, string | Buffer>> = {
   'delta.parquet': golden('pyarrow-delta_byte_array.parquet'),
   'polars.parquet': golden('polars.parquet'),
   'inside.parquet.gz': gzipSync(parquet(TEXTS)),
+  'ids.safetensors': shard(),
 };
 
 /** What zstd allows for a window: a frame of any size may ask for it. */

@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { commandOf } from '#src/command.js';
 import { EVALUATE_OPTIONS, flagOf, problemsOf, TRAIN_OPTIONS } from '#src/options.js';
+import { TOKENIZE_OPTIONS } from '#src/tokenizeOptions.js';
 import { version } from '#src/version.js';
 import { makeFixture, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
@@ -16,7 +17,7 @@ import { type Ending, runProgram } from './process.js';
 /** The programs as a user meets them: help, usage errors, what they print. */
 
 const fixture = makeFixture('programs');
-const start = (name: 'train' | 'evaluate', args: string[]): Promise<Ending> =>
+const start = (name: 'train' | 'evaluate' | 'tokenize', args: string[]): Promise<Ending> =>
   runProgram(name, args, { cwd: mkdtempSync(join(fixture.folder, 'programs-')) });
 
 const help = suite('--help');
@@ -24,6 +25,7 @@ const help = suite('--help');
 for (const [name, table] of [
   ['train', TRAIN_OPTIONS],
   ['evaluate', EVALUATE_OPTIONS],
+  ['tokenize', TOKENIZE_OPTIONS],
 ] as const) {
   help(`${name}: usage, every option with its default, examples; within 80 columns`, async () => {
     const { code, stdout, stderr } = await start(name, ['--help']);
@@ -67,6 +69,8 @@ for (const [name, args, message] of [
   ['train', ['--student', 'nowhere', '--data', 'x'], /^error: nowhere: expected a model's folder, .*$/],
   ['train', ['--teacher', 'none'], /^error: --student: .*; --data: .*$/],
   ['evaluate', ['--model', fixture.student, '--perplexity', 'nowhere.txt'], /^error: nowhere\.txt: .*$/],
+  ['tokenize', ['--mdoel', 'x'], /^error: unknown option --mdoel; did you mean --model\?$/],
+  ['tokenize', ['--json'], /^error: --model: expected MODEL, .*; --data: .*$/],
 ] as const) {
   errors(`${name} ${args[0]}: one line on stderr, nothing on stdout, exit 2`, async () => {
     const { code, stdout, stderr } = await start(name, [...args]);

@@ -41,7 +41,7 @@ class ShardReader {
     this.#length = tokens.shape[0]!;
     this.#documents = documents;
     this.#tokens = new Slices(file, tokens, tokens.dtype === 'U16' ? widened : uint32s);
-    this.#learned = learned && new Slices(file, learned, (bytes) => bytes);
+    this.#learned = learned && new Slices(file, learned, uint8s);
     this.#ends = new Slices(file, ends, integers);
     this.#bytes = new Slices(file, bytes, integers);
     this.#fractions = new Slices(file, fraction, float64s);
@@ -134,6 +134,9 @@ class Slices<T extends Elements> {
     return this.#elements.subarray(0, count) as T;
   }
 }
+
+const uint8s = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, length);
 
 const uint32s = ({ buffer, byteOffset, length }: Uint8Array): Uint32Array =>
   new Uint32Array(buffer, byteOffset, length / 4);
