@@ -1,5 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { tokenize } from 'rivulet';
 import { BadDocument, openDocuments } from '#src/data/documents.js';
 import { createEncode } from '#src/data/encoding.js';
 import { bytesOf } from '#src/data/examples.js';
@@ -11,7 +13,10 @@ import { sharedPath } from '#tests/support.js';
 
 const DOCUMENTS = 20_000;
 const ROUNDS = 5;
+/** Times the stories, for token shards: some 10 M tokens. */
+const CORPUS_STORIES = 10;
 const SEQUENCE = 1024;
+const PACKINGS = ['stream', 'best-fit'] as const;
 const BLOCK_TOKENS = 2 ** 21;
 
 export interface DocumentsResult {
@@ -34,9 +39,15 @@ export async function measureDocuments(): Promise<DocumentsResult[]> {
   if (folder && stories) {
     const tokenizer = await loadTokenizer(folder);
     const path = library.put('stories.jsonl', jsonl(readFileSync(stories, 'utf8').split(/\n(?!\n)/)));
-    for (const packing of ['stream', 'best-fit'] as const) {
+    for (const packing of PACKINGS) {
       const rate = await perSecond(() => packAll(path, tokenizer, packing));
       results.push({ case: `stories.jsonl to rows, ${packing}`, tokens_per_s: rate });
+    }
+    const out = join(library.folder, 'shards');
+    await tokenize({ model: folder, data: new Array<string>(CORPUS_STORIES).fill(path), out });
+    for (const packing of PACKINGS) {
+      const rate = await perSecond(() => packAll(out, tokenizer, packing));
+      results.push({ case: `shards to rows, ${packing}`, tokens_per_s: rate });
     }
   }
   rmSync(library.folder, { recursive: true });

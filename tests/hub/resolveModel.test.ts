@@ -58,6 +58,19 @@ resolving('a snapshot that lacks a file is completed, without fetching again wha
   }),
 );
 
+resolving('a tokenizer alone comes without weights; the model is completed later', () =>
+  withHub(FILES, async ({ hub, snapshot, resolve }) => {
+    assert.equal(await resolve(NAME, { kind: 'tokenizer' }), { folder: snapshot, commit: hub.commit });
+    const files = ['tokenizer.json', 'tokenizer_config.json'];
+    assert.equal(
+      readdirSync(snapshot).sort(),
+      NEEDED.filter((file) => files.includes(file)),
+    );
+    await resolve();
+    assert.equal(readdirSync(snapshot).sort(), NEEDED);
+  }),
+);
+
 resolving('an existing folder wins', () =>
   withHub(FILES, async ({ hub, cache, resolve }) => {
     const folder = join(cache, '..', NAME);

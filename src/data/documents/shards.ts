@@ -112,22 +112,36 @@ class Slices<T extends Elements> {
     this.#width = DTYPE_BYTES[tensor.dtype];
   }
 
-  /** Elements that are in memory. */
+  /** Elements that are all in memory. */
   held(first: number, count: number): T | undefined {
-    const at = first - this.#first;
-    if (!this.#elements || at < 0 || at + count > this.#elements.length) return undefined;
-    return this.#elements.subarray(at, at + count) as T;
+    const found = this.#inMemory(first, count);
+    return found?.length === count ? found : undefined;
   }
 
   /** @throws Problem when the file ends early */
   async read(first: number, count: number): Promise<T> {
-    const held = this.held(first, count);
-    if (held) return held;
-    if (count === 0) return this.#convert(new Uint8Array(0));
+    const start = this.#inMemory(first, count);
+    if (start?.length === count) return start;
+    if (!start) return this.#load(first, count);
+    const rest = await this.#load(first + start.length, count - start.length);
+    const joined = new (start.constructor as new (length: number) => T)(count);
+    joined.set(start);
+    joined.set(rest, start.length);
+    return joined;
+  }
+
+  /** Those of the elements, from the first one on, that are in memory. */
+  #inMemory(first: number, count: number): T | undefined {
+    const at = first - this.#first;
+    if (!this.#elements || at < 0 || at > this.#elements.length) return undefined;
+    return this.#elements.subarray(at, at + count) as T;
+  }
+
+  /** Slices follow one another, so that what is remote can be fetched ahead. */
+  async #load(first: number, count: number): Promise<T> {
     const { byteOffset, byteLength } = this.#tensor;
     const at = first * this.#width;
-    const slice = this.#file.chunkBytes - (this.#file.chunkBytes % this.#width);
-    const length = Math.min(Math.max(slice, count * this.#width), byteLength - at);
+    const length = Math.min(Math.max(this.#file.chunkBytes, count * this.#width), byteLength - at);
     const bytes = await readWhole(this.#file, byteOffset + at, length);
     this.#elements = this.#convert(bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes));
     this.#first = first;

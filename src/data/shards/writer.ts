@@ -21,8 +21,9 @@ export interface ShardWriterOptions {
 export class ShardWriter {
   readonly #folder: string;
   readonly #options: ShardWriterOptions;
-  readonly #tokens: Numbers<Uint16Array> | Numbers<Uint32Array>;
-  readonly #learned = new Numbers(new Uint8Array(0));
+  readonly #shardBytes: number;
+  readonly #tokens: Numbers<Uint16Array | Uint32Array>;
+  readonly #learned: Numbers<Uint8Array>;
   #documents: Pick<EncodedExample, 'bytes' | 'fraction'>[] = [];
   #ends: number[] = [];
   #hasMask = false;
@@ -32,15 +33,21 @@ export class ShardWriter {
   constructor(folder: string, options: ShardWriterOptions) {
     this.#folder = folder;
     this.#options = options;
+    this.#shardBytes = options.shardBytes ?? SHARD_BYTES;
     const isShort = tokenBytes(options.encoding) === 2;
-    this.#tokens = isShort ? new Numbers(new Uint16Array(0)) : new Numbers(new Uint32Array(0));
+    // What a shard of any documents needs; the system gives pages as they are written to.
+    const most = Math.floor(this.#shardBytes / tokenBytes(options.encoding));
+    this.#tokens = new Numbers<Uint16Array | Uint32Array>(
+      isShort ? new Uint16Array(most) : new Uint32Array(most),
+    );
+    this.#learned = new Numbers(new Uint8Array(most));
   }
 
   add({ tokens, learned, bytes, fraction }: EncodedExample): void {
-    const { encoding, shardBytes = SHARD_BYTES } = this.#options;
+    const { encoding } = this.#options;
     const length = this.#tokens.length + tokens.length;
     const size = length * tokenBytes(encoding) + (this.#ends.length + 1) * DOCUMENT_BYTES;
-    if (size > shardBytes && this.#ends.length > 0) this.#write();
+    if (size > this.#shardBytes && this.#ends.length > 0) this.#write();
     this.#tokens.append(tokens);
     this.#learned.append(learned ?? new Uint8Array(tokens.length).fill(1));
     this.#hasMask ||= learned !== undefined;

@@ -1,12 +1,13 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { DocumentOptions } from '#src/data/documents.js';
+import type { Document, DocumentOptions } from '#src/data/documents.js';
 import { runErrorOf } from '../../hub/scene.js';
 import { blobName, FakeHub } from '../../hub/server.js';
 import { inputErrorOf } from '../../inputErrors.js';
 import { temporaryFolder } from '../../support.js';
+import { shardPath, writeShards } from '../shards/support.js';
 import { assertRestarts, compressed, jsonl, open, parquet, problemOf, read, textsOf } from './support.js';
 
 /** Datasets on the Hub, read where they are: against a local server that speaks its API, with faults. */
@@ -111,6 +112,39 @@ reading('of Parquet only what the column takes', () => {
       assert.ok(first > file.length / 2, 'the row groups before are left alone');
     },
     { 'wide.parquet': file },
+  );
+});
+
+reading('of token shards what the documents from the place on take', () => {
+  const examples = Array.from({ length: 5000 }, (_, i) => {
+    const tokens = Uint32Array.from({ length: 1000 }, (_, t) => (i + 7 * t) % 50_000);
+    return { tokens, bytes: 1000, fraction: i / 5000 };
+  });
+  const file = readFileSync(shardPath(writeShards(temporaryFolder('hub-shards'), examples)));
+  return withHub(
+    async ({ hub, options }) => {
+      const source = await open(at('/ids/'), options);
+      const found: Document[] = [];
+      for await (const item of source.read()) found.push(item as Document);
+      const idsOf = ({ example }: { example: unknown }) => [...(example as { tokens: Uint32Array }).tokens];
+      assert.equal(
+        found.map(idsOf),
+        examples.map((example) => idsOf({ example })),
+      );
+      const before = hub.rangesOf('large:ids/tokens-00000.safetensors').length;
+      const [last] = await source
+        .read(found.at(-1)!.place)
+        .next()
+        .then(({ value }) => [value as Document]);
+      assert.equal(idsOf(last!), idsOf(found.at(-1)!));
+      const ranges = hub.rangesOf('large:ids/tokens-00000.safetensors').slice(before);
+      const sizes = ranges.map((range) => {
+        const [, first, end] = /=(\d+)-(\d+)/.exec(range!)!;
+        return Number(end) - Number(first);
+      });
+      assert.ok(sizes.reduce((sum, size) => sum + size, 0) < 20_000, sizes.join());
+    },
+    { 'ids/tokens-00000.safetensors': file },
   );
 });
 
