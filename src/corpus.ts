@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { BadDocument, type DocumentSource, openDocuments } from './data/documents.js';
 import { createEncode, type Encode } from './data/encoding.js';
-import { bytesOf, fractionOf } from './data/examples.js';
-import { RowStream } from './data/packing.js';
+import { bytesOf, fractionOf, isText } from './data/examples.js';
+import { BestFitCounter } from './data/packing/bestFit.js';
+import { blockRowsOf, RowStream } from './data/packing.js';
 import { encodingOf } from './data/shards/encoding.js';
 import { CorpusCounter, type CorpusStatistics, ratio } from './data/shards/statistics.js';
 import { ShardWriter } from './data/shards/writer.js';
@@ -18,18 +19,24 @@ import { problemsOf, TOKENIZE_OPTIONS, type TokenizeInput, withDefaults } from '
 export interface Corpus extends CorpusStatistics {
   readonly packing: {
     readonly sequence: number;
-    readonly rows: number;
-    /** Share of the slots of all rows that are no padding. */
-    readonly efficiency: number;
+    readonly stream: PackedRows;
+    /** With blocks as large as a run's are by default. */
+    readonly bestFit: PackedRows;
     /** Share of the documents that do not fit into one row. */
     readonly longerDocuments: number;
   };
-  /** Documents that could not be read. */
+  /** Documents that could not be read, or of which nothing that is to be learned fits into a row. */
   readonly skipped: number;
   readonly seconds: number;
   readonly tokensPerSecond: number;
   /** Where token shards were written. */
   readonly shards?: { readonly folder: string; readonly files: number };
+}
+
+export interface PackedRows {
+  readonly rows: number;
+  /** Share of the slots of all rows that are no padding. */
+  readonly efficiency: number;
 }
 
 /** How far reading is. */
@@ -97,6 +104,7 @@ async function readCorpus(
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
   const counter = new CorpusCounter();
+  const bestFit = new BestFitCounter(sequence, blockRowsOf(sequence));
   let document = '';
   const observed = withIds(documents, (id) => {
     document = id;
@@ -104,19 +112,19 @@ async function readCorpus(
   const counting: Encode = (example) => {
     const encoded = { ...encode(example), bytes: bytesOf(example), fraction: fractionOf(example) };
     counter.add(encoded, document);
+    bestFit.add(isText(encoded) ? encoded.tokens.length - 1 : Math.min(sequence, encoded.tokens.length - 1));
     writer?.add(encoded);
     return encoded;
   };
-  const { rows, skipped } = await packOnce(observed, counting, sequence, () => {
+  const { skipped, ...stream } = await packOnce(observed, counting, sequence, () => {
     if (signal?.aborted) throw new RunError('expected to read all documents, found a signal to stop');
     const { documents, tokens, bytes } = counter;
     onProgress?.({ documents, tokens, bytes, seconds: elapsed() });
   });
   const seconds = elapsed();
-  const efficiency = ratio(counter.pairs, rows * sequence);
   return {
     ...counter.statistics,
-    packing: { sequence, rows, efficiency, longerDocuments: counter.longerThan(sequence) },
+    packing: { sequence, stream, bestFit: bestFit.end(), longerDocuments: counter.longerThan(sequence) },
     skipped,
     seconds,
     tokensPerSecond: ratio(counter.tokens, seconds),
@@ -129,11 +137,15 @@ async function packOnce(
   encode: Encode,
   sequence: number,
   onRow: () => void,
-): Promise<{ readonly rows: number; readonly skipped: number }> {
+): Promise<PackedRows & { readonly skipped: number }> {
   const stream = new RowStream(documents, encode, { sequence, blockRows: 1, seed: 0, repeat: false });
-  let rows = 0;
-  for (; await stream.next(); rows++) onRow();
-  return { rows, skipped: stream.cursor.skipped };
+  let [rows, filled] = [0, 0];
+  for (let row = await stream.next(); row; row = await stream.next()) {
+    rows++;
+    filled += row.filled;
+    onRow();
+  }
+  return { rows, efficiency: ratio(filled, rows * sequence), skipped: stream.cursor.skipped };
 }
 
 /** The same documents; the id of each is told before it is given. */

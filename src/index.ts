@@ -8,7 +8,13 @@ import type { RunResult } from './pipeline.js';
 import { type Preparation, prepare, resolveOptions } from './prepare.js';
 import { Devices, runDespiteLosses } from './recovery.js';
 
-export { type Corpus, type TokenizeHooks, type TokenizeProgress, tokenize } from './corpus.js';
+export {
+  type Corpus,
+  type PackedRows,
+  type TokenizeHooks,
+  type TokenizeProgress,
+  tokenize,
+} from './corpus.js';
 export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 export { InputError, RunError } from './errors.js';

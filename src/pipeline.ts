@@ -34,8 +34,6 @@ export interface RunHooks {
   readonly shouldStop: () => boolean;
 }
 
-/** Tokens that are shuffled among themselves: 25 MB, and what a resumed run may have to read again. */
-const SHUFFLE_TOKENS = 2 ** 21;
 /** Micro-batches each consumer asks for ahead, and the bytes they may take. */
 const MAX_CREDITS = 2;
 const QUEUE_BYTES = 256 * 2 ** 20;
@@ -139,8 +137,7 @@ class Run {
 
   #loaderSetup(port: MessagePort): LoaderSetup {
     const { options, models, text, microBatch, resume } = this.#prepared;
-    const { eos, sequence, batch, packing, longDocuments, seed } = options;
-    const shuffleRows = options.shuffleRows ?? Math.max(1, Math.floor(SHUFFLE_TOKENS / sequence));
+    const { eos, sequence, batch, shuffleRows, packing, longDocuments, seed } = options;
     const cursor = resume && { cursor: resume.state.cursor };
     return {
       tokenizer: models.student,

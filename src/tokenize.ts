@@ -1,6 +1,6 @@
 import { type CommandTexts, commandOf } from './command.js';
 import { runProgram } from './exit.js';
-import { type Corpus, tokenize } from './index.js';
+import { type Corpus, type PackedRows, tokenize } from './index.js';
 import { TOKENIZE_OPTIONS, type TokenizeInput } from './options.js';
 import { showDownloads } from './report/downloads.js';
 import { showTokenizing } from './report/tokenizing.js';
@@ -18,14 +18,15 @@ const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
 /** A line for each thing to know. */
 function readable({ model, eos }: TokenizeInput, corpus: Corpus): string {
   const { packing, longest, length, shards, skipped } = corpus;
-  const { sequence, rows, efficiency, longerDocuments } = packing;
+  const { sequence, stream, bestFit, longerDocuments } = packing;
+  const rowsOf = ({ rows, efficiency }: PackedRows) => `${whole(rows)} rows, ${percent(efficiency)} full`;
   const lines = [
-    `documents  ${whole(corpus.documents)}${skipped > 0 ? `, and ${whole(skipped)} that could not be read` : ''}`,
+    `documents  ${whole(corpus.documents)}${skipped > 0 ? `, and ${whole(skipped)} left out` : ''}`,
     `tokens     ${whole(corpus.tokens)} of ${whole(corpus.bytes)} bytes: ${corpus.bytesPerToken.toFixed(3)} bytes per token`,
     `length     median ${whole(length.median)}, 90 % up to ${whole(length.p90)}, 99 % up to ${whole(length.p99)} tokens`,
     `longest    ${whole(longest.tokens)} tokens: ${longest.document}`,
-    `packing    ${whole(rows)} rows of ${whole(sequence)} tokens, ${percent(efficiency)} full; ` +
-      `${percent(longerDocuments)} of the documents are longer than a row`,
+    `packing    in rows of ${whole(sequence)} tokens: stream ${rowsOf(stream)}; best-fit ${rowsOf(bestFit)}`,
+    `           ${percent(longerDocuments)} of the documents are longer than a row`,
     `speed      ${whole(Math.round(corpus.tokensPerSecond))} tokens/s (${corpus.seconds.toFixed(1)} s)`,
   ];
   if (shards) {

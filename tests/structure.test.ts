@@ -68,7 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['errors.ts', 'estimate.ts', 'messages.ts', 'options.ts', 'pipeline.ts', 'prepare.ts', 'recovery.ts'],
   ],
   'train.ts': ['command.ts', 'exit.ts', 'index.ts', 'miniature', 'options.ts', 'prepare.ts', 'report'],
-  'tokenize.ts': ['command.ts', 'exit.ts', 'index.ts', 'report'],
+  'tokenize.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'report'],
   'evaluate.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'report'],
 };
 

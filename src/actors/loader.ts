@@ -3,7 +3,7 @@ import * as Comlink from 'comlink';
 import { type DocumentSource, openDocuments } from '../data/documents.js';
 import { createEncode } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
-import { type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
+import { blockRowsOf, type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
 import { named, offer, serve } from './actor.js';
@@ -24,7 +24,8 @@ export interface LoaderSetup {
   readonly sequence: number;
   readonly batch: number;
   readonly microBatch: number;
-  readonly shuffleRows: number;
+  /** Default: `blockRowsOf`. */
+  readonly shuffleRows: number | undefined;
   readonly packing: RowStreamOptions['packing'];
   readonly longDocuments: RowStreamOptions['longDocuments'];
   readonly seed: number;
@@ -58,9 +59,10 @@ class Loader implements BatchSource {
   async start(setup: LoaderSetup): Promise<void> {
     this.#setup = setup;
     this.#step = setup.step + 1;
-    const { sequence, shuffleRows: blockRows, packing, longDocuments, seed, eos } = setup;
+    const { sequence, packing, longDocuments, seed, eos } = setup;
     const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
     const encode = createEncode(await loadTokenizer(setup.tokenizer), { eos });
+    const blockRows = setup.shuffleRows ?? blockRowsOf(sequence);
     const options = { sequence, packing, longDocuments, blockRows, seed, repeat: true };
     this.#rows = new RowStream(documents, encode, options, setup.cursor);
     this.#first = this.#next();

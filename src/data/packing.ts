@@ -99,6 +99,12 @@ export class RowStream {
   }
 }
 
+/** 25 MB, and what a resumed run may have to read again. */
+const BLOCK_TOKENS = 2 ** 21;
+
+/** Rows that are shuffled among themselves where nobody says how many. */
+export const blockRowsOf = (sequence: number): number => Math.max(1, Math.floor(BLOCK_TOKENS / sequence));
+
 /** Text is read as a stream; what starts with other documents has them whole. */
 export async function packingOf(documents: DocumentSource): Promise<Packing> {
   for await (const item of documents.read()) {

@@ -6,8 +6,8 @@ import { train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { commandOf } from '#src/command.js';
-import { EVALUATE_OPTIONS, flagOf, problemsOf, TRAIN_OPTIONS } from '#src/options.js';
-import { TOKENIZE_OPTIONS } from '#src/tokenizeOptions.js';
+import { EVALUATE_OPTIONS, flagOf, problemsOf, TOKENIZE_OPTIONS, TRAIN_OPTIONS } from '#src/options.js';
+
 import { version } from '#src/version.js';
 import { makeFixture, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';

@@ -27,7 +27,13 @@ const EXPECTED = {
   longest: { tokens: 7, document: `${small}:3` },
   length: { median: 2, p90: 7, p99: 7 },
   // 2 + 1 + 6 + 1 pairs in rows of 4; the document of 6 is longer than one.
-  packing: { sequence: 4, rows: 3, efficiency: 10 / 12, longerDocuments: 1 / 4 },
+  packing: {
+    sequence: 4,
+    stream: { rows: 3, efficiency: 10 / 12 },
+    // 4; 2 + 2 of the longer one's rest and the first; 1 + 1.
+    bestFit: { rows: 3, efficiency: 10 / 12 },
+    longerDocuments: 1 / 4,
+  },
   skipped: 0,
 };
 
@@ -54,12 +60,13 @@ statistics('as counted by hand; with --json one object on one line', async () =>
 statistics('in words', async () => {
   const { code, stdout } = await start(['--model', model, '--data', small, '--sequence', '4']);
   assert.is(code, 0);
-  assert.equal(stdout.split('\n').slice(0, 5), [
+  assert.equal(stdout.split('\n').slice(0, 6), [
     'documents  4',
     'tokens     14 of 31 bytes: 2.214 bytes per token',
     'length     median 2, 90 % up to 7, 99 % up to 7 tokens',
     `longest    7 tokens: ${small}:3`,
-    'packing    3 rows of 4 tokens, 83.33 % full; 25.00 % of the documents are longer than a row',
+    'packing    in rows of 4 tokens: stream 3 rows, 83.33 % full; best-fit 3 rows, 83.33 % full',
+    '           25.00 % of the documents are longer than a row',
   ]);
 });
 

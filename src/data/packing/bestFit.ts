@@ -19,6 +19,44 @@ export async function bestFitRows(pieces: PieceReader, sequence: number, blockRo
   return [...rows.values()];
 }
 
+/** Counts the rows that best-fit packing makes of documents, without making them. */
+export class BestFitCounter {
+  readonly #sequence: number;
+  readonly #slots: number;
+  #sizes: number[] = [];
+  #pairs = 0;
+  #filled = 0;
+  #rows = 0;
+
+  constructor(sequence: number, blockRows: number) {
+    this.#sequence = sequence;
+    this.#slots = sequence * blockRows;
+  }
+
+  /** @param pairs of a document: all that rows get of it */
+  add(pairs: number): void {
+    for (let left = pairs; left > 0; left -= this.#sequence) {
+      const size = Math.min(left, this.#sequence);
+      if (this.#pairs + size > this.#slots) this.#close();
+      this.#sizes.push(size);
+      this.#pairs += size;
+    }
+  }
+
+  end(): { readonly rows: number; readonly efficiency: number } {
+    this.#close();
+    const [rows, filled] = [this.#rows, this.#filled];
+    return { rows, efficiency: rows === 0 ? 0 : filled / (rows * this.#sequence) };
+  }
+
+  #close(): void {
+    this.#rows += packBestFit(this.#sizes, this.#sequence).reduce((most, bin) => Math.max(most, bin + 1), 0);
+    this.#filled += this.#pairs;
+    this.#sizes = [];
+    this.#pairs = 0;
+  }
+}
+
 const pairsOf = ({ tokens }: Piece): number => tokens.length - 1;
 
 /** The pieces that come next, of `slots` pairs at most. */

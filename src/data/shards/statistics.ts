@@ -29,13 +29,6 @@ export class CorpusCounter {
     this.#byLength.set(length, (this.#byLength.get(length) ?? 0) + 1);
   }
 
-  /** Pairs (input, label) of all documents: what rows have slots for. */
-  get pairs(): number {
-    let pairs = 0;
-    for (const [length, count] of this.#byLength) pairs += Math.max(0, length - 1) * count;
-    return pairs;
-  }
-
   /** Share of the documents with more pairs than a row of `sequence` slots holds. */
   longerThan(sequence: number): number {
     let longer = 0;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { BestFitCounter } from '#src/data/packing/bestFit.js';
 import { NO_LABEL, packingOf, type Row, type RowStreamOptions } from '#src/data/packing.js';
 import { inputErrorOf } from '../../inputErrors.js';
 import {
@@ -126,6 +127,20 @@ test('any two rows of a block hold more than a row: at most one is half empty', 
     assert.equal(block, [], 'a block ends with its last row');
   };
   await fc.assert(fc.asyncProperty(documents, options, check), { seed: 5, numRuns: 200 });
+});
+
+test('rows of best-fit packing are counted without making them', async () => {
+  const check = async (items: MadeExample[], { sequence, blockRows, seed }: Options) => {
+    const texts = isRight(items).map(({ learned: _, ...text }) => text);
+    const stream = { sequence, blockRows, seed, packing: 'best-fit', repeat: false } as const;
+    const { rows } = await record(streamOf(texts, stream));
+    const counter = new BestFitCounter(sequence, blockRows);
+    for (const { tokens } of texts) counter.add(tokens.length - 1);
+    const filled = rows.reduce((sum, row) => sum + row.filled, 0);
+    const efficiency = rows.length === 0 ? 0 : filled / (rows.length * sequence);
+    assert.equal(counter.end(), { rows: rows.length, efficiency });
+  };
+  await fc.assert(fc.asyncProperty(documents, options, check), { seed: 7, numRuns: 200 });
 });
 
 test('best-fit with blocks of one row keeps the order', async () => {
