@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { OPTIMIZER_OPTIONS } from './optimizerOptions.js';
 import {
   belowOne,
   count,
   device,
-  notNegative,
   number,
   oneOf,
   pattern,
@@ -65,9 +65,23 @@ export const TRAIN_OPTIONS = {
   textColumn: {
     group: 'data',
     value: 'NAME',
-    schema: text,
-    default: 'text',
-    help: 'the column or field that holds the text; a.b is a field in a field',
+    schema: text.optional(),
+    help:
+      'the column or field that holds a text or a list of messages; a.b is a field in a field (default: messages, prompt ' +
+      'and completion, or text, whichever is there)',
+  },
+  chatTemplate: {
+    group: 'data',
+    value: 'FILE',
+    schema: text.optional(),
+    help: "the Jinja template that conversations are written with (default: the student's own)",
+  },
+  lossOn: {
+    group: 'data',
+    value: 'WHAT',
+    schema: oneOf('assistant', 'all'),
+    default: 'assistant',
+    help: "of conversations and prompts: assistant, the assistant's turns and completions | all; text is learned whole",
   },
   separator: {
     group: 'data',
@@ -197,70 +211,7 @@ export const TRAIN_OPTIONS = {
     schema: text.optional(),
     help: 'start from this PEFT adapter, a folder or owner/name; its rank, alpha and layers are used (default: random A, B = 0)',
   },
-  lr: {
-    group: 'optimizer',
-    value: 'X',
-    schema: positive,
-    default: 1e-3,
-    help: 'peak learning rate of AdamW',
-  },
-  warmup: {
-    group: 'optimizer',
-    value: 'N',
-    schema: whole,
-    default: 10,
-    help: 'steps of linear warm-up, which multiplies the schedule',
-  },
-  schedule: {
-    group: 'optimizer',
-    value: 'NAME',
-    schema: oneOf('cosine', 'linear', 'constant', 'wsd'),
-    default: 'cosine',
-    help: 'cosine | linear (both to 0) | constant | wsd: warm-up, stable, then linear decay to 0',
-  },
-  decay: {
-    group: 'optimizer',
-    value: 'F',
-    schema: share,
-    default: 0.1,
-    help: 'share of the steps that wsd decays over',
-  },
-  loraPlus: {
-    group: 'optimizer',
-    value: 'X',
-    schema: positive,
-    default: 1,
-    help: 'learning rate of the B factors over that of the A factors (LoRA+)',
-  },
-  weightDecay: {
-    group: 'optimizer',
-    value: 'X',
-    schema: notNegative,
-    default: 0,
-    help: 'decoupled weight decay of matrices',
-  },
-  beta1: {
-    group: 'optimizer',
-    value: 'X',
-    schema: belowOne,
-    default: 0.9,
-    help: 'decay of the first moment',
-  },
-  beta2: {
-    group: 'optimizer',
-    value: 'X',
-    schema: belowOne,
-    default: 0.999,
-    help: 'decay of the second moment',
-  },
-  epsilon: { group: 'optimizer', value: 'X', schema: positive, default: 1e-8, help: "AdamW's epsilon" },
-  clip: {
-    group: 'optimizer',
-    value: 'X',
-    schema: notNegative,
-    default: 1,
-    help: 'largest global gradient norm; 0 for no clipping',
-  },
+  ...OPTIMIZER_OPTIONS,
   config: {
     group: 'run',
     value: 'FILE',

@@ -12,6 +12,7 @@ import type { FolderLock } from './formats/lock.js';
 import { prepareRunFolder, runPaths } from './formats/runFolder.js';
 import type { MetricsRecord, StepOrders, StepRecord } from './messages.js';
 import type { Preparation } from './prepare.js';
+import { textOptions } from './prepareText.js';
 import { Journal } from './report/journal.js';
 import { version } from './version.js';
 
@@ -90,7 +91,7 @@ class Run {
   }
 
   async go(devices: DeviceHosts): Promise<RunResult> {
-    const { out, options, models, text, resume, schedule } = this.#prepared;
+    const { out, options, models, text, chatTemplate, resume, schedule } = this.#prepared;
     await this.#start(devices);
     const [forStudent, forTeacher] = await Promise.all([
       devices.student.choices(),
@@ -98,7 +99,7 @@ class Run {
     ]);
     const variants = { student: forStudent, teacher: forTeacher };
     const commits = { ...models.commits, ...text.commits };
-    this.#lock = await prepareRunFolder(out, { version, options, commits, variants });
+    this.#lock = await prepareRunFolder(out, { version, options, commits, chatTemplate, variants });
     this.#journal = new Journal(runPaths(out).metrics, resume?.state.metricsBytes ?? 0);
     if (!resume) await this.#begin(devices);
     const steps = await this.#train();
@@ -137,15 +138,15 @@ class Run {
   }
 
   #loaderSetup(port: MessagePort): LoaderSetup {
-    const { options, models, text, microBatch, resume } = this.#prepared;
-    const { eos, sequence, batch, seed } = options;
+    const { options, models, text, encoding, microBatch, resume } = this.#prepared;
+    const { sequence, batch, seed } = options;
     const shuffleRows = options.shuffleRows ?? Math.max(1, Math.floor(SHUFFLE_TOKENS / sequence));
     const cursor = resume && { cursor: resume.state.cursor };
     return {
       tokenizer: models.student,
-      text: this.#text(text.data),
+      text: textOptions(options, text.data),
       evalFraction: options.evalData === undefined ? options.evalFraction : 0,
-      ...{ eos, sequence, batch, microBatch, shuffleRows, seed, port },
+      ...{ encoding, sequence, batch, microBatch, shuffleRows, seed, port },
       step: resume?.state.step ?? 0,
       ...cursor,
     };
@@ -171,13 +172,13 @@ class Run {
   }
 
   async #startEvaluator(device: DeviceHost, port: MessagePort): Promise<void> {
-    const { options, models, text, student } = this.#prepared;
+    const { options, models, text, encoding, student } = this.#prepared;
     const setup: EvaluatorSetup = {
       text: {
         tokenizer: models.student,
-        text: this.#text(text.evalData ?? text.data),
+        text: textOptions(options, text.evalData ?? text.data),
         evalFraction: options.evalData === undefined ? options.evalFraction : 0,
-        eos: options.eos,
+        encoding,
         sequence: options.sequence,
         tokens: options.evalTokens,
       },
@@ -187,15 +188,6 @@ class Run {
       port,
     };
     this.#evaluator = await this.#actors.start<Evaluator>('evaluator', setup);
-  }
-
-  #text(paths: readonly string[]) {
-    const { textColumn, separator, onBadDocument: onBad } = this.#prepared.options;
-    return {
-      paths,
-      ...{ textColumn, onBad },
-      ...(separator === undefined ? {} : { separator: separator.replaceAll('\\n', '\n') }),
-    };
   }
 
   /** A fresh run: the first record, and the evaluation of the student as it is. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { cursorSchema } from './data/cursor.js';
-import { openDocuments } from './data/documents.js';
+import type { EncodingOptions } from './data/encoding.js';
 import type { Cursor } from './data/packing.js';
 import { firstDifference, loadTokenizer } from './data/tokenizer.js';
 import type { DeviceHosts } from './devices/host.js';
@@ -42,6 +42,7 @@ import {
   type TrainOptions,
   withDefaults,
 } from './options.js';
+import { prepareText } from './prepareText.js';
 import type { MemoryPlan } from './program/plan.js';
 
 /** Everything a run needs to know before anything is allocated or written. */
@@ -51,6 +52,9 @@ export interface Preparation {
   readonly out: string;
   readonly models: Models;
   readonly text: TextPaths;
+  readonly encoding: EncodingOptions;
+  /** What a resume holds the chat template to. */
+  readonly chatTemplate: string | undefined;
   readonly resume: ReturnType<typeof lastCheckpoint<Cursor>>;
   readonly student: StudentOptions;
   readonly product: Product;
@@ -165,10 +169,8 @@ export async function prepare(
   const teacher = models.teacher === undefined ? undefined : openCheckpoint(models.teacher);
   const resume = options.resume ? lastCheckpoint(out, cursorSchema) : undefined;
   const text = await locateText(options, out);
-  // Opening is the check; the actors read.
-  const onBad = options.onBadDocument;
-  await openDocuments({ paths: text.data, onBad, from: resume?.state.cursor.place });
-  if (text.evalData) await openDocuments({ paths: text.evalData, onBad });
+  const from = resume?.state.cursor.place;
+  const { encoding, chatTemplate } = await prepareText(options, text, { folder: student.folder, out, from });
   await checkModels(options, student, teacher);
   const lora =
     options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
@@ -202,6 +204,8 @@ export async function prepare(
     out,
     models,
     text,
+    encoding,
+    chatTemplate,
     resume,
     student: studentWith(way),
     teacher,

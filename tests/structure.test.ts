@@ -16,7 +16,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'nearestName.ts': [],
   'optionTable.ts': ['errors.ts', 'nearestName.ts'],
   'optionSchemas.ts': [],
-  'options.ts': ['optionSchemas.ts', 'optionTable.ts'],
+  'optimizerOptions.ts': ['optionSchemas.ts', 'optionTable.ts'],
+  'options.ts': ['optimizerOptions.ts', 'optionSchemas.ts', 'optionTable.ts'],
   'version.ts': [],
   program: [],
   wasm: ['errors.ts'],
@@ -53,15 +54,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'command.ts': ['errors.ts', 'nearestName.ts', 'options.ts', 'version.ts'],
   'locateModels.ts': ['formats', 'hub', 'messages.ts', 'options.ts'],
   'locateText.ts': ['formats', 'hub', 'options.ts'],
+  'prepareText.ts': ['data', 'formats', 'errors.ts', 'locateText.ts', 'options.ts'],
   'prepare.ts': [
     ...['data', 'devices', 'formats', 'miniature', 'model', 'program'],
     ...['errors.ts', 'locateModels.ts', 'locateText.ts', 'messages.ts', 'options.ts'],
+    'prepareText.ts',
   ],
   'estimate.ts': ['devices', 'model', 'program', 'prepare.ts'],
   'recovery.ts': ['devices', 'formats', 'errors.ts', 'pipeline.ts', 'prepare.ts'],
   'pipeline.ts': [
     ...['actors', 'data', 'devices', 'formats', 'report'],
-    ...['errors.ts', 'messages.ts', 'prepare.ts', 'version.ts'],
+    ...['errors.ts', 'messages.ts', 'prepare.ts', 'prepareText.ts', 'version.ts'],
   ],
   'index.ts': [
     ...['data', 'devices', 'evaluation', 'formats'],

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../errors.js';
 import { BadDocument, type Document, type DocumentSource, type Place } from './documents.js';
-import type { Encode } from './encoding.js';
+import { type Encode, encodedOrBad } from './encoding.js';
 import type { Encoded } from './examples.js';
 import { permutation } from './random.js';
 
@@ -49,6 +49,8 @@ export interface RowStreamOptions {
   seed: number;
   /** Start over after the last document, for ever; otherwise the stream ends, its last row padded. */
   repeat: boolean;
+  /** What to do with a document that can't be encoded. Default: stop. */
+  onBad?: 'stop' | 'skip';
 }
 
 const NOTHING: Encoded = { tokens: new Uint32Array(0) };
@@ -196,21 +198,29 @@ class RowReader {
   /** Goes on to the next document, or to the next epoch; false at the end. */
   async #openNext(): Promise<boolean> {
     const { done, value } = await this.#documents.next();
-    if (value instanceof BadDocument) {
-      this.#skipped.count++;
-      if (this.#skipped.listed.length < MOST_LISTED) this.#skipped.listed.push(value.message);
-      return true;
-    }
+    if (value instanceof BadDocument) return this.#skip(value);
     const document = done ? undefined : value;
     if (document) {
+      const encoded = encodedOrBad(this.#encode, document);
+      if (encoded instanceof BadDocument) {
+        if (this.#options.onBad !== 'skip') throw encoded;
+        // As those that can't be read, it is told in the first epoch.
+        return this.position.epoch > 0 || this.#skip(encoded);
+      }
       this.#id = document.id;
-      this.#encoded = this.#encode(document.example);
+      this.#encoded = encoded;
     }
     const resumed = this.#resumed;
     if (resumed) this.#checkResumed(resumed, document);
     this.#resumed = undefined;
     if (done) return this.#options.repeat && this.#startEpoch(value);
     this.position = { ...this.position, place: value.place, pair: resumed?.pair ?? 0 };
+    return true;
+  }
+
+  #skip({ message }: BadDocument): true {
+    this.#skipped.count++;
+    if (this.#skipped.listed.length < MOST_LISTED) this.#skipped.listed.push(message);
     return true;
   }
 

@@ -17,7 +17,7 @@ interface Files {
 const FILES: Readonly<Record<ModelKind, Files>> = {
   model: {
     required: ['config.json', 'tokenizer.json'],
-    optional: ['tokenizer_config.json', 'generation_config.json'],
+    optional: ['tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'],
     weights: 'model.safetensors',
     index: 'model.safetensors.index.json',
   },

@@ -112,7 +112,7 @@ async function materialise(files: CorpusFile[]): Promise<{ documents: DocumentSo
   return { documents: await openDocuments({ paths, separator: '|' }), texts };
 }
 
-type SomeOptions = Required<Omit<StreamOptions, 'repeat'>>;
+type SomeOptions = Required<Omit<StreamOptions, 'repeat' | 'onBad'>>;
 const someOptions: fc.Arbitrary<SomeOptions> = fc.record({
   sequence: fc.integer({ min: 1, max: 9 }),
   blockRows: fc.integer({ min: 1, max: 6 }),

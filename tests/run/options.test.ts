@@ -7,7 +7,7 @@ import { readRunFile } from '#src/formats/runFolder.js';
 import { openSafetensors, readFloat32 } from '#src/formats/safetensors.js';
 import { flagOf, isOperational, type TRAIN_OPTIONS } from '#src/options.js';
 import { resolveOptions } from '#src/prepare.js';
-import { makeFixture, makeJsonl, makeText } from '../fixtures.js';
+import { CHAT_TEMPLATE, makeChat, makeFixture, makeJsonl, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { type Outcome, outcomeOf, recordsOf } from './outcome.js';
 
@@ -19,6 +19,14 @@ const secondText = join(fixture.folder, 'second.txt');
 writeFileSync(secondText, makeText(9, 300));
 const twoColumns = join(fixture.folder, 'columns.jsonl');
 writeFileSync(twoColumns, `${JSON.stringify({ text: makeText(7, 900), other: makeText(8, 900) })}\n`);
+const chat = join(fixture.folder, 'chat.jsonl');
+writeFileSync(chat, makeChat(11, 40));
+const [plainTemplate, otherTemplate] = [
+  join(fixture.folder, 'plain.jinja'),
+  join(fixture.folder, 'other.jinja'),
+] as const;
+writeFileSync(plainTemplate, CHAT_TEMPLATE);
+writeFileSync(otherTemplate, CHAT_TEMPLATE.replaceAll('{{ m.role }}', '{{ m.role | upper }}'));
 const documents = makeJsonl(2, 40);
 const withBad = join(fixture.folder, 'bad.jsonl');
 writeFileSync(withBad, `{"text":\n${documents}`);
@@ -74,6 +82,11 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   },
   data: { change: { data: [secondText, fixture.text] } },
   textColumn: { beside: { data: [twoColumns] }, change: { textColumn: 'other' } },
+  chatTemplate: {
+    beside: { data: [chat], chatTemplate: plainTemplate },
+    change: { chatTemplate: otherTemplate },
+  },
+  lossOn: { beside: { data: [chat], chatTemplate: plainTemplate }, change: { lossOn: 'all' } },
   separator: { change: { separator: '.' } },
   onBadDocument: {
     beside: { data: [fixture.jsonl] },

@@ -137,7 +137,7 @@ refused('a missing column, or one of another type', async () => {
   const path = put('columns.parquet', WHOLE);
   assert.match(
     await problemOf(path, { textColumn: 'story' }),
-    /columns\.parquet: expected a text in column "story", found none \(columns: number, text\); set --text-column/,
+    /columns\.parquet: expected a text or messages in column "story", found none \(columns: number, text\); set --text-column/,
   );
   assert.match(
     await problemOf(path, { textColumn: 'number' }),

@@ -16,7 +16,7 @@ export const readParquet: Reader = async function* (file, start, { textColumn })
     const chunks = spool?.chunks ?? file.chunks;
     const metadata = await readMetadata(chunks);
     const { size } = chunks.file;
-    for (const column of understood(() => columnChunks(metadata, textColumn, size))) {
+    for (const column of understood(() => columnChunks(metadata, textColumn ?? 'text', size))) {
       if (start.index >= column.firstRow + column.rows) continue;
       const isHere = start.restart && start.restart.at >= column.start && start.restart.at < column.end;
       for await (const page of pagesOf(chunks, column, isHere ? start.restart : undefined)) {
