@@ -26,7 +26,7 @@ const [plainTemplate, otherTemplate] = [
   join(fixture.folder, 'other.jinja'),
 ] as const;
 writeFileSync(plainTemplate, CHAT_TEMPLATE);
-writeFileSync(otherTemplate, CHAT_TEMPLATE.replaceAll('{{ m.role }}', '{{ m.role | upper }}'));
+writeFileSync(otherTemplate, CHAT_TEMPLATE.replaceAll('[', '('));
 const documents = makeJsonl(2, 40);
 const withBad = join(fixture.folder, 'bad.jsonl');
 writeFileSync(withBad, `{"text":\n${documents}`);
