@@ -2,10 +2,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Problem } from '#src/data/documents/problems.js';
 import { type DocumentSource, openDocuments, type Place } from '#src/data/documents.js';
 import { createEncode, type DocumentTokenizer } from '#src/data/encoding.js';
-import type { Example } from '#src/data/examples.js';
 import { holdOut } from '#src/data/holdOut.js';
 import { type Cursor, NO_LABEL, type Row, RowStream, type RowStreamOptions } from '#src/data/packing.js';
 import { inputErrorOf } from '../inputErrors.js';
@@ -220,33 +218,6 @@ test('a block is a permutation of the same rows in order, another one in each bl
     }
   }
   assert.is(orders.size, 12);
-});
-
-test('a document that cannot be encoded stops the stream, or is skipped and told once, and a resume finds its place', async () => {
-  const encode = (example: Example) => {
-    if (example === 'bad') throw new Problem('expected better');
-    return createEncode(characters, { eos: false })(example);
-  };
-  const documents = await linesOf(['bad', 'abc', 'bad', 'defg', 'bad']);
-  const stream = (onBad: 'stop' | 'skip', cursor?: Cursor) =>
-    new RowStream(documents, encode, { ...ONE_PASS, repeat: true, onBad }, cursor);
-  assert.match(await inputErrorOf(() => stream('stop').next()), /lines\.jsonl:1: expected better$/);
-  const whole = stream('skip');
-  const cursors: Cursor[] = [];
-  const rows: Row[] = [];
-  for (let i = 0; i < 8; i++) {
-    rows.push((await whole.next())!);
-    cursors.push(whole.cursor);
-  }
-  assert.is(cursors.at(-1)!.skipped, 3);
-  assert.equal(
-    rows.flatMap(({ skipped = [] }) => skipped.map((line) => Number(/:(\d):/.exec(line)![1]))),
-    [1, 3, 5],
-  );
-  for (const [i, cursor] of cursors.entries()) {
-    const again = await take(stream('skip', cursor), 7 - i);
-    assert.equal(again.map(show), rows.slice(i + 1).map(show), `after row ${i}`);
-  }
 });
 
 test('epochs follow one another without a gap', async () => {
