@@ -135,10 +135,14 @@ function spansBetween(marked: string, [begin, end]: readonly [string, string]) {
 const unpaired = (): Problem =>
   new Problem('expected pairs of generation and endgeneration, found others; mend the chat template');
 
+const MOST_NUMBERS = 2 ** 20;
+
 /** `range(stop)`, `range(start, stop)` or `range(start, stop, step)`. */
 function range(start: number, stop?: number, step = 1): number[] {
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
-  return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, i) => from + i * step);
+  const length = Math.max(0, Math.ceil((to - from) / step));
+  if (!(length <= MOST_NUMBERS)) throw new Error(`a range of ${length} numbers`);
+  return Array.from({ length }, (_, i) => from + i * step);
 }
 
 const GLOBALS: Readonly<Record<string, unknown>> = {
