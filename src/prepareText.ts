@@ -24,11 +24,11 @@ export interface TextPreparation {
 }
 
 /**
- * Opens the text of a run and reads its first document, so that what can't be trained on is known before anything is
- * written.
+ * Opens the text of a run and finds its chat template; where there is none, the first document says whether one is
+ * needed. All before anything is written.
  * @param folder of the student
- * @throws InputError when the text can't be opened or its first document not be read, when it is a conversation and
- * there is no chat template, or when the template of a resumed run changed
+ * @throws InputError when the text can't be opened, when it begins with a conversation and there is no chat template, or
+ * when the template of a resumed run changed
  */
 export async function prepareText(
   options: TrainOptions,
