@@ -1,5 +1,6 @@
 enable f16;
 enable chromium_experimental_subgroup_matrix;
+requires unrestricted_pointer_parameters;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
 // Attention (see attention.wgsl) by subgroup matrices, for sequences of whole tiles and heads of whole matrices:
 //   attention_lse         lse, from the scores
@@ -63,10 +64,8 @@ fn place_of(tile: u32) -> Place {
   return Place(tile / tiles * shape.sequence, tile % tiles * TILE_ROWS);
 }
 
-const QUERIES: u32 = 0;
-const KEYS: u32 = 1;
-const VALUES: u32 = 2;
-const D_OUTPUTS: u32 = 3;
+// Where an operand is: q, k, v or dO.
+alias Operand = ptr<storage, array<f16>, read>;
 
 // A head of an operand: its element 0 of token 0 of the row of the batch, and the distance from a token to the next.
 struct Head {
@@ -84,54 +83,21 @@ fn key_value_head(place: Place, head: u32) -> Head {
   return Head(place.base * stride + head * HEAD_DIM, stride);
 }
 
-// MATRIX_M tokens from `token` on, MATRIX_K of their elements from d on.
-fn rows_of(operand: u32, head: Head, token: u32, d: u32) -> Left {
-  let at = head.first + token * head.stride + d;
-  if (operand == QUERIES) {
-    return subgroupMatrixLoad<Left, row_major>(&q, at, head.stride);
-  } else if (operand == KEYS) {
-    return subgroupMatrixLoad<Left, row_major>(&k, at, head.stride);
-  } else if (operand == VALUES) {
-    return subgroupMatrixLoad<Left, row_major>(&v, at, head.stride);
-  }
-  return subgroupMatrixLoad<Left, row_major>(&d_o, at, head.stride);
-}
-
-// MATRIX_N tokens from `token` on, transposed: MATRIX_K of their elements from d on.
-fn columns_of(operand: u32, head: Head, token: u32, d: u32) -> Right {
-  let at = head.first + token * head.stride + d;
-  if (operand == QUERIES) {
-    return subgroupMatrixLoad<Right, col_major>(&q, at, head.stride);
-  } else if (operand == KEYS) {
-    return subgroupMatrixLoad<Right, col_major>(&k, at, head.stride);
-  } else if (operand == VALUES) {
-    return subgroupMatrixLoad<Right, col_major>(&v, at, head.stride);
-  }
-  return subgroupMatrixLoad<Right, col_major>(&d_o, at, head.stride);
-}
-
-// MATRIX_K tokens from `token` on, MATRIX_N of their elements from d on.
-fn factor_of(operand: u32, head: Head, token: u32, d: u32) -> Right {
-  let at = head.first + token * head.stride + d;
-  if (operand == QUERIES) {
-    return subgroupMatrixLoad<Right, row_major>(&q, at, head.stride);
-  } else if (operand == KEYS) {
-    return subgroupMatrixLoad<Right, row_major>(&k, at, head.stride);
-  } else if (operand == VALUES) {
-    return subgroupMatrixLoad<Right, row_major>(&v, at, head.stride);
-  }
-  return subgroupMatrixLoad<Right, row_major>(&d_o, at, head.stride);
+fn at_of_head(head: Head, token: u32, d: u32) -> u32 {
+  return head.first + token * head.stride + d;
 }
 
 // scores = rows columns^T before any scale, for TILE_COLUMNS tokens from `first` on. Barriers before and after.
-fn put_products(subgroup: u32, rows: u32, row_head: Head, row: u32, columns: u32, column_head: Head, first: u32) {
+fn put_products(subgroup: u32, rows: Operand, row_head: Head, row: u32, columns: Operand, column_head: Head, first: u32) {
   workgroupBarrier();
   if (subgroup < SUBGROUPS) {
     for (var j = 0u; j < COLUMNS; j++) {
       var sum = Result();
       for (var d = 0u; d < HEAD_DIM; d += MATRIX_K) {
-        let x = rows_of(rows, row_head, row + subgroup * MATRIX_M, d);
-        let y = columns_of(columns, column_head, first + j * MATRIX_N, d);
+        let row_at = at_of_head(row_head, row + subgroup * MATRIX_M, d);
+        let column_at = at_of_head(column_head, first + j * MATRIX_N, d);
+        let x = subgroupMatrixLoad<Left, row_major>(rows, row_at, row_head.stride);
+        let y = subgroupMatrixLoad<Right, col_major>(columns, column_at, column_head.stride);
         sum = subgroupMatrixMultiplyAccumulate(x, y, sum);
       }
       let at = subgroup * MATRIX_M * TILE_COLUMNS + j * MATRIX_N;
@@ -142,14 +108,15 @@ fn put_products(subgroup: u32, rows: u32, row_head: Head, row: u32, columns: u32
 }
 
 // sums += halves factor, for TILE_COLUMNS tokens from `first` on. Barriers before and after.
-fn add_product(subgroup: u32, operand: u32, head: Head, first: u32, sums: ptr<function, Sums>) {
+fn add_product(subgroup: u32, factor: Operand, head: Head, first: u32, sums: ptr<function, Sums>) {
   workgroupBarrier();
   if (subgroup < SUBGROUPS) {
     for (var c = 0u; c < TILE_COLUMNS; c += MATRIX_K) {
       let at = subgroup * MATRIX_M * TILE_COLUMNS + c;
       let x = subgroupMatrixLoad<Left, row_major>(&halves, at, TILE_COLUMNS);
       for (var j = 0u; j < WIDTH; j++) {
-        let y = factor_of(operand, head, first + c, j * MATRIX_N);
+        let factor_at = at_of_head(head, first + c, j * MATRIX_N);
+        let y = subgroupMatrixLoad<Right, row_major>(factor, factor_at, head.stride);
         sums[j] = subgroupMatrixMultiplyAccumulate(x, y, sums[j]);
       }
     }
@@ -215,6 +182,9 @@ fn attention_lse(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
+  // Bound for every kernel of this file.
+  _ = &v;
+  _ = &d_o;
   // The last queries see the most keys, and start first.
   let place = place_of(groups.x - 1 - group.x);
   let queries = query_head(place, group.y);
@@ -225,7 +195,7 @@ fn attention_lse(
   var maximum = LOWEST;
   var sum = 0.0;
   for (var key = first_key(place, thread); key < place.first + TILE_ROWS; key += TILE_COLUMNS) {
-    put_products(subgroup, QUERIES, queries, place.first, KEYS, keys, key);
+    put_products(subgroup, &q, queries, place.first, &k, keys, key);
     for (var i = 0u; i < SHARE; i++) {
       let token = key + column_of(part, i);
       if (token < first || token > query) {
@@ -274,6 +244,7 @@ fn attention_o(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
+  _ = &d_o;
   let place = place_of(groups.x - 1 - group.x);
   let queries = query_head(place, group.y);
   let keys = key_value_head(place, group.y * shape.key_value_heads / shape.heads);
@@ -282,12 +253,12 @@ fn attention_o(
   let norm = norms[(place.base + query) * shape.heads + group.y];
   var sums: Sums;
   for (var key = first_key(place, thread); key < place.first + TILE_ROWS; key += TILE_COLUMNS) {
-    put_products(subgroup, QUERIES, queries, place.first, KEYS, keys, key);
+    put_products(subgroup, &q, queries, place.first, &k, keys, key);
     for (var i = 0u; i < SHARE; i++) {
       let at = at_of(part, i);
       halves[at] = f16(probability(place, scores[at], norm, query, key + column_of(part, i)));
     }
-    add_product(subgroup, VALUES, keys, key, &sums);
+    add_product(subgroup, &v, keys, key, &sums);
   }
   for (var start = 0u; start < HEAD_DIM; start += TILE_COLUMNS) {
     put_sums(subgroup, &sums, start);
@@ -318,17 +289,17 @@ fn attention_matrix_dq(
   let term = terms[(place.base + query) * shape.heads + group.y];
   var sums: Sums;
   for (var key = first_key(place, thread); key < place.first + TILE_ROWS; key += TILE_COLUMNS) {
-    put_products(subgroup, QUERIES, queries, place.first, KEYS, keys, key);
+    put_products(subgroup, &q, queries, place.first, &k, keys, key);
     var p: Shares;
     for (var i = 0u; i < SHARE; i++) {
       p[i] = probability(place, scores[at_of(part, i)], term.x, query, key + column_of(part, i));
     }
-    put_products(subgroup, D_OUTPUTS, queries, place.first, VALUES, keys, key);
+    put_products(subgroup, &d_o, queries, place.first, &v, keys, key);
     for (var i = 0u; i < SHARE; i++) {
       let at = at_of(part, i);
       halves[at] = f16(shape.scale * p[i] * (scores[at] - term.y));
     }
-    add_product(subgroup, KEYS, keys, key, &sums);
+    add_product(subgroup, &k, keys, key, &sums);
   }
   for (var start = 0u; start < HEAD_DIM; start += TILE_COLUMNS) {
     put_sums(subgroup, &sums, start);
@@ -361,7 +332,7 @@ fn attention_matrix_dkv(
   for (var head = group.y * heads; head < (group.y + 1) * heads; head++) {
     let queries = query_head(place, head);
     for (var first = place.first; first < end; first += TILE_COLUMNS) {
-      put_products(subgroup, KEYS, keys, place.first, QUERIES, queries, first);
+      put_products(subgroup, &k, keys, place.first, &q, queries, first);
       var p: Shares;
       for (var i = 0u; i < SHARE; i++) {
         let query = first + column_of(part, i);
@@ -369,14 +340,14 @@ fn attention_matrix_dkv(
         p[i] = probability(place, scores[at_of(part, i)], norm, query, key);
         halves[at_of(part, i)] = f16(p[i]);
       }
-      add_product(subgroup, D_OUTPUTS, queries, first, &d_values);
-      put_products(subgroup, VALUES, keys, place.first, D_OUTPUTS, queries, first);
+      add_product(subgroup, &d_o, queries, first, &d_values);
+      put_products(subgroup, &v, keys, place.first, &d_o, queries, first);
       for (var i = 0u; i < SHARE; i++) {
         let d = terms[(place.base + first + column_of(part, i)) * shape.heads + head].y;
         let at = at_of(part, i);
         halves[at] = f16(shape.scale * p[i] * (scores[at] - d));
       }
-      add_product(subgroup, QUERIES, queries, first, &d_keys);
+      add_product(subgroup, &q, queries, first, &d_keys);
     }
   }
   for (var start = 0u; start < HEAD_DIM; start += TILE_COLUMNS) {

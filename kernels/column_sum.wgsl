@@ -50,9 +50,9 @@ fn column_sum(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_i
   }
 }
 
-@group(0) @binding(1) var<storage, read> base: array<f32>;
+@group(0) @binding(1) var<storage, read> base: array<B>;
 @group(0) @binding(2) var<storage, read> summands: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
 
 @compute @workgroup_size(THREADS)
 fn sum_parts(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -62,10 +62,10 @@ fn sum_parts(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) 
       sum += summands[part * shape.width + j];
     }
     if (shape.base == SEPARATE) {
-      sum += base[j];
+      sum += f32(base[j]);
     } else if (shape.base == IN_PLACE) {
-      sum += y[j];
+      sum += f32(y[j]);
     }
-    y[j] = sum;
+    y[j] = Y(sum);
   }
 }

@@ -60,7 +60,7 @@ fn multiply_tiles(thread: u32, sums: ptr<function, Sums>) {
 fn linear(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
   let tile = tile_of(group);
   var sums: Sums;
-  for (var step = Step(0, 0); step.term < shape.term_count; step = next_step(step)) {
+  for (var step = first_step(group.z); step.term < shape.term_count; step = next_step(step, group.z)) {
     stage_x(step, tile.x, thread);
     stage_w(step, tile.y, thread);
     workgroupBarrier();
@@ -71,7 +71,7 @@ fn linear(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) g
     for (var j = 0u; j < REGISTERS; j++) {
       let row = tile.x + thread / THREADS_N * REGISTERS + i;
       let column = tile.y + thread % THREADS_N + j * THREADS_N;
-      write_y(row, column, sums[i * REGISTERS + j]);
+      write_y(group.z, row, column, sums[i * REGISTERS + j]);
     }
   }
 }

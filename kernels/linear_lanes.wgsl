@@ -81,13 +81,13 @@ fn linear_lanes(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_i
   for (var i = 0u; i < shape.term_count; i++) {
     let term = shape.terms[i];
     let origins = origins_of(term, tile, lane);
-    for (var k = 0u; k < term.depth; k += TILE_K) {
+    for (var k = group.z * term.slice_depth; k < end_of(term, group.z); k += TILE_K) {
       multiply(factors_at(i, term, origins, k), &sums);
     }
   }
   for (var i = 0u; i < TILE_M; i++) {
     for (var j = 0u; j < COLUMNS; j++) {
-      write_y(tile.x + i, tile.y + j * LANES + lane, sums[i][j]);
+      write_y(group.z, tile.x + i, tile.y + j * LANES + lane, sums[i][j]);
     }
   }
 }

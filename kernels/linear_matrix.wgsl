@@ -130,10 +130,10 @@ fn store_strip(subgroup: u32, sums: ptr<function, Sums>, i: u32) {
   }
 }
 
-fn write_strips(tile: vec2u, i: u32, thread: u32) {
+fn write_strips(slice: u32, tile: vec2u, i: u32, thread: u32) {
   for (var e = thread; e < STRIPS; e += THREADS) {
     let at = tile + part_of(e / STRIP) + vec2u(i * MATRIX_M + e % STRIP / PART_N, e % PART_N);
-    write_y(at.x, at.y, bitcast<f32>(cells[e / 4][e % 4]));
+    write_y(slice, at.x, at.y, bitcast<f32>(cells[e / 4][e % 4]));
   }
 }
 
@@ -145,11 +145,12 @@ fn linear_matrix(
 ) {
   let tile = tile_of(group);
   var sums: Sums;
-  var step = Step(0, 0);
+  let first = first_step(group.z);
+  var step = first;
   // What a step reads is on its way while the step before it is multiplied.
   loop {
     let eights = read_step(step, tile, thread);
-    if (step.term + step.k > 0) {
+    if (step.term > 0 || step.k > first.k) {
       multiply_tiles(subgroup, &sums);
     }
     workgroupBarrier();
@@ -158,12 +159,12 @@ fn linear_matrix(
     }
     stage(step, eights, thread);
     workgroupBarrier();
-    step = next_step(step);
+    step = next_step(step, group.z);
   }
   for (var i = 0u; i < ROWS; i++) {
     store_strip(subgroup, &sums, i);
     workgroupBarrier();
-    write_strips(tile, i, thread);
+    write_strips(group.z, tile, i, thread);
     workgroupBarrier();
   }
 }

@@ -8,6 +8,7 @@
 // elements and hold a multiple of eight, so that eight of them are one vector of halves, or two of f32.
 // B (base) and Y are f32 or f16. y is written (=), not added to; with base = IN_PLACE, it is what y holds (+=).
 // Kernels compute tiles of TILE_M x TILE_N, k in steps of TILE_K in order: first term 1, then term 2.
+// A deep sum of one term may be cut into slices of k, one for each layer of the grid (z): y is then [slices, m, n].
 
 const F32: u32 = 0;
 const BF16: u32 = 1;
@@ -26,7 +27,9 @@ struct Term {
   x_stride: u32,
   w_stride: u32,
   depth: u32,
-  @size(16) scale: f32,
+  scale: f32,
+  // Of a slice; a multiple of TILE_K, or as large as can be.
+  @size(12) slice_depth: u32,
 }
 
 struct Shape {
@@ -156,8 +159,17 @@ struct Step {
   k: u32,
 }
 
-fn next_step(step: Step) -> Step {
-  if (step.k + TILE_K < shape.terms[step.term].depth) {
+// Where a slice of a term ends.
+fn end_of(term: Term, slice: u32) -> u32 {
+  return min(term.depth, (slice + 1) * term.slice_depth);
+}
+
+fn first_step(slice: u32) -> Step {
+  return Step(0, slice * shape.terms[0].slice_depth);
+}
+
+fn next_step(step: Step, slice: u32) -> Step {
+  if (step.k + TILE_K < end_of(shape.terms[step.term], slice)) {
     return Step(step.term, step.k + TILE_K);
   }
   return Step(step.term + 1, 0);
@@ -200,7 +212,7 @@ fn read_w(step: Step, column: u32, i: u32) -> Eight {
 // time read the same parts of X and W.
 const BAND: u32 = 8;
 
-// First row and column of a workgroup's tile. The grid is (ceil(n / TILE_N), ceil(m / TILE_M)).
+// First row and column of a workgroup's tile. The grid is (ceil(n / TILE_N), ceil(m / TILE_M), slices).
 fn tile_of(group: vec3u) -> vec2u {
   let tiles = (vec2u(shape.m, shape.n) + vec2u(TILE_M, TILE_N) - 1) / vec2u(TILE_M, TILE_N);
   let index = group.y * tiles.y + group.x;
@@ -211,11 +223,11 @@ fn tile_of(group: vec3u) -> vec2u {
 }
 
 // Writes an element of y, if it is one.
-fn write_y(row: u32, column: u32, sum: f32) {
+fn write_y(slice: u32, row: u32, column: u32, sum: f32) {
   if (row >= shape.m || column >= shape.n) {
     return;
   }
-  let at = shape.y_first + row * shape.y_stride + column;
+  let at = shape.y_first + (slice * shape.m + row) * shape.y_stride + column;
   var value = shape.scale * sum;
   if (shape.bias > 0) {
     value += bias[shape.bias - 1 + column];

@@ -1,3 +1,4 @@
+// import sum_threads.wgsl
 // accumulate      total += gradient, and sums[first + group] = the sum of the group's gradient^2
 // sum_of_squares  sums[first + group] = the sum of the group's gradient^2
 // sum             sums[first] = the sum of the group's gradient: of the sums of one of the above
@@ -8,9 +9,6 @@
 // gradient, total, parameter, m, v [size]. Each thread computes elements that are one grid's width apart. Sums go
 // thread by thread in this order, then by halves. All write (=) but the total and what AdamW updates.
 
-// A power of two.
-override THREADS: u32 = 256;
-
 struct Range {
   size: u32,
   first: u32,
@@ -20,20 +18,6 @@ struct Range {
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(3) var<storage, read_write> total: array<f32>;
-
-var<workgroup> partials: array<f32, THREADS>;
-
-// The sum of `value` over all threads.
-fn sum_threads(thread: u32, value: f32) -> f32 {
-  partials[thread] = value;
-  for (var half = THREADS / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (thread < half) {
-      partials[thread] += partials[thread + half];
-    }
-  }
-  return workgroupUniformLoad(&partials[0]);
-}
 
 fn write_sum(thread: u32, group: u32, value: f32) {
   let sum = sum_threads(thread, value);

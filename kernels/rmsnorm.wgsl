@@ -1,12 +1,10 @@
+// import sum_threads.wgsl
 // rmsnorm     y = x rstd w, rstd = 1 / sqrt(mean(x^2) + eps); x, y [rows, width], w [width], rstd [rows]
 // rmsnorm_dx  dx = [base +] rstd (w dy - x rstd^2 mean(w dy x))
 // rmsnorm_dw  parts[part] = the sum of dy x rstd over a part's rows; column_sum.wgsl adds them up
 // rmsnorm, rmsnorm_dx: one workgroup computes one row at a time, then the row `workgroups` further on. Sums go thread by
 // thread in steps of THREADS, then by halves. rmsnorm_dw: as column_sum in column_sum.wgsl; parts [parts, width].
 // All write (=); with base = IN_PLACE, it is what dx holds (+=).
-
-// A power of two.
-override THREADS: u32 = 256;
 
 // Where an operand is: nowhere (0), in its binding, or in dx, which takes over its storage.
 const SEPARATE: u32 = 1;
@@ -26,20 +24,6 @@ struct Shape {
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 
-var<workgroup> partials: array<f32, THREADS>;
-
-// The sum of `value` over all threads.
-fn total(thread: u32, value: f32) -> f32 {
-  partials[thread] = value;
-  for (var half = THREADS / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (thread < half) {
-      partials[thread] += partials[thread + half];
-    }
-  }
-  return workgroupUniformLoad(&partials[0]);
-}
-
 @group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
@@ -58,7 +42,7 @@ fn rmsnorm(
       let value = f32(x[first + j]);
       squares = fma(value, value, squares);
     }
-    let r = 1 / sqrt(total(thread, squares) / f32(shape.width) + shape.eps);
+    let r = 1 / sqrt(sum_threads(thread, squares) / f32(shape.width) + shape.eps);
     for (var j = thread; j < shape.width; j += THREADS) {
       y[first + j] = Y(f32(x[first + j]) * r * weight[j]);
     }
@@ -95,7 +79,7 @@ fn rmsnorm_dx(
     for (var j = thread; j < shape.width; j += THREADS) {
       products = fma(weighted_dy(first, j), f32(x_dx[first + j]), products);
     }
-    let slope = r * r * total(thread, products) / f32(shape.width);
+    let slope = r * r * sum_threads(thread, products) / f32(shape.width);
     for (var j = thread; j < shape.width; j += THREADS) {
       var value = r * (weighted_dy(first, j) - f32(x_dx[first + j]) * slope);
       if (shape.base == SEPARATE) {

@@ -39,19 +39,17 @@ export function train(options: TrainInput): Run {
   const metrics$ = new Subject<MetricsRecord>();
   let stopping = false;
   const hooks = { emit: (record: MetricsRecord) => metrics$.next(record), shouldStop: () => stopping };
-  const devices = new Devices(() =>
-    later(() => {
-      const { device, teacherDevice, threads, kernels, tune, resume, out } = resolveOptions({ ...options });
-      const chosen = resume ? readRunFile(out!)?.variants : undefined;
-      return hostDevices({ device, teacherDevice }, { threads, kernels, tune, chosen });
-    }),
-  );
-  const prepared = devices.hosts().then(async (hosts) => ({
-    ...(await prepare({ ...options }, hosts, hooks.emit)),
-    device: hosts.description,
-  }));
+  const resolved = later(async () => resolveOptions({ ...options }));
+  const devices = new Devices(async (chosen) => {
+    const { device, teacherDevice, threads, kernels, tune } = await resolved;
+    return hostDevices({ device, teacherDevice }, { threads, kernels, tune }, chosen);
+  });
+  const prepared = resolved.then(async ({ resume, out }) => {
+    const hosts = await devices.open(resume ? readRunFile(out!)?.variants : undefined);
+    return { ...(await prepare({ ...options }, hosts, hooks.emit)), device: hosts.description };
+  });
   const finished = prepared.then(async (preparation) => {
-    if (preparation.options.dryRun) return dryRun(preparation, await devices.hosts());
+    if (preparation.options.dryRun) return dryRun(preparation, devices.hosts);
     return runDespiteLosses(preparation, devices, hooks);
   });
   const closed = finished.finally(() => devices.close());

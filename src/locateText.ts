@@ -10,6 +10,16 @@ export interface TextPaths {
   readonly commits: Readonly<Record<string, string>>;
 }
 
+/** How the text at `paths` is read. */
+export function textOptions(options: TrainOptions, paths: readonly string[]) {
+  const { textColumn, separator, onBadDocument: onBad } = options;
+  return {
+    paths,
+    ...{ textColumn, onBad },
+    ...(separator === undefined ? {} : { separator: separator.replaceAll('\\n', '\n') }),
+  };
+}
+
 /** A resumed run gets the commits it began with. @throws InputError, RunError as `datasetCommit` does */
 export async function locateText(options: TrainOptions, out: string): Promise<TextPaths> {
   const known = options.resume ? (readRunFile(out)?.commits ?? {}) : {};

@@ -14,12 +14,14 @@ export interface MicroBatch {
   readonly labels: Int32Array;
   /** T: u32 [T], place inside the document's piece */
   readonly positions: Uint32Array;
+  /** Slots that hold a token; the rest is padding. */
+  readonly filled: number;
   /** T: u32 [T], row in the global batch * sequence + place in the row */
   readonly place: Uint32Array;
   readonly documents: readonly string[];
   /** Where the stream of rows stands after this micro-batch: plain JSON (data/packing.ts: Cursor). */
   readonly cursor: unknown;
-  /** Documents that can't be read: how many up to here, and what is wrong with the first ones found for it. */
+  /** Documents left out: how many up to here, and what is wrong with the first ones found for it. */
   readonly skipped: { readonly total: number; readonly listed: readonly string[] };
   /** Time spent on this micro-batch by the actors before the student. */
   readonly spent: {
@@ -58,8 +60,10 @@ export interface LossPercentiles {
 export interface StepRecord {
   readonly type: 'step';
   readonly step: number;
-  /** Tokens read so far. */
+  /** Tokens read so far, without padding. */
   readonly tokens: number;
+  /** Share of the step's slots that hold no token. */
+  readonly padding: number;
   readonly loss: number;
   readonly ce: number;
   readonly kl: number;
@@ -67,10 +71,13 @@ export interface StepRecord {
   /** Before clipping; null where it overflowed and the step was skipped. */
   readonly grad_norm: number | null;
   readonly lr: number;
-  /** Where gradients are kept as halves: their factor in this step, and steps skipped so far. */
+  /** Where gradients are kept as halves: their factor in this step, and steps skipped before it. */
   readonly loss_scale?: number;
   readonly skipped_steps?: number;
-  /** In steps whose batch met documents that can't be read: how many so far, and the first of the new ones, in words. */
+  /**
+   * In steps whose batch met documents that can't be read, or of which nothing that is to be learned fits a row: how many
+   * so far, and the first of the new ones, in words.
+   */
   readonly skipped_documents?: { readonly total: number; readonly found: readonly string[] };
   /**
    * Trace of the gradients' covariance over its squared norm (McCandlish et al. 2018), in labels, estimated from this

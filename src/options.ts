@@ -1,9 +1,9 @@
-import { z } from 'zod';
-import { OPTIMIZER_OPTIONS } from './optimizerOptions.js';
+import { DATA_OPTIONS } from './options/data.js';
 import {
   belowOne,
   count,
   device,
+  notNegative,
   number,
   oneOf,
   pattern,
@@ -12,8 +12,8 @@ import {
   text,
   toggle,
   whole,
-} from './optionSchemas.js';
-import type { Given, Option, OptionTable, Resolved } from './optionTable.js';
+} from './options/schemas.js';
+import type { Given, Option, OptionTable, Resolved } from './options/table.js';
 
 export {
   flagOf,
@@ -23,7 +23,7 @@ export {
   optionOf,
   problemsOf,
   withDefaults,
-} from './optionTable.js';
+} from './options/table.js';
 
 /** The options of `train`, in the order help shows them. */
 export const TRAIN_OPTIONS = {
@@ -53,84 +53,7 @@ export const TRAIN_OPTIONS = {
     schema: text.optional(),
     help: 'make the student from this config.json, at random; its tokenizer lies beside it; needs --trainable all',
   },
-  data: {
-    group: 'data',
-    value: 'PATH',
-    schema: z.array(text).min(1, 'expected at least one path'),
-    many: true,
-    help:
-      'text to train on: .txt, .jsonl, .json, .csv or .parquet, each also with .gz or .zst; a file, folder, pattern or ' +
-      'hf://datasets/OWNER/NAME/...; may be repeated, each with its share as in a.jsonl:0.7',
-  },
-  textColumn: {
-    group: 'data',
-    value: 'NAME',
-    schema: text.optional(),
-    help:
-      'the column or field that holds a text or a list of messages; a.b is a field in a field (default: messages, prompt ' +
-      'and completion, or text, whichever is there)',
-  },
-  chatTemplate: {
-    group: 'data',
-    value: 'FILE',
-    schema: text.optional(),
-    help: "the Jinja template that conversations are written with (default: the student's own)",
-  },
-  lossOn: {
-    group: 'data',
-    value: 'WHAT',
-    schema: oneOf('assistant', 'all'),
-    default: 'assistant',
-    help: "of conversations and prompts: assistant, the assistant's turns and completions | all; text is learned whole",
-  },
-  separator: {
-    group: 'data',
-    value: 'TEXT',
-    schema: text.optional(),
-    help: 'splits a .txt file into documents; \\n is a line break (default: a file is one document)',
-  },
-  onBadDocument: {
-    group: 'data',
-    value: 'WHAT',
-    schema: oneOf('stop', 'skip'),
-    default: 'stop',
-    help: 'a document that cannot be read: stop | skip, count it and list it in the metrics',
-  },
-  eos: { group: 'data', schema: toggle, default: false, help: 'end each document with the EOS token' },
-  sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a row' },
-  batch: { group: 'data', value: 'N', schema: count, default: 64, help: 'rows per optimizer step' },
-  microBatch: {
-    group: 'data',
-    value: 'N',
-    schema: count.optional(),
-    help: 'rows at once; divides --batch (default: chosen from the memory plan)',
-  },
-  shuffleRows: {
-    group: 'data',
-    value: 'N',
-    schema: count.optional(),
-    help: 'rows that are shuffled among themselves; 1 keeps the order of the text (default: what holds 2 M tokens)',
-  },
-  evalFraction: {
-    group: 'data',
-    value: 'F',
-    schema: belowOne,
-    default: 0.05,
-    help: 'share of the text to hold out and evaluate on; 0 for none',
-  },
-  evalData: {
-    group: 'data',
-    value: 'PATH',
-    schema: text.optional(),
-    help: 'text to evaluate on, instead of a share of --data',
-  },
-  evalTokens: {
-    group: 'data',
-    value: 'N',
-    schema: count,
-    default: 32_768,
-    help: 'the most tokens an evaluation reads',
-  },
+  ...DATA_OPTIONS,
   steps: {
     group: 'objective',
     value: 'N',
@@ -211,7 +134,70 @@ export const TRAIN_OPTIONS = {
     schema: text.optional(),
     help: 'start from this PEFT adapter, a folder or owner/name; its rank, alpha and layers are used (default: random A, B = 0)',
   },
-  ...OPTIMIZER_OPTIONS,
+  lr: {
+    group: 'optimizer',
+    value: 'X',
+    schema: positive,
+    default: 1e-3,
+    help: 'peak learning rate of AdamW',
+  },
+  warmup: {
+    group: 'optimizer',
+    value: 'N',
+    schema: whole,
+    default: 10,
+    help: 'steps of linear warm-up, which multiplies the schedule',
+  },
+  schedule: {
+    group: 'optimizer',
+    value: 'NAME',
+    schema: oneOf('cosine', 'linear', 'constant', 'wsd'),
+    default: 'cosine',
+    help: 'cosine | linear (both to 0) | constant | wsd: warm-up, stable, then linear decay to 0',
+  },
+  decay: {
+    group: 'optimizer',
+    value: 'F',
+    schema: share,
+    default: 0.1,
+    help: 'share of the steps that wsd decays over',
+  },
+  loraPlus: {
+    group: 'optimizer',
+    value: 'X',
+    schema: positive,
+    default: 1,
+    help: 'learning rate of the B factors over that of the A factors (LoRA+)',
+  },
+  weightDecay: {
+    group: 'optimizer',
+    value: 'X',
+    schema: notNegative,
+    default: 0,
+    help: 'decoupled weight decay of matrices',
+  },
+  beta1: {
+    group: 'optimizer',
+    value: 'X',
+    schema: belowOne,
+    default: 0.9,
+    help: 'decay of the first moment',
+  },
+  beta2: {
+    group: 'optimizer',
+    value: 'X',
+    schema: belowOne,
+    default: 0.999,
+    help: 'decay of the second moment',
+  },
+  epsilon: { group: 'optimizer', value: 'X', schema: positive, default: 1e-8, help: "AdamW's epsilon" },
+  clip: {
+    group: 'optimizer',
+    value: 'X',
+    schema: notNegative,
+    default: 1,
+    help: 'largest global gradient norm; 0 for no clipping',
+  },
   config: {
     group: 'run',
     value: 'FILE',
@@ -333,7 +319,6 @@ export const EVALUATE_OPTIONS = {
 
 /** Every option, checked, with defaults filled in. */
 export type TrainOptions = Resolved<typeof TRAIN_OPTIONS>;
-export type EvaluateOptions = Resolved<typeof EVALUATE_OPTIONS>;
 
 export type TrainInput =
   | Given<typeof TRAIN_OPTIONS>

@@ -10,9 +10,9 @@ import { DeviceLostError, InputError, RunError } from './errors.js';
 import { checkpointPath, listCheckpoints } from './formats/checkpointFiles.js';
 import type { FolderLock } from './formats/lock.js';
 import { prepareRunFolder, runPaths } from './formats/runFolder.js';
+import { textOptions } from './locateText.js';
 import type { MetricsRecord, StepOrders, StepRecord } from './messages.js';
 import type { Preparation } from './prepare.js';
-import { textOptions } from './prepareText.js';
 import { Journal } from './report/journal.js';
 import { version } from './version.js';
 
@@ -139,14 +139,14 @@ class Run {
 
   #loaderSetup(port: MessagePort): LoaderSetup {
     const { options, models, text, encoding, microBatch, resume } = this.#prepared;
-    const { sequence, batch, seed } = options;
+    const { sequence, batch, packing, longDocuments, seed } = options;
     const shuffleRows = options.shuffleRows ?? Math.max(1, Math.floor(SHUFFLE_TOKENS / sequence));
     const cursor = resume && { cursor: resume.state.cursor };
     return {
       tokenizer: models.student,
       text: textOptions(options, text.data),
       evalFraction: options.evalData === undefined ? options.evalFraction : 0,
-      ...{ encoding, sequence, batch, microBatch, shuffleRows, seed, port },
+      ...{ encoding, sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed, port },
       step: resume?.state.step ?? 0,
       ...cursor,
     };

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { cursorSchema } from './data/cursor.js';
+import { openDocuments } from './data/documents.js';
 import type { EncodingOptions } from './data/encoding.js';
-import type { Cursor } from './data/packing.js';
+import { type Cursor, packingOf } from './data/packing.js';
 import { firstDifference, loadTokenizer } from './data/tokenizer.js';
 import type { DeviceHosts } from './devices/host.js';
 import { InputError } from './errors.js';
@@ -16,7 +17,7 @@ import {
   readRunFile,
 } from './formats/runFolder.js';
 import { locateModels, type Models } from './locateModels.js';
-import { locateText, type TextPaths } from './locateText.js';
+import { locateText, type TextPaths, textOptions } from './locateText.js';
 import type { DownloadRecord } from './messages.js';
 import { hasMiniature, miniaturePaths, QUICKSTART } from './miniature/index.js';
 import { blankCheckpoint, checkSequence, openCheckpoint } from './model/checkpoint.js';
@@ -169,8 +170,14 @@ export async function prepare(
   const teacher = models.teacher === undefined ? undefined : openCheckpoint(models.teacher);
   const resume = options.resume ? lastCheckpoint(out, cursorSchema) : undefined;
   const text = await locateText(options, out);
+  // Opening is the check; the actors read.
   const from = resume?.state.cursor.place;
-  const { encoding, chatTemplate } = await prepareText(options, text, { folder: student.folder, out, from });
+  const documents = await openDocuments({ ...textOptions(options, text.data), from });
+  const evaluation = text.evalData && (await openDocuments(textOptions(options, text.evalData)));
+  const { encoding, chatTemplate } = await prepareText(options, student.folder, out, [
+    { documents, from },
+    ...(evaluation ? [{ documents: evaluation }] : []),
+  ]);
   await checkModels(options, student, teacher);
   const lora =
     options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
@@ -197,6 +204,7 @@ export async function prepare(
       ...options,
       out,
       microBatch,
+      packing: options.packing ?? (await packingOf(documents)),
       recompute: way.recompute ? 'on' : 'off',
       resume: false,
       config: undefined,

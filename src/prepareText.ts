@@ -1,21 +1,10 @@
 import { hashOfTemplate, readChatTemplate } from './data/chat/source.js';
-import { BadDocument, type DocumentOptions, openDocuments, type Place } from './data/documents.js';
+import { BadDocument, type DocumentSource, type Place } from './data/documents.js';
 import { type EncodingOptions, noTemplate } from './data/encoding.js';
 import type { Example } from './data/examples.js';
 import { InputError } from './errors.js';
 import { readRunFile } from './formats/runFolder.js';
-import type { TextPaths } from './locateText.js';
 import type { TrainOptions } from './options.js';
-
-/** How the text of a run is read. */
-export type TextOptions = Pick<DocumentOptions, 'paths' | 'textColumn' | 'separator'> & {
-  readonly onBad: 'stop' | 'skip';
-};
-
-export function textOptions(options: TrainOptions, paths: readonly string[]): TextOptions {
-  const { textColumn, separator, onBadDocument: onBad } = options;
-  return { paths, textColumn, onBad, separator: separator?.replaceAll('\\n', '\n') };
-}
 
 export interface TextPreparation {
   readonly encoding: EncodingOptions;
@@ -23,17 +12,24 @@ export interface TextPreparation {
   readonly chatTemplate: string | undefined;
 }
 
+/** The text of a run, and where it will be read from (default: its start). */
+interface Text {
+  readonly documents: DocumentSource;
+  readonly from?: Place | undefined;
+}
+
 /**
- * Opens the text of a run and finds its chat template; where there is none, the first document says whether one is
- * needed. All before anything is written.
+ * Finds the chat template of a run; where there is none, the first documents say whether one is needed. Before anything
+ * is written.
  * @param folder of the student
- * @throws InputError when the text can't be opened, when it begins with a conversation and there is no chat template, or
- * when the template of a resumed run changed
+ * @throws InputError when a text begins with a conversation and there is no chat template, or when the template of a
+ * resumed run changed
  */
 export async function prepareText(
   options: TrainOptions,
-  { data, evalData }: TextPaths,
-  { folder, out, from }: { folder: string; out: string; from: Place | undefined },
+  folder: string,
+  out: string,
+  texts: readonly Text[],
 ): Promise<TextPreparation> {
   const source = readChatTemplate(folder, options.chatTemplate);
   const chatTemplate = source && hashOfTemplate(source);
@@ -44,15 +40,12 @@ export async function prepareText(
         `(${source?.path ?? 'none'}); restore them, or start a new run`,
     );
   }
-  await checkFirst(textOptions(options, data), source !== undefined, from);
-  if (evalData) await checkFirst(textOptions(options, evalData), source !== undefined);
+  if (!source) for (const text of texts) await refuseConversations(text);
   const { eos, lossOn } = options;
   return { encoding: { eos, lossOn, chatTemplate: source }, chatTemplate };
 }
 
-async function checkFirst(text: TextOptions, hasTemplate: boolean, from?: Place): Promise<void> {
-  const documents = await openDocuments({ ...text, from });
-  if (hasTemplate) return;
+async function refuseConversations({ documents, from }: Text): Promise<void> {
   for await (const item of documents.read(from)) {
     if (item instanceof BadDocument) continue;
     if (isConversation(item.example)) throw new InputError(`${item.id}: ${noTemplate().message}`);

@@ -1,7 +1,7 @@
-import type { DeviceHosts } from './devices/host.js';
+import type { DeviceHosts, HostChoices } from './devices/host.js';
 import { DeviceLostError, RunError } from './errors.js';
 import { listCheckpoints } from './formats/checkpointFiles.js';
-import { runPaths } from './formats/runFolder.js';
+import { readRunFile, runPaths } from './formats/runFolder.js';
 import { type RunHooks, type RunResult, runPipeline } from './pipeline.js';
 import { type Preparation, prepare } from './prepare.js';
 
@@ -10,27 +10,29 @@ const MOST_LOSSES = 3;
 
 /** The devices of a run, which may be opened anew. */
 export class Devices {
-  readonly #open: () => Promise<DeviceHosts>;
-  #hosts: Promise<DeviceHosts>;
+  readonly #start: (chosen?: HostChoices) => Promise<DeviceHosts>;
+  #hosts: DeviceHosts | undefined;
 
-  constructor(open: () => Promise<DeviceHosts>) {
-    this.#open = open;
-    this.#hosts = open();
-    this.#hosts.catch(() => {});
+  constructor(start: (chosen?: HostChoices) => Promise<DeviceHosts>) {
+    this.#start = start;
   }
 
-  hosts(): Promise<DeviceHosts> {
+  /** Those that were opened last. */
+  get hosts(): DeviceHosts {
+    if (!this.#hosts) throw new Error('The devices are not open');
     return this.#hosts;
   }
 
-  async reopen(): Promise<DeviceHosts> {
+  /** @param chosen what the run's devices chose before */
+  async open(chosen: HostChoices | undefined): Promise<DeviceHosts> {
     await this.close();
-    this.#hosts = this.#open();
+    this.#hosts = await this.#start(chosen);
     return this.#hosts;
   }
 
   async close(): Promise<void> {
-    const hosts = await this.#hosts.catch(() => undefined);
+    const hosts = this.#hosts;
+    this.#hosts = undefined;
     await hosts?.close();
   }
 }
@@ -45,7 +47,7 @@ export async function runDespiteLosses(
   const losses: number[] = [];
   for (let current = prepared; ; ) {
     try {
-      return await runPipeline(current, await devices.hosts(), hooks);
+      return await runPipeline(current, devices.hosts, hooks);
     } catch (error) {
       if (!(error instanceof DeviceLostError)) throw error;
       const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
@@ -57,7 +59,8 @@ export async function runDespiteLosses(
         );
       }
       hooks.emit({ type: 'device_lost', step, message: error.message });
-      current = await prepare({ out, resume: true }, await devices.reopen(), hooks.emit);
+      const hosts = await devices.open(readRunFile(out)?.variants);
+      current = await prepare({ out, resume: true }, hosts, hooks.emit);
     }
   }
 }

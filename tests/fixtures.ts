@@ -67,6 +67,19 @@ export const CHAT_TEMPLATE =
   '{% for m in messages %}[{{ m.role }}] {{ m.content }}{% if m.role == "assistant" %}</s>{% endif %}\n\n' +
   '{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}';
 
+/** Conversations, and two templates to write them with, in a folder. */
+export function makeChatFiles(folder: string) {
+  const write = (name: string, content: string): string => {
+    writeFileSync(join(folder, name), content);
+    return join(folder, name);
+  };
+  return {
+    chat: write('chat.jsonl', makeChat(11, 40)),
+    plainTemplate: write('plain.jinja', CHAT_TEMPLATE),
+    otherTemplate: write('other.jinja', CHAT_TEMPLATE.replaceAll('[', '(')),
+  };
+}
+
 /** Every word from its letters: "▁ c", "▁c a", "▁ca t"; bytes stand for what is no word. */
 function makeTokenizer(): object {
   const merges = new Set<string>();

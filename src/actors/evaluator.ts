@@ -2,7 +2,8 @@ import type { MessagePort } from 'node:worker_threads';
 import { BadDocument, openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions, encodedOrBad } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
-import { appendWindow, evaluationRows, lengthOf, type Row } from '../data/packing.js';
+import { appendWindow, evaluationRows } from '../data/packing/windows.js';
+import type { Row } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
@@ -55,7 +56,7 @@ export async function evaluationWindows(options: EvaluationText): Promise<Row[]>
       continue;
     }
     for (const window of evaluationRows(encoded, sequence, item.id)) {
-      tokens += lengthOf(window);
+      tokens += window.filled;
       const last = rows.at(-1);
       if (last && tokens > options.tokens) return rows;
       if (!last || !appendWindow(last, window)) rows.push(window);

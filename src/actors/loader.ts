@@ -3,7 +3,7 @@ import * as Comlink from 'comlink';
 import { type DocumentSource, openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
-import { type Cursor, type Row, RowStream } from '../data/packing.js';
+import { type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
 import { named, offer, serve } from './actor.js';
@@ -25,6 +25,8 @@ export interface LoaderSetup {
   readonly batch: number;
   readonly microBatch: number;
   readonly shuffleRows: number;
+  readonly packing: RowStreamOptions['packing'];
+  readonly longDocuments: RowStreamOptions['longDocuments'];
   readonly seed: number;
   /** Steps already done, and the cursor after them. */
   readonly step: number;
@@ -56,11 +58,11 @@ class Loader implements BatchSource {
   async start(setup: LoaderSetup): Promise<void> {
     this.#setup = setup;
     this.#step = setup.step + 1;
-    const { sequence, shuffleRows: blockRows, seed } = setup;
+    const { sequence, shuffleRows: blockRows, packing, longDocuments, seed } = setup;
     const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
     const encode = createEncode(await loadTokenizer(setup.tokenizer), setup.encoding);
     const { onBad } = setup.text;
-    const options = { sequence, blockRows, seed, repeat: true, onBad };
+    const options = { sequence, packing, longDocuments, blockRows, seed, repeat: true, onBad };
     this.#rows = new RowStream(documents, encode, options, setup.cursor);
     this.#first = this.#next();
     await this.#first;
@@ -120,6 +122,7 @@ class Loader implements BatchSource {
       tokens,
       labels,
       positions,
+      filled: rows.reduce((sum, { filled }) => sum + filled, 0),
       place: Uint32Array.from({ length: size }, (_, i) => firstPlace + i),
       documents: [...new Set(rows.flatMap((row) => row.documents))],
       cursor: this.#rows.cursor,

@@ -44,7 +44,7 @@ export class StepMeter {
   #started = performance.now();
   #stepStarted = performance.now();
   #waitingSince = performance.now();
-  #sums = { ce: 0, kl: 0, count: 0, tokens: 0 };
+  #sums = { ce: 0, kl: 0, count: 0, tokens: 0, slots: 0 };
   #micro: MicroBatchFacts[] = [];
   #ce: Float32Array[] = [];
   #labels: Int32Array[] = [];
@@ -61,15 +61,16 @@ export class StepMeter {
     return this.#sums.count;
   }
 
-  /** Tokens of the batch so far. */
+  /** Tokens of the batch so far, without padding. */
   get tokens(): number {
     return this.#sums.tokens;
   }
 
-  received({ spent, labels, skipped, signal: hasTeacher }: MicroBatch): void {
+  received({ spent, labels, filled, skipped, signal: hasTeacher }: MicroBatch): void {
     this.#skipped = { total: skipped.total, found: [...this.#skipped.found, ...skipped.listed] };
     for (const label of labels) if (label !== NO_LABEL) this.#sums.count++;
-    this.#sums.tokens += labels.length;
+    this.#sums.tokens += filled;
+    this.#sums.slots += labels.length;
     const waited = performance.now() - this.#waitingSince;
     // With a teacher, only what it waited for the loader in the meantime is due to the data.
     const forData = hasTeacher ? Math.min(waited, spent.teacherDataMs) : waited;
@@ -114,7 +115,7 @@ export class StepMeter {
   /** The record of the step; the sums start again from zero. */
   finish({ step, tokens, alpha, lr, squares, lossScale }: StepFacts): StepRecord {
     const now = performance.now();
-    const { count } = this.#sums;
+    const { count, slots } = this.#sums;
     const divisor = Math.max(1, count);
     const [ce, kl] = [this.#sums.ce / divisor, this.#sums.kl / divisor];
     const square = sum(squares) / (divisor * (lossScale?.value ?? 1)) ** 2;
@@ -125,6 +126,7 @@ export class StepMeter {
       type: 'step',
       step,
       tokens,
+      padding: round(1 - this.#sums.tokens / slots, 4),
       loss: alpha * kl + (1 - alpha) * ce,
       ce,
       kl,
@@ -140,7 +142,7 @@ export class StepMeter {
       wait: { data: fraction(ms.data), teacher: fraction(ms.forTeacher), device: fraction(ms.device) },
       memory_bytes: process.memoryUsage.rss(),
     };
-    this.#sums = { ce: 0, kl: 0, count: 0, tokens: 0 };
+    this.#sums = { ce: 0, kl: 0, count: 0, tokens: 0, slots: 0 };
     this.#ms = { data: 0, student: 0, device: 0, loader: 0, teacher: 0, forTeacher: 0 };
     this.#skipped = { total: this.#skipped.total, found: [] };
     this.#micro = [];

@@ -14,6 +14,8 @@ export interface Document {
   readonly id: string;
   readonly example: Example;
   readonly place: Place;
+  /** Times that all of its source was read before. */
+  readonly pass: number;
 }
 
 export interface DocumentSource {
@@ -108,7 +110,7 @@ class Mixture implements DocumentSource {
         }
         const next = this.#leastServed(taken);
         const { id, example } = all[next]!.upcoming!;
-        const document = { id, example, place: place() };
+        const document = { id, example, place: place(), pass: all[next]!.pass };
         all[next]!.upcoming = undefined;
         // Empty documents count, too: a source of nothing else would be taken from for ever.
         taken[next]! += Math.max(1, bytesOf(example));

@@ -36,6 +36,10 @@ export interface EncodedExample extends Encoded {
 /** What a document holds. */
 export type Example = string | Conversation | PromptCompletion | EncodedExample;
 
+/** Whether all of it is to be learned, wherever it goes on: nothing in it asks or answers. */
+export const isText = (example: Example): boolean =>
+  typeof example === 'string' || ('tokens' in example && example.learned === undefined);
+
 /** UTF-8 bytes of what was read. */
 export function bytesOf(example: Example): number {
   if (typeof example === 'string') return Buffer.byteLength(example);

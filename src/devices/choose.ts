@@ -15,8 +15,8 @@ export interface Choice {
 export async function chooseDevice(device: string): Promise<Choice> {
   if (device === 'wasm') return { name: 'wasm' };
   if (device !== 'auto') {
-    const adapter = device.split(':')[1];
-    return { name: 'webgpu', ...(adapter === undefined ? {} : { adapter }) };
+    const adapter = device.slice('webgpu:'.length);
+    return { name: 'webgpu', ...(adapter === '' ? {} : { adapter }) };
   }
   const note = 'no GPU found';
   if (!mayHaveGpu()) return { name: 'wasm', note };

@@ -44,9 +44,7 @@ export interface DeviceHosts {
   close(): Promise<void>;
 }
 
-export interface HostOptions extends Omit<WebGpuOptions, 'choices'> {
-  /** What the devices of a resumed run have chosen. */
-  readonly chosen?: HostChoices | undefined;
+export interface DeviceOptions extends Omit<WebGpuOptions, 'choices'> {
   /** Compute threads of the wasm device (default: all cores). */
   readonly threads?: number | undefined;
 }
@@ -54,7 +52,7 @@ export interface HostOptions extends Omit<WebGpuOptions, 'choices'> {
 /** Starts a device of a run, as `--device` names it. Throws an InputError where this machine has no such device. */
 async function hostDevice(
   device: string,
-  { threads, chosen: _, ...options }: HostOptions,
+  { threads, ...options }: DeviceOptions,
   choices: Choices | undefined,
 ): Promise<DeviceHost> {
   const { name, adapter, note } = await chooseDevice(device);
@@ -62,21 +60,23 @@ async function hostDevice(
   return GpuHost.start({ ...options, choices, ...(adapter === undefined ? {} : { adapter }) });
 }
 
-/** Starts the devices of a run; closes the first where the second fails. */
+/**
+ * Starts the devices of a run; closes the first where the second fails.
+ * @param chosen what the devices of a resumed run have chosen
+ */
 export async function hostDevices(
   { device, teacherDevice = device }: { device: string; teacherDevice?: string | undefined },
-  options: HostOptions,
+  options: DeviceOptions,
+  chosen?: HostChoices,
 ): Promise<DeviceHosts> {
-  const student = await hostDevice(device, options, options.chosen?.student);
+  const student = await hostDevice(device, options, chosen?.student);
   const { description } = student.info;
   if (teacherDevice === device)
     return { student, teacher: student, description, close: () => student.close() };
-  const teacher = await hostDevice(teacherDevice, options, options.chosen?.teacher).catch(
-    async (error: unknown) => {
-      await student.close();
-      throw error;
-    },
-  );
+  const teacher = await hostDevice(teacherDevice, options, chosen?.teacher).catch(async (error: unknown) => {
+    await student.close();
+    throw error;
+  });
   return {
     ...{ student, teacher, description: `${description}; teacher on ${teacher.info.description}` },
     close: async () => {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { textTokens } from '../data/encoding.js';
-import { evaluationRows, NO_LABEL, type Row } from '../data/packing.js';
+import { evaluationRows } from '../data/packing/windows.js';
+import { NO_LABEL, type Row } from '../data/packing.js';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { Device, Session } from '../devices/device.js';
 import { openDevice } from '../devices/index.js';
@@ -77,7 +78,8 @@ export class Model {
     }
     const positions = Uint32Array.from(tokens, (_, i) => i);
     const labels = new Int32Array(tokens.length).fill(NO_LABEL);
-    return rowLogits(this.#session, this.#module, [{ tokens, positions, labels, documents: [] }]);
+    const row = { tokens, positions, labels, filled: tokens.length, documents: [] };
+    return rowLogits(this.#session, this.#module, [row]);
   }
 
   async close(): Promise<void> {

@@ -16,13 +16,14 @@ export function clock(seconds: number): string {
 
 /** One line about a step: number, losses, speed, time to go. */
 export function stepLine(record: StepRecord, steps: number, secondsPerStep: number): string {
-  const { step, loss, ce, kl, tokens_per_s: speed } = record;
+  const { step, loss, ce, kl, tokens_per_s: speed, padding } = record;
   return [
     `step ${String(step).padStart(String(steps).length)}/${steps}`,
     `loss ${loss.toFixed(4)}`,
     `ce ${ce.toFixed(4)}`,
     `kl ${kl.toFixed(4)}`,
     `${Math.round(speed).toLocaleString('en')} tok/s`,
+    ...(padding > 0 ? [`padding ${(100 * padding).toFixed(1)} %`] : []),
     `eta ${clock((steps - step) * secondsPerStep)}`,
   ].join('  ');
 }
@@ -38,7 +39,7 @@ const NAMED = 3;
 export function skippedLine({ step, skipped_documents }: StepRecord): string {
   const { total, found } = skipped_documents!;
   const more = found.length > NAMED ? `; and ${found.length - NAMED} more in metrics.jsonl` : '';
-  return `step ${step}: ${total} bad documents skipped so far; ${found.slice(0, NAMED).join('; ')}${more}`;
+  return `step ${step}: ${total} documents left out so far; ${found.slice(0, NAMED).join('; ')}${more}`;
 }
 
 /** Shows a run on stderr: one line that is kept up to date on a terminal, plain lines elsewhere. */

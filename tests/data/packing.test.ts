@@ -112,7 +112,7 @@ async function materialise(files: CorpusFile[]): Promise<{ documents: DocumentSo
   return { documents: await openDocuments({ paths, separator: '|' }), texts };
 }
 
-type SomeOptions = Required<Omit<StreamOptions, 'repeat' | 'onBad'>>;
+type SomeOptions = Pick<RowStreamOptions, 'sequence' | 'blockRows' | 'seed'> & { eos: boolean };
 const someOptions: fc.Arbitrary<SomeOptions> = fc.record({
   sequence: fc.integer({ min: 1, max: 9 }),
   blockRows: fc.integer({ min: 1, max: 6 }),
@@ -317,7 +317,7 @@ test('documents that become empty between two epochs end the stream as well', as
   const vanishing: DocumentSource = {
     start: START,
     async *read() {
-      yield { id: 'memory', example: epoch++ === 0 ? 'abcd' : '', place: MEMORY };
+      yield { id: 'memory', example: epoch++ === 0 ? 'abcd' : '', place: MEMORY, pass: 0 };
       return START;
     },
   };
@@ -345,7 +345,7 @@ test('a cursor into a document that became shorter, or is gone, is refused', asy
   const changing: DocumentSource = {
     start: START,
     async *read() {
-      for (const text of texts) yield { id: 'memory', example: text, place: MEMORY };
+      for (const text of texts) yield { id: 'memory', example: text, place: MEMORY, pass: 0 };
       return START;
     },
   };

@@ -1,69 +1,61 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Device } from '#src/devices/device.js';
-import { findAdapter } from '#src/devices/webgpu/adapter.js';
-import { Gpu } from '#src/devices/webgpu/gpu.js';
-import { layOut, planOn } from '#src/devices/webgpu/layout.js';
-import type { Matrices, Target } from '#src/devices/webgpu/lowering/lowering.js';
-import { WebGpuSession } from '#src/devices/webgpu/session.js';
-import { targetOf } from '#src/devices/webgpu/target.js';
-import type { Module } from '#src/program/types.js';
-import { prepare, runCase } from '../ops/harness.js';
+import type { Dispatch, Matrices, Target } from '#src/devices/webgpu/lowering/lowering.js';
+import { prepare, record, runCase } from '../ops/harness.js';
 import { cases } from '../ops/index.js';
-import { emulateAttention } from './emulatedAttention.js';
+import { emulateMatrices } from './emulatedMatrices.js';
+import { dispatchesOf, type GpuDevice, gpuSuite, openChanged } from './gpuDevice.js';
+import { expectValid, openNullDevice } from './nullDevice.js';
 
-/** Attention by subgroup matrices, emulated, against the case table: cases of whole tiles and whole matrices. */
+/** Attention by subgroup matrices: shaders by Dawn's null backend, numbers by emulation, against the case table. */
 
-const adapter = await findAdapter({ allowSoftware: true }).catch((error: Error) => {
-  if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
-  return error;
-});
-if (adapter instanceof Error) console.log(`webgpu is skipped: ${adapter.message}`);
+const SQUARE: Matrices = { m: 16, n: 16, k: 16, subgroup: 32 };
+const SMALL: Matrices = { m: 8, n: 8, k: 8, subgroup: 32 };
+
+const attentions = cases.filter(({ op }) => op.startsWith('attention'));
+const isMatrix = ({ file }: Dispatch): boolean => file === 'attention_matrix';
+
+const validated = suite('attention by matrices on the null backend');
+
+for (const matrices of [SQUARE, SMALL]) {
+  validated(`shaders of ${matrices.m} x ${matrices.n} x ${matrices.k} are valid`, async () => {
+    const { device } = await openNullDevice();
+    const target: Target = {
+      ...{ bufferBytes: 2 ** 31, bindingBytes: 2 ** 31, groups: 65_535, workgroupBytes: 2 ** 15 },
+      ...{ precision: 'f16', matrices },
+    };
+    const kernels = attentions
+      .flatMap((opCase) => dispatchesOf(record(opCase).module, target))
+      .filter(isMatrix);
+    assert.equal([...new Set(kernels.map(({ entry }) => entry))].sort(), [
+      ...['attention_lse', 'attention_matrix_dkv', 'attention_matrix_dq', 'attention_o'],
+    ]);
+    await expectValid(device, kernels);
+  });
+}
+
+validated.run();
 
 /** Matrices, and the heads they are tried on: each size makes shaders of its own. */
 const SIZES: readonly (readonly [Matrices, RegExp])[] = [
-  [{ m: 16, n: 16, k: 16, subgroup: 32 }, /^2 x 128, .* heads of 96/],
-  [{ m: 8, n: 8, k: 8, subgroup: 32 }, /^2 x 128, .* heads of 48/],
+  [SQUARE, /^2 x 128, .* heads of 96/],
+  [SMALL, /^2 x 128, .* heads of 48/],
 ];
 
 for (const [matrices, heads] of SIZES) {
-  const { m, n, k } = matrices;
-  const plain = suite(`attention by matrices of ${m} x ${n} x ${k}`);
-  const test: typeof plain = adapter instanceof Error ? (plain.skip as typeof plain) : plain;
-  let device: Device;
-  let target: Target;
+  const { tests, test } = gpuSuite(`attention by matrices of ${matrices.m} x ${matrices.n} x ${matrices.k}`);
+  let device: GpuDevice | undefined;
+  tests.after(() => device?.close());
 
-  const usesMatrices = (module: Module) =>
-    [...layOut(module, target).programs.values()]
-      .flat()
-      .flatMap(({ dispatches }) => dispatches)
-      .some(({ file }) => file === 'attention_matrix');
-
-  plain.before(async () => {
-    if (adapter instanceof Error) return;
-    const found = await findAdapter({ allowSoftware: true });
-    target = { ...targetOf(found, 'f16'), matrices };
-    const gpu = await Gpu.open(found, (code) => emulateAttention(code, matrices.subgroup));
-    device = {
-      info: {
-        ...{ name: 'webgpu', description: 'emulated matrices', lossScaling: true },
-        ...{ maxSessionBytes: Infinity, maxTotalBytes: Infinity, microBatchTokens: 2048 },
-      },
-      plan: (module) => planOn(module, target),
-      compile: (module) => WebGpuSession.compile(gpu, module, target),
-      attach: () => assert.unreachable('nobody attaches') as never,
-      close: () => gpu.close(),
-    };
-  });
-  plain.after(() => device?.close());
-
-  for (const opCase of cases.filter(({ op, label }) => op.startsWith('attention') && heads.test(label))) {
+  for (const opCase of attentions.filter(({ label }) => heads.test(label))) {
     test(`${opCase.op} ${opCase.label}`, async () => {
+      const rewrite = (code: string) => emulateMatrices(code, matrices.subgroup);
+      device ??= await openChanged({ matrices }, { kernels: 'f16', rewrite });
       const prepared = prepare(opCase);
-      assert.ok(usesMatrices(prepared.module), 'expected the case to be computed by matrices');
+      assert.ok(dispatchesOf(prepared.module, device.target).some(isMatrix), 'expected matrices to be used');
       await runCase(device, prepared, true);
     });
   }
 
-  plain.run();
+  tests.run();
 }

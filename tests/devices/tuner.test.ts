@@ -2,42 +2,30 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findAdapter } from '#src/devices/webgpu/adapter.js';
-import { Gpu } from '#src/devices/webgpu/gpu.js';
-import { layOut } from '#src/devices/webgpu/layout.js';
-import type { Target } from '#src/devices/webgpu/lowering/lowering.js';
-import { WebGpuSession } from '#src/devices/webgpu/session.js';
-import { targetOf } from '#src/devices/webgpu/target.js';
 import { Tuner, type Tuning } from '#src/devices/webgpu/tuner.js';
 import { type Choices, readChoices, tuningFile, writeChoices } from '#src/devices/webgpu/tuningCache.js';
-import { prepare, runCase } from '../ops/harness.js';
-import { cases } from '../ops/index.js';
+import { runCase } from '../ops/harness.js';
 import { temporaryFolder } from '../support.js';
+import { gpuSuite, openChanged, prepareNamed } from './gpuDevice.js';
 
 const folder = temporaryFolder('tuner');
-const adapter = await findAdapter({ allowSoftware: true }).catch((error: Error) => error);
-if (adapter instanceof Error) console.log(`webgpu is skipped: ${adapter.message}`);
-const tuning = suite('tuner');
-const test: typeof tuning = adapter instanceof Error ? (tuning.skip as typeof tuning) : tuning;
+const { tests: tuning, test } = gpuSuite('tuner');
 
 const CASE = 'linear 301 x 600 to 203, f32, no base';
-const opCase = cases.find(({ op, label }) => `${op} ${label}` === CASE);
 
-/** A target with several variants of each product, and what compiling a case on it with a tuner comes to. */
+/** What compiling a case with a tuner comes to, on an adapter that offers several variants of each product. */
 async function tuneCase(effort: Tuning, file: string, given?: Choices) {
-  assert.ok(opCase, `tests/ops has no case "${CASE}" any more`);
-  const found = await findAdapter({ allowSoftware: true });
-  const gpu = await Gpu.open(found);
-  const { lanes: _, ...target } = targetOf(found, 'f32') as Target;
   const tuner = new Tuner(effort, file, given);
+  const device = await openChanged({ lanes: undefined }, { tuner });
+  const { queue } = device.gpu.device;
+  const submit = queue.submit.bind(queue);
   let submits = 0;
-  const submit = gpu.device.queue.submit.bind(gpu.device.queue);
-  gpu.device.queue.submit = (buffers) => {
+  queue.submit = (buffers) => {
     submits++;
     submit(buffers);
   };
-  const prepared = prepare(opCase!);
-  const session = await WebGpuSession.compile(gpu, prepared.module, target, tuner);
+  const prepared = prepareNamed(CASE);
+  const session = await device.compile(prepared.module);
   const timed = submits > 0;
   for (const value of prepared.module.values.filter(({ role }) => role === 'output' || role === 'input')) {
     assert.ok(
@@ -46,20 +34,8 @@ async function tuneCase(effort: Tuning, file: string, given?: Choices) {
     );
   }
   await session.close();
-  await runCase(
-    {
-      info: {
-        ...{ name: 'webgpu', description: 'tuned', lossScaling: false },
-        ...{ maxSessionBytes: 1e12, maxTotalBytes: 1e12, microBatchTokens: 1 },
-      },
-      plan: (module) => layOut(module, target).plan,
-      compile: (module) => WebGpuSession.compile(gpu, module, target, tuner),
-      attach: () => assert.unreachable('nobody attaches') as never,
-      close: () => gpu.close(),
-    },
-    prepared,
-  );
-  await gpu.close();
+  await runCase(device, prepared);
+  await device.close();
   return { choices: tuner.choices, timed };
 }
 

@@ -1,56 +1,24 @@
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Device } from '#src/devices/device.js';
-import { findAdapter } from '#src/devices/webgpu/adapter.js';
-import { Gpu } from '#src/devices/webgpu/gpu.js';
-import { layOut, planOn } from '#src/devices/webgpu/layout.js';
 import type { Target } from '#src/devices/webgpu/lowering/lowering.js';
-import { WebGpuSession } from '#src/devices/webgpu/session.js';
-import { targetOf } from '#src/devices/webgpu/target.js';
 import type { Module } from '#src/program/types.js';
-import { prepare, runCase } from '../ops/harness.js';
-import { cases } from '../ops/index.js';
+import { runCase } from '../ops/harness.js';
+import { dispatchesOf, gpuSuite, openChanged, prepareNamed } from './gpuDevice.js';
 
 /** Ops on adapters with less room than the one at hand: bindings and grids are split. */
 
-const adapter = await findAdapter({ allowSoftware: true }).catch((error: Error) => error);
-const limited = suite('webgpu with tighter limits');
-const test: typeof limited = adapter instanceof Error ? (limited.skip as typeof limited) : limited;
-if (adapter instanceof Error) console.log(`webgpu is skipped: ${adapter.message}`);
+const { tests, test } = gpuSuite('webgpu with tighter limits');
 
-const DEVICE = {
-  description: 'limited',
-  maxSessionBytes: Infinity,
-  maxTotalBytes: Infinity,
-  microBatchTokens: 2048,
-  lossScaling: false,
-};
-
-/** A device of the adapter at hand, held to tighter limits. */
+/** A device held to tighter limits, and the dispatches of a module with them and with the adapter's own. */
 async function openLimited(tighter: Partial<Target>) {
-  const found = await findAdapter({ allowSoftware: true });
-  const gpu = await Gpu.open(found);
-  const limits = { ...targetOf(found), ...tighter };
-  const device: Device = {
-    info: { ...DEVICE, name: 'webgpu' },
-    plan: (module) => planOn(module, limits),
-    compile: (module) => WebGpuSession.compile(gpu, module, limits),
-    attach: () => assert.unreachable('nobody attaches') as never,
-    close: () => gpu.close(),
-  };
-  const kernels = (module: Module, target: Target) =>
-    [...layOut(module, target).programs.values()].flat().flatMap((call) => call.dispatches);
-  return {
-    device,
-    /** The dispatches of a module with the tighter limits, and with the adapter's own. */
-    compare: (module: Module) => [kernels(module, limits), kernels(module, targetOf(found))] as const,
-  };
-}
-
-function prepareNamed(name: string) {
-  const opCase = cases.find(({ op, label }) => name === `${op} ${label}`);
-  assert.ok(opCase, `tests/ops has no case "${name}" any more`);
-  return prepare(opCase!);
+  const device = await openChanged(tighter);
+  const free = await openChanged({});
+  await free.close();
+  const compare = (module: Module) =>
+    [device, free].map(({ target }) => dispatchesOf(module, target)) as [
+      ReturnType<typeof dispatchesOf>,
+      ReturnType<typeof dispatchesOf>,
+    ];
+  return { device, compare };
 }
 
 test('tables, weights and logits larger than a binding are used in ranges', async () => {
@@ -95,7 +63,7 @@ test('what is larger than a grid is computed in steps', async () => {
     const prepared = prepareNamed(name);
     const [steps, whole] = compare(prepared.module);
     assert.ok(
-      steps.some(({ groups }, i) => groups.some((count, side) => count < whole[i]!.groups[side]!)),
+      steps.some(({ groups }, i) => groups.some((count, side) => count! < whole[i]!.groups[side]!)),
       name,
     );
     await runCase(device, prepared);
@@ -103,4 +71,4 @@ test('what is larger than a grid is computed in steps', async () => {
   await device.close();
 });
 
-limited.run();
+tests.run();

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openDevice } from '#src/devices/index.js';
+import { gpuSuite } from '../devices/gpuDevice.js';
 import { projectRoot } from '../support.js';
 import { mean, openCase, readCase, readExpected, relativeDistance, Training } from './training.js';
 
@@ -14,19 +13,9 @@ const TOLERANCE = {
 } as const;
 const CASES = ['gqa-llama3-rope', 'bf16-sharded'];
 
-const missing = await openDevice('webgpu', { allowSoftware: true }).then(
-  (device) => device.close(),
-  (error: Error) => {
-    if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
-    return error;
-  },
-);
-if (missing) console.log(`webgpu is skipped: ${missing.message}`);
-
 for (const kernels of ['f32', 'f16'] as const) {
   for (const name of CASES) {
-    const plain = suite(`PyTorch goldens on webgpu, ${kernels}: ${name}`);
-    const test: typeof plain = missing ? (plain.skip as typeof plain) : plain;
+    const { tests, test } = gpuSuite(`PyTorch goldens on webgpu, ${kernels}: ${name}`);
     const folder = join(projectRoot, 'tests/goldens', name);
     const { batch, floats } = readExpected(join(folder, 'expected.safetensors'));
     const file = readCase(folder);
@@ -63,6 +52,6 @@ for (const kernels of ['f32', 'f16'] as const) {
       await training.close();
     });
 
-    plain.run();
+    tests.run();
   }
 }

@@ -222,6 +222,11 @@ const options: Options[] = [
   { shape: shape(640, 4, 1, 64), batch: 1, documents: '70+400+170' },
 ];
 
+const LONG: Options = { shape: shape(8192, 2, 1, 64), batch: 1, documents: '5000+3192' };
+
+/** The longest rows, which take minutes (tests/campaign). */
+export const longCases = [forwardCase(LONG), backwardCase(LONG)];
+
 export const attention: OpTable = {
   references: { attention: forward, attention_dx: backward },
   cases: [...options.map(forwardCase), ...options.map(backwardCase)],

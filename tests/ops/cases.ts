@@ -32,7 +32,12 @@ export interface Tolerance {
   readonly absolute: number;
   readonly relative: number;
   readonly reason: string;
+  /** How far f16 in storage may move an element, over the largest one; default: `HALVES`. */
+  readonly halves?: number;
 }
+
+/** Operands and results are each rounded to 2^-11 of their size. */
+export const HALVES = 2 ** -9;
 
 /** A program of one op (or a few of the same, so that storage is taken over in place) on seeded inputs. */
 export interface OpCase {

@@ -3,7 +3,7 @@ import { Builder } from '#src/program/builder.js';
 import type { MemoryPlan } from '#src/program/plan.js';
 import { type Call, elementCount, type Module, type Value } from '#src/program/types.js';
 import { Interpreter } from '../program/interpreter.js';
-import { decode, type Input, type OpCase, Random, type Tolerance } from './cases.js';
+import { decode, HALVES, type Input, type OpCase, Random, type Tolerance } from './cases.js';
 
 const PROGRAM = 'case';
 /** 256 bytes: a value's neighbour on either side, that a kernel must leave alone. */
@@ -205,12 +205,15 @@ function check(
   }
 }
 
-/** Operands and results are rounded to 2^-11 of their size, and what cancels leaves errors of the largest's size. */
-function halved({ absolute, relative, reason }: Tolerance, reference: Float64Array): Tolerance {
+/** With f16 in storage; what cancels leaves errors of the largest element's size. */
+function halved(
+  { absolute, relative, reason, halves = HALVES }: Tolerance,
+  reference: Float64Array,
+): Tolerance {
   const largest = reference.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
   return {
-    absolute: absolute + largest * 2 ** -7,
-    relative: relative + 2 ** -8,
+    absolute: absolute + largest * halves,
+    relative: relative + 2 * HALVES,
     reason: `${reason}; f16 in storage`,
   };
 }

@@ -3,6 +3,7 @@ import type { Attributes, DType } from '#src/program/types.js';
 import {
   activations,
   columns,
+  HALVES,
   type Input,
   integers,
   type OpTable,
@@ -216,6 +217,8 @@ function lossCase(options: Options) {
       reason: same
         ? 'KL is a sum of differences that vanish'
         : 'logits have an f32 error of about 1e-7 times their size, which the exponential makes relative',
+      // Rounded hidden states move logits by 2^-11 of their size, and so probabilities by that share of themselves.
+      halves: Math.max(HALVES, deviation * 2 ** -11),
     },
   });
 }

@@ -228,5 +228,6 @@ export const linear: OpTable = {
     weightGradientCase([600], 257, 193, 'base in place', 2),
     weightGradientCase([2, 129], 385, 302, 'no base'),
     weightGradientCase([264], 200, 136, 'base', 2),
+    weightGradientCase([1100], 24, 40, 'base', 2),
   ],
 };

@@ -17,15 +17,21 @@ test('a line has step, losses, tokens per second and the time to go', () => {
   );
 });
 
+test('a line has the share of padding where there is some', () => {
+  const record = { step: 7, loss: 1, ce: 1, kl: 0, tokens_per_s: 10, padding: 0.0312 } as StepRecord;
+  assert.match(stepLine(record, 200, 0.5), / {2}10 tok\/s {2}padding 3\.1 % {2}eta /);
+  assert.not.match(stepLine({ ...record, padding: 0 }, 200, 0.5), /padding/);
+});
+
 test('skipped documents: how many, and the first ones', () => {
   const found = ['a: bad', 'b: bad', 'c: bad', 'd: bad', 'e: bad'];
   const lineOf = (names: string[]) =>
     skippedLine({ step: 3, skipped_documents: { total: 9, found: names } } as unknown as StepRecord);
   assert.is(
     lineOf(found),
-    'step 3: 9 bad documents skipped so far; a: bad; b: bad; c: bad; and 2 more in metrics.jsonl',
+    'step 3: 9 documents left out so far; a: bad; b: bad; c: bad; and 2 more in metrics.jsonl',
   );
-  assert.is(lineOf(found.slice(0, 1)), 'step 3: 9 bad documents skipped so far; a: bad');
+  assert.is(lineOf(found.slice(0, 1)), 'step 3: 9 documents left out so far; a: bad');
 });
 
 test.run();

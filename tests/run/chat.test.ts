@@ -26,7 +26,7 @@ const freshFolder = () => join(mkdtempSync(join(fixture.folder, 'run-')), 'run')
 const [BATCH, SEQUENCE] = [6, 32];
 const options: TrainInput = {
   ...{ student: fixture.student, data: [chat], chatTemplate: template },
-  ...{ batch: BATCH, sequence: SEQUENCE, steps: 4, evalFraction: 0, shuffleRows: 1 },
+  ...{ batch: BATCH, sequence: SEQUENCE, steps: 4, evalFraction: 0, shuffleRows: 1, packing: 'stream' },
   ...{ threads: 1, lr: 1e-2, warmup: 0, schedule: 'constant', checkpointEvery: 2 },
 };
 

@@ -50,12 +50,13 @@ async function run(options: TrainInput, until = Number.POSITIVE_INFINITY): Promi
   await training.finished;
 }
 
+function recordsIn(out: string): StepRecord[] {
+  const lines = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
+  return lines.map((line) => JSON.parse(line) as StepRecord).filter(({ type }) => type === 'step');
+}
+
 function stepsOf(out: string) {
-  const records = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
-  return records
-    .map((line) => JSON.parse(line) as StepRecord)
-    .filter(({ type }) => type === 'step')
-    .map(({ step, loss, skipped_documents }) => ({ step, loss, skipped_documents }));
+  return recordsIn(out).map(({ step, loss, skipped_documents }) => ({ step, loss, skipped_documents }));
 }
 
 test('weighted, compressed and partly bad text: a run stopped anywhere ends as one never stopped', async () => {
@@ -73,6 +74,23 @@ test('weighted, compressed and partly bad text: a run stopped anywhere ends as o
     told.flatMap(({ found }) => found.map((message) => Number(/line (\d+)/.exec(message)![1]))),
     [3, 9, 15, 21, 27],
   );
+});
+
+test('best-fit rows: padding is reported and no token of it counts; a stopped run ends as one never stopped', async () => {
+  const folder = fresh();
+  const options: TrainInput = { ...runOn(folder), packing: 'best-fit', sequence: 24, steps: 10 };
+  await run(options);
+  const out = join(folder, 'stopped');
+  for (const until of [1, 4]) await run({ ...options, out, resume: until > 1 }, until);
+  await run({ ...options, out, resume: true });
+  assert.equal(stepsOf(out), stepsOf(options.out!));
+  assert.ok(adapterBytes(out).equals(adapterBytes(options.out!)));
+  let tokens = 0;
+  for (const record of recordsIn(out)) {
+    tokens += Math.round((1 - record.padding) * 4 * 24);
+    assert.is(record.tokens, tokens);
+  }
+  assert.ok(tokens < 10 * 4 * 24);
 });
 
 test('a file that changed under a resumed run: one line, and the run stays as it was', async () => {

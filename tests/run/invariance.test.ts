@@ -3,12 +3,14 @@ import { train } from 'rivulet';
 import { lastValueFrom, toArray } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { NO_LABEL } from '#src/data/packing.js';
+import type { Encoded } from '#src/data/examples.js';
+import { NO_LABEL, type Packing, RowStream } from '#src/data/packing.js';
 import { permutation, randomUint32 } from '#src/data/random.js';
 import type { Adapter } from '#src/formats/adapter.js';
 import { openCheckpoint } from '#src/model/checkpoint.js';
 import { adapterConfig, type LoraOptions, loraShapes, TARGET_MODULES } from '#src/model/lora.js';
 import type { Checkpoint } from '#src/model/weights.js';
+import { sourceOf } from '../data/packing/memory.js';
 import { makeFixture } from '../fixtures.js';
 import {
   type Batch,
@@ -169,6 +171,36 @@ test('the same gradient from any arrangement of whole documents into rows', asyn
     assert.not.equal(batch.tokens, packed.tokens);
     assertSame(await learn({}, batch), reference, what);
   }
+});
+
+/** The documents through the loader's own packing, in as many rows as there may be. */
+async function packedBy(packing: Packing, rows: number, sequence: number): Promise<Batch> {
+  const examples = documents.map((tokens) => ({ tokens, bytes: 0, fraction: 0 }));
+  const options = { sequence, blockRows: rows, seed: 1, packing, repeat: false };
+  const stream = new RowStream(sourceOf(examples), (example) => example as Encoded, options);
+  const size = rows * sequence;
+  const batch = {
+    tokens: new Uint32Array(size),
+    labels: new Int32Array(size),
+    positions: new Uint32Array(size),
+  };
+  batch.labels.fill(NO_LABEL);
+  let at = 0;
+  for (let row = await stream.next(); row; row = await stream.next(), at += sequence) {
+    assert.ok(at < size, 'the documents fit');
+    for (const name of ['tokens', 'labels', 'positions'] as const) batch[name].set(row[name], at);
+  }
+  return { rows, sequence, ...batch };
+}
+
+test('the same gradient from best-fit rows and from one stream', async () => {
+  const reference = await learn({}, packed);
+  const bestFit = await packedBy('best-fit', ROWS, SEQUENCE);
+  assert.not.equal(bestFit.tokens, packed.tokens);
+  assertSame(await learn({}, bestFit), reference, 'best-fit');
+  const long = 1024;
+  const stream = await packedBy('stream', 1, long);
+  assertSame(await learn({ sequence: long, microRows: 1 }, stream), reference, 'one row');
 });
 
 /** The same rows, the last eight first. */

@@ -7,7 +7,7 @@ import { readRunFile } from '#src/formats/runFolder.js';
 import { openSafetensors, readFloat32 } from '#src/formats/safetensors.js';
 import { flagOf, isOperational, type TRAIN_OPTIONS } from '#src/options.js';
 import { resolveOptions } from '#src/prepare.js';
-import { CHAT_TEMPLATE, makeChat, makeFixture, makeJsonl, makeText } from '../fixtures.js';
+import { makeChatFiles, makeFixture, makeJsonl, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { type Outcome, outcomeOf, recordsOf } from './outcome.js';
 
@@ -19,14 +19,7 @@ const secondText = join(fixture.folder, 'second.txt');
 writeFileSync(secondText, makeText(9, 300));
 const twoColumns = join(fixture.folder, 'columns.jsonl');
 writeFileSync(twoColumns, `${JSON.stringify({ text: makeText(7, 900), other: makeText(8, 900) })}\n`);
-const chat = join(fixture.folder, 'chat.jsonl');
-writeFileSync(chat, makeChat(11, 40));
-const [plainTemplate, otherTemplate] = [
-  join(fixture.folder, 'plain.jinja'),
-  join(fixture.folder, 'other.jinja'),
-] as const;
-writeFileSync(plainTemplate, CHAT_TEMPLATE);
-writeFileSync(otherTemplate, CHAT_TEMPLATE.replaceAll('[', '('));
+const { chat, plainTemplate, otherTemplate } = makeChatFiles(fixture.folder);
 const documents = makeJsonl(2, 40);
 const withBad = join(fixture.folder, 'bad.jsonl');
 writeFileSync(withBad, `{"text":\n${documents}`);
@@ -111,6 +104,19 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     },
   },
   shuffleRows: { beside: { shuffleRows: undefined }, change: { shuffleRows: 1 } },
+  packing: {
+    beside: { separator: '.' },
+    change: { packing: 'best-fit' },
+    check: (changed, plain) => {
+      otherAdapter(changed, plain);
+      assert.is(readRunFile(plain.out)!.options.packing, 'stream', 'what was chosen holds for a resume');
+      const [padded, full] = [changed, plain].map((outcome) => recordsOf(outcome, 'step').at(-1)!);
+      assert.is(full!.padding, 0);
+      assert.is(full!.tokens, 2 * 4 * 16);
+      assert.ok(padded!.padding > 0 && padded!.tokens < full!.tokens);
+    },
+  },
+  longDocuments: { change: { longDocuments: 'truncate' } },
   evalFraction: { beside: { separator: '.' }, change: { evalFraction: 0.5, evalTokens: 64 } },
   evalData: {
     beside: evaluated,

@@ -1,10 +1,10 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openDevice } from '#src/devices/index.js';
+import { checkpointPath } from '#src/formats/checkpointFiles.js';
 import type { EvalRecord, MetricsRecord, StepRecord } from '#src/messages.js';
 import type { TrainInput } from '#src/options.js';
+import { gpuSuite, noGpu } from '../devices/gpuDevice.js';
 import { makeFixture } from '../fixtures.js';
 import { type Ending, flags, startProgram } from './process.js';
 
@@ -41,7 +41,7 @@ async function trainWith(
   return { ...ending, run, records: lines.map((line) => JSON.parse(line) as MetricsRecord) };
 }
 
-const stepsOf = ({ records }: Ran) =>
+const stepsOf = ({ records }: Pick<Ran, 'records'>) =>
   records.filter((record): record is StepRecord => record.type === 'step');
 const evalsOf = ({ records }: Ran) =>
   records.filter((record): record is EvalRecord => record.type === 'eval');
@@ -60,19 +60,10 @@ function expectSame(found: Ran, expected: Ran, allowed: number): void {
   });
 }
 
-const missing = await openDevice('webgpu', { allowSoftware: true }).then(
-  (device) => device.close(),
-  (error: Error) => {
-    if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
-    return error;
-  },
-);
-if (missing) console.log(`webgpu is skipped: ${missing.message}`);
-const plain = suite('runs on webgpu');
-const test: typeof plain = missing ? (plain.skip as typeof plain) : plain;
+const { tests, test } = gpuSuite('runs on webgpu');
 
-const onCpu = missing ? undefined : await trainWith({ device: 'wasm' });
-const onGpu = missing ? undefined : await trainWith({ device: 'webgpu' });
+const onCpu = noGpu ? undefined : await trainWith({ device: 'wasm' });
+const onGpu = noGpu ? undefined : await trainWith({ device: 'webgpu' });
 
 test('f32 kernels give the losses of the CPU', () => {
   assert.is(onGpu!.code, 0, onGpu!.stderr);
@@ -87,6 +78,33 @@ test('f16 kernels give them within 2 %, and count what they skip', async () => {
     assert.is(skipped_steps, 0);
     assert.is(loss_scale, 64);
   }
+});
+
+test('steps whose gradients overflow halves change nothing and are counted', async () => {
+  const halves = { ...options, device: 'webgpu', kernels: 'f16', steps: 8, keep: 9 } as const;
+  const before = await trainWith(halves);
+  assert.is(before.code, 0, before.stderr);
+  const [fourth, last] = [4, 8].map((step) => checkpointPath(join(before.run, 'checkpoints'), step));
+  rmSync(last!, { recursive: true });
+  const path = join(fourth!, 'state.json');
+  const state = JSON.parse(readFileSync(path, 'utf8'));
+  writeFileSync(path, JSON.stringify({ ...state, lossScale: { scale: 2 ** 40, steady: 0, skipped: 0 } }));
+  const resumed = startProgram('train', flags({ resume: true, out: before.run }), {
+    cwd: before.run,
+    env: ENV,
+  });
+  const { code, stderr } = await resumed.ended;
+  assert.is(code, 0, stderr);
+  const lines = readFileSync(join(before.run, 'metrics.jsonl'), 'utf8').trim().split('\n');
+  const records = lines.map((line) => JSON.parse(line) as MetricsRecord);
+  const steps = stepsOf({ records }).filter(({ step }) => step > 4);
+  assert.equal(
+    steps.map(({ grad_norm, loss_scale, skipped_steps }) => [grad_norm, loss_scale, skipped_steps]),
+    [40, 39, 38, 37].map((exponent, i) => [null, 2 ** exponent, i]),
+  );
+  assert.ok(steps.every(({ loss }) => Number.isFinite(loss)));
+  const adapterIn = (folder: string) => readFileSync(join(folder, 'adapter/adapter_model.safetensors'));
+  assert.ok(adapterIn(before.run).equals(adapterIn(fourth!)));
 });
 
 test('the teacher on a device of its own gives the same losses', async () => {
@@ -154,4 +172,4 @@ test('a second SIGINT stops at once', async () => {
   assert.not.match(stderr, /error|FATAL/);
 });
 
-plain.run();
+tests.run();

@@ -44,13 +44,23 @@ export async function findAdapter(options: AdapterOptions = {}): Promise<GPUAdap
   return adapter;
 }
 
-/** Dawn picks adapters by a part of their name only, so of several with one name just the first can be reached. */
-function chooseName(names: readonly string[], wanted: string | undefined): string {
+/**
+ * Dawn takes the first adapter whose name has the given one in it, so of several with one name just the first can be
+ * reached: another one is refused, so that nobody gets a GPU that was not asked for.
+ */
+export function chooseName(names: readonly string[], wanted: string | undefined): string {
   if (wanted === undefined) return names.find((name) => !SOFTWARE.test(name)) ?? names[0]!;
   const name = /^\d+$/.test(wanted) ? names[Number(wanted)] : names.find((name) => name.includes(wanted));
   const list = names.map((name, i) => `${i} ${name}`).join(', ');
   if (name === undefined) {
     throw new InputError(`--device webgpu:${wanted}: expected one of the GPUs ${list}, found none like it`);
+  }
+  const reached = names.findIndex((other) => other.includes(name));
+  if (/^\d+$/.test(wanted) && reached !== Number(wanted)) {
+    throw new InputError(
+      `--device webgpu:${wanted}: expected a name that no GPU before it has, found the GPUs ${list}, ` +
+        `of which only the first of a name can be used: use webgpu:${reached}`,
+    );
   }
   return name;
 }

@@ -92,7 +92,8 @@ function lower(call: Call, at: Operands): KernelCall {
         throw tooLarge(region.name, region.bytes, at.target.bindingBytes, 'binding');
       }
     }
-    if (Math.max(...groups) > at.target.groups) {
+    const [x, y, z = 1] = groups;
+    if (Math.max(x, y, z) > at.target.groups) {
       throw new Error(
         `${call.op}: expected at most ${at.target.groups} workgroups a side, found ${groups.join(' x ')}`,
       );

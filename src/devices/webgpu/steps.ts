@@ -1,5 +1,5 @@
 import { type Gpu, USAGE } from './gpu.js';
-import type { Dispatch, Region } from './lowering/lowering.js';
+import type { Dispatch, Groups, Region } from './lowering/lowering.js';
 
 /** Where a uniform may begin. */
 const UNIFORM_ALIGNMENT = 256;
@@ -8,7 +8,7 @@ const UNIFORM_ALIGNMENT = 256;
 export interface Step {
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
-  readonly groups: readonly [number, number];
+  readonly groups: Groups;
 }
 
 /** Dispatches with their pipelines and bind groups, which hold on to the buffers they name. */

@@ -44,9 +44,9 @@ export class Tuner {
     };
     layOut(module, { ...target, choose });
     // On a CPU that plays a GPU, the default is the one that was made for it.
-    const canTime = this.#tuning !== 'off' && target.lanes === undefined;
-    if (canTime && unknown.size > 0) {
-      const fastest = await timeAll(gpu, unknown, storages, EFFORT[this.#tuning as 'quick']);
+    const isTimed = this.#tuning !== 'off' && target.lanes === undefined && unknown.size > 0;
+    if (isTimed) {
+      const fastest = await timeAll(gpu, unknown, storages, EFFORT[this.#tuning]);
       for (const [key, name] of fastest) this.#choices.set(key, name);
       writeChoices(this.#file, this.choices);
     }

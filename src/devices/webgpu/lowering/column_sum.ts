@@ -1,4 +1,4 @@
-import { columns, rows, type Value } from '../../../program/types.js';
+import { columns, elementCount, rows, type Value } from '../../../program/types.js';
 import { elementGrid } from './grid.js';
 import { type Dispatch, floatType, type Lowering, OPERAND, type Operands, operand } from './lowering.js';
 
@@ -10,16 +10,20 @@ const MAX_PARTS = 128;
 const MIN_ROWS = 64;
 
 /** A sum over rows in two passes: the rows of each part, then the parts. */
-interface Parts {
+interface RowParts extends Parts {
   readonly rowsPerPart: number;
-  readonly parts: number;
   /** Of the first pass. */
   readonly groups: [number, number];
-  /** Room for the parts. */
+}
+
+/** Summands of a tensor, one after the other. */
+interface Parts {
+  readonly parts: number;
+  /** Room for them. */
   readonly bytes: number;
 }
 
-export function partsOf(height: number, width: number): Parts {
+export function partsOf(height: number, width: number): RowParts {
   const rowsPerPart = Math.max(MIN_ROWS, Math.ceil(height / MAX_PARTS));
   const parts = Math.ceil(height / rowsPerPart);
   return { rowsPerPart, parts, groups: [Math.ceil(width / COLUMNS), parts], bytes: 4 * parts * width };
@@ -32,12 +36,12 @@ export function sumParts(
   { parts, bytes }: Parts,
   at: Operands,
 ): Dispatch {
-  const [width, out] = [columns(y), at.of(y)];
+  const [width, out] = [elementCount(y.shape), at.of(y)];
   const added = operand(base ? at.of(base) : null, out);
   return {
     file: 'column_sum',
     entry: 'sum_parts',
-    types: {},
+    types: { B: floatType(base, at), Y: floatType(y, at) },
     constants: {},
     shape: [width, 0, 0, parts, added.code],
     bindings: [added.binding, { ...at.workspace, bytes }, out],

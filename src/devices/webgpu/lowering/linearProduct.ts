@@ -45,6 +45,14 @@ export interface Product {
   readonly stride: number;
   /** One or two. */
   readonly terms: readonly Term[];
+  /** Where y gets the sums of slices of k, [slices, m, n], one by one. */
+  readonly slices?: Slices;
+}
+
+/** A sum cut into parts: all of `depth` steps, the last of fewer. */
+export interface Slices {
+  readonly count: number;
+  readonly depth: number;
 }
 
 export const leftFactor = (value: Value, at: Operands, alongK: boolean, firstRow = 0): LeftFactor => ({

@@ -1,4 +1,4 @@
-import { type Product, splitProduct, type Term } from './linearProduct.js';
+import { type Product, type Slices, splitProduct, type Term } from './linearProduct.js';
 import {
   type Dispatch,
   type ElementType,
@@ -56,13 +56,13 @@ export function productDispatches(product: Product, target: Target): Dispatch[] 
 }
 
 /** Workgroups that a large GPU runs at the same time, about. */
-const SLOTS = 128;
+export const SLOTS = 128;
 /** Multiplications in the time that it takes all of them to read an element. */
 const READ_COST = 1e-3;
 
 /** Of a step of k. */
-function costOf({ m, n }: Product, { tile, rate }: Kernel): number {
-  const tiles = Math.ceil(m / tile.m) * Math.ceil(n / tile.n);
+function costOf({ m, n, slices }: Product, { tile, rate }: Kernel): number {
+  const tiles = Math.ceil(m / tile.m) * Math.ceil(n / tile.n) * (slices?.count ?? 1);
   return (Math.ceil(tiles / SLOTS) * tile.m * tile.n) / rate + READ_COST * tiles * (tile.m + tile.n);
 }
 
@@ -140,6 +140,7 @@ function matrixBytes({ m, n, k }: Tile, grid: Grid, matrices: Matrices): number 
 
 function dispatch(product: Product, { file, tile, wide, constants }: Kernel): Dispatch {
   const { m, n, base, baseType = 'f32', bias = null, firstColumn = 0, y, type, first, stride } = product;
+  const { count: slices, depth: sliceDepth } = product.slices ?? WHOLE;
   const [one, two] = product.terms as [Term, Term?];
   const added = operand(base, y);
   const operands = [...access('X1', 'W1', one, product, wide), ...access('X2', 'W2', two, product, wide)];
@@ -158,19 +159,21 @@ function dispatch(product: Product, { file, tile, wide, constants }: Kernel): Di
     },
     shape: [
       ...[m, n, first, stride, added.code, product.terms.length, bias ? 1 + firstColumn : 0, f32Word(scale)],
-      ...[...termWords(one, two ? one.scale : 1), ...termWords(two, two?.scale ?? 0)],
+      ...[...termWords(one, two ? one.scale : 1, sliceDepth), ...termWords(two, two?.scale ?? 0, sliceDepth)],
     ],
     bindings: [
       ...[added.binding, one.x.region, one.w.region],
       ...[two?.x.region ?? null, two?.w.region ?? null, bias, y],
     ],
-    groups: [Math.ceil(n / tile.n), Math.ceil(m / tile.m)],
+    groups: [Math.ceil(n / tile.n), Math.ceil(m / tile.m), slices],
   };
 }
 
-const termWords = (term: Term | undefined, scale: number): number[] =>
+const WHOLE: Slices = { count: 1, depth: 2 ** 32 - 1 };
+
+const termWords = (term: Term | undefined, scale: number, sliceDepth: number): number[] =>
   term
-    ? [term.x.first, term.x.stride, term.w.stride, term.depth, f32Word(scale), 0, 0, 0]
+    ? [term.x.first, term.x.stride, term.w.stride, term.depth, f32Word(scale), sliceDepth, 0, 0]
     : [0, 0, 0, 0, 0, 0, 0, 0];
 
 const X_DTYPES = { f32: 0, f16: 2 } as const;

@@ -15,6 +15,8 @@ export interface Region {
   readonly bytes: number;
 }
 
+export type Groups = readonly [x: number, y: number, z?: number];
+
 /** One dispatch of an entry point of kernels/FILE.wgsl. */
 export interface Dispatch {
   readonly file: string;
@@ -29,8 +31,8 @@ export interface Dispatch {
   readonly bindings: readonly (Region | null)[];
   /** Scalars the kernel declares `var<uniform>`, bound after `bindings`. */
   readonly scalars?: readonly Region[];
-  /** Workgroups in x and y. */
-  readonly groups: readonly [number, number];
+  /** Workgroups in x, y and z. */
+  readonly groups: Groups;
 }
 
 /** What an adapter allows. */
@@ -52,7 +54,7 @@ export interface Target extends Limits {
   /** Where products of halves go through the GPU's matrix units. */
   readonly matrices: Matrices | null;
   /** Threads of every subgroup of an adapter that is a CPU; absent on a GPU. */
-  readonly lanes?: number;
+  readonly lanes?: number | undefined;
   /** Picks a variant of a product; absent: the default one. Products of one key have the same fastest variant. */
   readonly choose?: (key: string, variants: readonly Variant[]) => Variant | undefined;
 }

@@ -1,0 +1,24 @@
+import { type Encoded, type Example, isText } from '../examples.js';
+
+/** What becomes of a document of more than N pairs: all of it in pieces, or its first N. */
+export type LongDocuments = 'split' | 'truncate';
+
+/** Text goes on anywhere; an answer without its question teaches nothing. */
+export const longDocumentsOf = (example: Example): LongDocuments => (isText(example) ? 'split' : 'truncate');
+
+/** The first `sequence` pairs of a document. */
+export function truncated({ tokens, learned }: Encoded, sequence: number): Encoded {
+  return { tokens: tokens.subarray(0, sequence + 1), learned: learned?.subarray(0, sequence + 1) };
+}
+
+/**
+ * What is wrong with a document that has tokens to predict, but none of them to be learned; undefined otherwise.
+ * @param most pairs of it that are used
+ */
+export function nothingToLearn({ tokens, learned }: Encoded, most: number): string | undefined {
+  if (!learned || tokens.length < 2) return undefined;
+  const before = learned.indexOf(1, 1);
+  if (before === -1) return `expected a token to learn, found none among ${tokens.length}; leave it out`;
+  if (before <= most) return undefined;
+  return `expected a learned token within --sequence ${most}, found the first after ${before} tokens; raise --sequence`;
+}
