@@ -49,6 +49,8 @@ interface Case {
 }
 
 const taught = { teacher: fixture.teacher };
+/** Rows are shorter than conversations. */
+const chatty: Partial<TrainInput> = { data: [chat], chatTemplate: plainTemplate, longDocuments: 'split' };
 const evaluated = { evalFraction: 0.3, evalTokens: 64 };
 const earlier = await outcomeOf({ ...base, seed: 5 });
 
@@ -76,10 +78,10 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   data: { change: { data: [secondText, fixture.text] } },
   textColumn: { beside: { data: [twoColumns] }, change: { textColumn: 'other' } },
   chatTemplate: {
-    beside: { data: [chat], chatTemplate: plainTemplate },
+    beside: chatty,
     change: { chatTemplate: otherTemplate },
   },
-  lossOn: { beside: { data: [chat], chatTemplate: plainTemplate }, change: { lossOn: 'all' } },
+  lossOn: { beside: chatty, change: { lossOn: 'all' } },
   separator: { change: { separator: '.' } },
   onBadDocument: {
     beside: { data: [fixture.jsonl] },
