@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
+import { readChatTemplate } from './data/chat/source.js';
 import { BadDocument, type DocumentSource, openDocuments } from './data/documents.js';
 import { createEncode, type Encode } from './data/encoding.js';
 import { bytesOf, fractionOf, isText } from './data/examples.js';
 import { BestFitCounter } from './data/packing/bestFit.js';
-import { blockRowsOf, RowStream } from './data/packing.js';
+import { blockRowsOf, RowStream, type RowStreamOptions } from './data/packing.js';
 import { encodingOf } from './data/shards/encoding.js';
 import { CorpusCounter, type CorpusStatistics, ratio } from './data/shards/statistics.js';
 import { ShardWriter } from './data/shards/writer.js';
@@ -74,8 +75,10 @@ export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}):
     onBad: options.onBadDocument,
     ...(separator !== undefined && { separator: separator.replaceAll('\\n', '\n') }),
   });
-  const encode = createEncode(encoder.tokenizer, { eos });
-  const read = (writer?: ShardWriter) => readCorpus(documents, encode, options.sequence, hooks, writer);
+  const chatTemplate = readChatTemplate(folder, options.chatTemplate);
+  const encode = createEncode(encoder.tokenizer, { eos, lossOn: options.lossOn, chatTemplate });
+  const packing = { sequence: options.sequence, onBad: options.onBadDocument };
+  const read = (writer?: ShardWriter) => readCorpus(documents, encode, packing, hooks, writer);
   if (out === undefined) return read();
   let corpus: Corpus | undefined;
   let files = 0;
@@ -97,12 +100,13 @@ async function checkNew(out: string): Promise<void> {
 async function readCorpus(
   documents: DocumentSource,
   encode: Encode,
-  sequence: number,
+  packing: PackOptions,
   { signal, onProgress }: TokenizeHooks,
   writer: ShardWriter | undefined,
 ): Promise<Corpus> {
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
+  const { sequence } = packing;
   const counter = new CorpusCounter();
   const bestFit = new BestFitCounter(sequence, blockRowsOf(sequence));
   let document = '';
@@ -116,7 +120,7 @@ async function readCorpus(
     writer?.add(encoded);
     return encoded;
   };
-  const { skipped, ...stream } = await packOnce(observed, counting, sequence, () => {
+  const { skipped, ...stream } = await packOnce(observed, counting, packing, () => {
     if (signal?.aborted) throw new RunError('expected to read all documents, found a signal to stop');
     const { documents, tokens, bytes } = counter;
     onProgress?.({ documents, tokens, bytes, seconds: elapsed() });
@@ -131,14 +135,17 @@ async function readCorpus(
   };
 }
 
+type PackOptions = Pick<RowStreamOptions, 'sequence' | 'onBad'>;
+
 /** Packs all documents as a run would, in their order. @param onRow called after each row */
 async function packOnce(
   documents: DocumentSource,
   encode: Encode,
-  sequence: number,
+  options: PackOptions,
   onRow: () => void,
 ): Promise<PackedRows & { readonly skipped: number }> {
-  const stream = new RowStream(documents, encode, { sequence, blockRows: 1, seed: 0, repeat: false });
+  const { sequence } = options;
+  const stream = new RowStream(documents, encode, { ...options, blockRows: 1, seed: 0, repeat: false });
   let [rows, filled] = [0, 0];
   for (let row = await stream.next(); row; row = await stream.next()) {
     rows++;

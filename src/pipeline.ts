@@ -89,7 +89,7 @@ class Run {
   }
 
   async go(devices: DeviceHosts): Promise<RunResult> {
-    const { out, options, models, text, resume, schedule } = this.#prepared;
+    const { out, options, models, text, chatTemplate, resume, schedule } = this.#prepared;
     await this.#start(devices);
     const [forStudent, forTeacher] = await Promise.all([
       devices.student.choices(),
@@ -97,7 +97,7 @@ class Run {
     ]);
     const variants = { student: forStudent, teacher: forTeacher };
     const commits = { ...models.commits, ...text.commits };
-    this.#lock = await prepareRunFolder(out, { version, options, commits, variants });
+    this.#lock = await prepareRunFolder(out, { version, options, commits, chatTemplate, variants });
     this.#journal = new Journal(runPaths(out).metrics, resume?.state.metricsBytes ?? 0);
     if (!resume) await this.#begin(devices);
     const steps = await this.#train();
@@ -136,14 +136,14 @@ class Run {
   }
 
   #loaderSetup(port: MessagePort): LoaderSetup {
-    const { options, models, text, microBatch, resume } = this.#prepared;
-    const { eos, sequence, batch, shuffleRows, packing, longDocuments, seed } = options;
+    const { options, models, text, encoding, microBatch, resume } = this.#prepared;
+    const { sequence, batch, shuffleRows, packing, longDocuments, seed } = options;
     const cursor = resume && { cursor: resume.state.cursor };
     return {
       tokenizer: models.student,
       text: textOptions(options, text.data),
       evalFraction: options.evalData === undefined ? options.evalFraction : 0,
-      ...{ eos, sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed, port },
+      ...{ encoding, sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed, port },
       step: resume?.state.step ?? 0,
       ...cursor,
     };
@@ -169,13 +169,13 @@ class Run {
   }
 
   async #startEvaluator(device: DeviceHost, port: MessagePort): Promise<void> {
-    const { options, models, text, student } = this.#prepared;
+    const { options, models, text, encoding, student } = this.#prepared;
     const setup: EvaluatorSetup = {
       text: {
         tokenizer: models.student,
         text: textOptions(options, text.evalData ?? text.data),
         evalFraction: options.evalData === undefined ? options.evalFraction : 0,
-        eos: options.eos,
+        encoding,
         sequence: options.sequence,
         tokens: options.evalTokens,
       },

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { cursorSchema } from './data/cursor.js';
-import { openDocuments } from './data/documents.js';
+import { openDocuments, type Place } from './data/documents.js';
+import type { EncodingOptions } from './data/encoding.js';
 import { type Cursor, packingOf } from './data/packing.js';
 import { firstDifference, loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 import type { DeviceHosts } from './devices/host.js';
@@ -42,6 +43,7 @@ import {
   type TrainOptions,
   withDefaults,
 } from './options.js';
+import { prepareText } from './prepareText.js';
 import type { MemoryPlan } from './program/plan.js';
 
 /** Everything a run needs to know before anything is allocated or written. */
@@ -51,6 +53,9 @@ export interface Preparation {
   readonly out: string;
   readonly models: Models;
   readonly text: TextPaths;
+  readonly encoding: EncodingOptions;
+  /** What a resume holds the chat template to. */
+  readonly chatTemplate: string | undefined;
   readonly resume: ReturnType<typeof lastCheckpoint<Cursor>>;
   readonly student: StudentOptions;
   readonly product: Product;
@@ -169,8 +174,14 @@ export async function prepare(
   const from = resume?.state.cursor.place;
   const tokenizer = await loadTokenizer(student.folder);
   const encoder = { tokenizer, name: options.student ?? student.folder, eos: options.eos };
-  const documents = await openDocuments({ ...textOptions(options, text.data), from, encoder });
-  if (text.evalData) await openDocuments({ ...textOptions(options, text.evalData), encoder });
+  const open = (paths: readonly string[], from?: Place) =>
+    openDocuments({ ...textOptions(options, paths), from, encoder });
+  const documents = await open(text.data, from);
+  const evaluation = text.evalData && (await open(text.evalData));
+  const { encoding, chatTemplate } = await prepareText(options, student.folder, out, [
+    { documents, from },
+    ...(evaluation ? [{ documents: evaluation }] : []),
+  ]);
   await checkModels(options, tokenizer, student, teacher);
   const lora =
     options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
@@ -205,6 +216,8 @@ export async function prepare(
     out,
     models,
     text,
+    encoding,
+    chatTemplate,
     resume,
     student: studentWith(way),
     teacher,

@@ -49,6 +49,37 @@ export function makeJsonl(seed: number, documents: number): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** Lines of `.jsonl`, each a conversation of 2 or 4 turns. */
+export function makeChat(seed: number, conversations: number): string {
+  const lines = Array.from({ length: conversations }, (_, i) => {
+    const turns = 2 + 2 * (i % 2);
+    const messages = Array.from({ length: turns }, (_, turn) => ({
+      role: turn % 2 === 0 ? 'user' : 'assistant',
+      content: makeText(seed + 10 * i + turn, 2 + ((i + turn) % 7)).trim(),
+    }));
+    return JSON.stringify({ messages });
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+/** Turns with their roles; `</s>` ends one of the assistant. */
+export const CHAT_TEMPLATE =
+  '{% for m in messages %}[{{ m.role }}] {{ m.content }}{% if m.role == "assistant" %}</s>{% endif %}\n\n' +
+  '{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}';
+
+/** Conversations, and two templates to write them with, in a folder. */
+export function makeChatFiles(folder: string) {
+  const write = (name: string, content: string): string => {
+    writeFileSync(join(folder, name), content);
+    return join(folder, name);
+  };
+  return {
+    chat: write('chat.jsonl', makeChat(11, 40)),
+    plainTemplate: write('plain.jinja', CHAT_TEMPLATE),
+    otherTemplate: write('other.jinja', CHAT_TEMPLATE.replaceAll('[', '(')),
+  };
+}
+
 /** Every word from its letters: "▁ c", "▁c a", "▁ca t"; bytes stand for what is no word. */
 function makeTokenizer(): object {
   const merges = new Set<string>();

@@ -52,9 +52,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'command.ts': ['errors.ts', 'nearestName.ts', 'options.ts', 'version.ts'],
   'locateModels.ts': ['formats', 'hub', 'messages.ts', 'options.ts'],
   'locateText.ts': ['formats', 'hub', 'options.ts'],
+  'prepareText.ts': ['data', 'formats', 'errors.ts', 'options.ts'],
   'prepare.ts': [
     ...['data', 'devices', 'formats', 'miniature', 'model', 'program'],
     ...['errors.ts', 'locateModels.ts', 'locateText.ts', 'messages.ts', 'options.ts'],
+    'prepareText.ts',
   ],
   'estimate.ts': ['devices', 'model', 'program', 'prepare.ts'],
   'recovery.ts': ['devices', 'formats', 'errors.ts', 'pipeline.ts', 'prepare.ts'],

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { BadDocument, openDocuments } from '../data/documents.js';
-import { createEncode } from '../data/encoding.js';
+import { createEncode, type EncodingOptions, encodedOrBad } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
 import { appendWindow, evaluationRows } from '../data/packing/windows.js';
 import type { Row } from '../data/packing.js';
@@ -19,7 +19,7 @@ export interface EvaluationText {
   readonly text: TextOptions;
   /** Evaluate on this share of the text, held out of training; 0: on all of it. */
   readonly evalFraction: number;
-  readonly eos: boolean;
+  readonly encoding: EncodingOptions;
   readonly sequence: number;
   /** The most tokens to read. */
   readonly tokens: number;
@@ -42,15 +42,20 @@ export interface SnapshotSink {
 
 /** Rows of windows of the evaluation text, as many as `tokens` allows; short ones share a row. */
 export async function evaluationWindows(options: EvaluationText): Promise<Row[]> {
-  const { sequence, evalFraction, eos } = options;
-  const encode = createEncode(await loadTokenizer(options.tokenizer), { eos });
+  const { sequence, evalFraction, encoding } = options;
+  const encode = createEncode(await loadTokenizer(options.tokenizer), encoding);
   const documents = await openDocuments(options.text);
   const source = evalFraction > 0 ? (await holdOut(documents, evalFraction)).evaluation : documents;
   const rows: Row[] = [];
   let tokens = 0;
   for await (const item of source.read()) {
     if (item instanceof BadDocument) continue;
-    for (const window of evaluationRows(encode(item.example), sequence, item.id)) {
+    const encoded = encodedOrBad(encode, item);
+    if (encoded instanceof BadDocument) {
+      if (options.text.onBad === 'stop') throw encoded;
+      continue;
+    }
+    for (const window of evaluationRows(encoded, sequence, item.id)) {
       tokens += window.filled;
       const last = rows.at(-1);
       if (last && tokens > options.tokens) return rows;

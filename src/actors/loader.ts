@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { type DocumentSource, openDocuments } from '../data/documents.js';
-import { createEncode } from '../data/encoding.js';
+import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
 import { blockRowsOf, type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
@@ -10,8 +10,8 @@ import { named, offer, serve } from './actor.js';
 
 export interface TextOptions {
   readonly paths: readonly string[];
-  readonly textColumn: string;
-  readonly separator?: string;
+  readonly textColumn?: string | undefined;
+  readonly separator?: string | undefined;
   readonly onBad: 'stop' | 'skip';
 }
 
@@ -20,7 +20,7 @@ export interface LoaderSetup {
   readonly text: TextOptions;
   /** Share of the text that is held out; 0 for none. */
   readonly evalFraction: number;
-  readonly eos: boolean;
+  readonly encoding: EncodingOptions;
   readonly sequence: number;
   readonly batch: number;
   readonly microBatch: number;
@@ -59,11 +59,12 @@ class Loader implements BatchSource {
   async start(setup: LoaderSetup): Promise<void> {
     this.#setup = setup;
     this.#step = setup.step + 1;
-    const { sequence, packing, longDocuments, seed, eos } = setup;
+    const { sequence, packing, longDocuments, seed } = setup;
     const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
-    const encode = createEncode(await loadTokenizer(setup.tokenizer), { eos });
+    const encode = createEncode(await loadTokenizer(setup.tokenizer), setup.encoding);
+    const { onBad } = setup.text;
     const blockRows = setup.shuffleRows ?? blockRowsOf(sequence);
-    const options = { sequence, packing, longDocuments, blockRows, seed, repeat: true };
+    const options = { sequence, packing, longDocuments, blockRows, seed, repeat: true, onBad };
     this.#rows = new RowStream(documents, encode, options, setup.cursor);
     this.#first = this.#next();
     await this.#first;

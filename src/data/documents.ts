@@ -38,10 +38,13 @@ export interface DocumentOptions {
    * `hf://datasets/owner/name[@revision]/path`; each, or none, with its share of the text as in `a.jsonl:0.7`.
    */
   readonly paths: readonly string[];
-  /** The column, field or nested field (`a.b`) that holds the text. Default: `text`. */
-  readonly textColumn?: string;
+  /**
+   * The column, field or nested field (`a.b`) that holds a text, or a list of messages. Default: the first that is there
+   * of `messages`, `prompt` and `completion`, and `text`.
+   */
+  readonly textColumn?: string | undefined;
   /** Splits `.txt` files into documents and belongs to none; without it a file is one document. */
-  readonly separator?: string;
+  readonly separator?: string | undefined;
   /** What to do with a document that can't be read. Default: stop. */
   readonly onBad?: 'stop' | 'skip';
   /** Read one part of `count`; all parts together are every document once. Default: all of it. */
@@ -63,7 +66,7 @@ export interface DocumentOptions {
  */
 export async function openDocuments(options: DocumentOptions): Promise<DocumentSource> {
   const sources = await locateSources(options.paths, options.hub);
-  const { textColumn = 'text', separator, onBad = 'stop', rank = { index: 0, count: 1 } } = options;
+  const { textColumn, separator, onBad = 'stop', rank = { index: 0, count: 1 } } = options;
   const skipsBad = onBad === 'skip';
   const documents = new Mixture(sources, { textColumn, separator, skipsBad, rank });
   if (options.from) documents.check(options.from);

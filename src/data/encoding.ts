@@ -1,5 +1,10 @@
 import { InputError } from '../errors.js';
-import type { Encoded, Example } from './examples.js';
+import { assistantSpans } from './chat/assistantSpans.js';
+import { learnedIn } from './chat/learned.js';
+import type { ChatTemplateSource } from './chat/source.js';
+import { ChatTemplate } from './chat/template.js';
+import { BadDocument, Problem } from './documents/problems.js';
+import type { Conversation, Encoded, Example, PromptCompletion } from './examples.js';
 import type { Tokenizer } from './tokenizer.js';
 
 export type DocumentTokenizer = Pick<Tokenizer, 'encode' | 'bosId' | 'eosId'>;
@@ -10,20 +15,80 @@ export type Encode = (example: Example) => Encoded;
 export interface EncodingOptions {
   /** End each document of text with the tokenizer's EOS. */
   readonly eos: boolean;
+  /** What conversations are written with. */
+  readonly chatTemplate?: ChatTemplateSource | undefined;
+  /** Of conversations, and of prompts with a completion. Default: assistant. */
+  readonly lossOn?: 'assistant' | 'all';
 }
 
-/** @throws InputError when EOS is requested from a tokenizer without one */
-export function createEncode(tokenizer: DocumentTokenizer, { eos }: EncodingOptions): Encode {
+/**
+ * Text is learned whole. A conversation is written with the chat template, which puts BOS where it belongs, and what the
+ * assistant says is learned. A prompt and its completion become BOS, both as one text, and EOS (of a tokenizer that has
+ * these), so that a model learns to stop; the completion is learned, EOS included.
+ * @throws InputError when EOS is requested from a tokenizer without one, or the chat template can't be parsed
+ */
+export function createEncode(
+  tokenizer: DocumentTokenizer,
+  { eos, chatTemplate, lossOn = 'assistant' }: EncodingOptions,
+): Encode {
   if (eos && tokenizer.eosId === undefined) {
     throw new InputError(
       'expected a tokenizer with an EOS token for --eos, found one without; leave --eos out',
     );
   }
+  const template = chatTemplate && new ChatTemplate(chatTemplate);
+  const isMasked = lossOn === 'assistant';
   return (example) => {
     if (typeof example === 'string') return { tokens: textTokens(tokenizer, example, eos) };
-    if ('tokens' in example) return example;
-    throw new InputError('expected text, found a conversation');
+    if ('tokens' in example) return isMasked ? example : { tokens: example.tokens };
+    if ('prompt' in example) return encodedCompletion(tokenizer, example, isMasked);
+    if (!template) throw noTemplate();
+    return encodedConversation(tokenizer, template, example, isMasked);
   };
+}
+
+/** What is wrong with conversations for a model that has no chat template. */
+export const noTemplate = (): Problem =>
+  new Problem(
+    'expected a model with a chat template for conversations, found one without; give --chat-template FILE',
+  );
+
+/** The ids of a document, or what is wrong with it. */
+export function encodedOrBad(
+  encode: Encode,
+  { id, example }: { readonly id: string; readonly example: Example },
+): Encoded | BadDocument {
+  try {
+    return encode(example);
+  } catch (error) {
+    if (error instanceof Problem) return new BadDocument(`${id}: ${error.message}`);
+    throw error;
+  }
+}
+
+function encodedConversation(
+  tokenizer: DocumentTokenizer,
+  template: ChatTemplate,
+  conversation: Conversation,
+  isMasked: boolean,
+): Encoded {
+  const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
+  if (!isMasked) return { tokens: encode(template.render(conversation, false)) };
+  const { text, spans } = assistantSpans(template, conversation);
+  return learnedIn(text, spans, encode);
+}
+
+function encodedCompletion(
+  tokenizer: DocumentTokenizer,
+  { prompt, completion }: PromptCompletion,
+  isMasked: boolean,
+): Encoded {
+  if (completion === '') throw new Problem('expected a completion, found an empty one; delete the record');
+  const tokens = textTokens(tokenizer, prompt + completion, tokenizer.eosId !== undefined);
+  if (!isMasked) return { tokens };
+  const before = textTokens(tokenizer, prompt, false);
+  const first = before.findIndex((id, i) => id !== tokens[i]);
+  return { tokens, learned: new Uint8Array(tokens.length).fill(1, first < 0 ? before.length : first) };
 }
 
 /** The tokenizer's BOS where it has one, the text, and EOS on request. */

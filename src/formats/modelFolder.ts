@@ -4,7 +4,12 @@ import type { AdapterTensor } from './adapter.js';
 import { publishFile, publishFolder } from './checkpointFiles.js';
 import { writeSafetensors } from './safetensors.js';
 
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json'];
+const TOKENIZER_FILES = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'chat_template.jinja',
+  'generation_config.json',
+];
 
 /**
  * Publishes a Hugging Face folder: f32 weights with the config and the tokenizer of the model that was trained.

@@ -23,6 +23,8 @@ const runSchema = z.object({
   options: z.record(z.string(), z.unknown()),
   /** Of models by Hub name: the commits, by option. */
   commits: z.record(z.string(), z.string()).optional(),
+  /** Hash of the chat template and its special tokens: conversations are other text with another one. */
+  chatTemplate: z.string().optional(),
   /** Variants of kernels that its devices chose by timing: other ones round differently. */
   variants: z.object({ student: choices, teacher: choices }).optional(),
 });

@@ -17,12 +17,15 @@ interface Files {
 const FILES: Readonly<Record<ModelKind, Files>> = {
   model: {
     required: ['config.json', 'tokenizer.json'],
-    optional: ['tokenizer_config.json', 'generation_config.json'],
+    optional: ['tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'],
     weights: 'model.safetensors',
     index: 'model.safetensors.index.json',
   },
   adapter: { required: ['adapter_config.json'], optional: [], weights: 'adapter_model.safetensors' },
-  tokenizer: { required: ['tokenizer.json'], optional: ['tokenizer_config.json'] },
+  tokenizer: {
+    required: ['tokenizer.json'],
+    optional: ['tokenizer_config.json', 'chat_template.jinja'],
+  },
 };
 
 /** The first file that a folder lacks; undefined when it is complete. */

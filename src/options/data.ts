@@ -16,9 +16,23 @@ export const DATA_OPTIONS = {
   textColumn: {
     group: 'data',
     value: 'NAME',
-    schema: text,
-    default: 'text',
-    help: 'the column or field that holds the text; a.b is a field in a field',
+    schema: text.optional(),
+    help:
+      'the column or field that holds a text or a list of messages; a.b is a field in a field (default: messages, prompt ' +
+      'and completion, or text, whichever is there)',
+  },
+  chatTemplate: {
+    group: 'data',
+    value: 'FILE',
+    schema: text.optional(),
+    help: "the Jinja template that conversations are written with (default: the student's own)",
+  },
+  lossOn: {
+    group: 'data',
+    value: 'WHAT',
+    schema: oneOf('assistant', 'all'),
+    default: 'assistant',
+    help: "of conversations and prompts: assistant, the assistant's turns and completions | all; text is learned whole",
   },
   separator: {
     group: 'data',

@@ -2,7 +2,7 @@ import { DATA_OPTIONS } from './data.js';
 import { text, toggle } from './schemas.js';
 import type { Given, Option } from './table.js';
 
-const { data, textColumn, separator, onBadDocument, eos, sequence } = DATA_OPTIONS;
+const { data, textColumn, chatTemplate, lossOn, separator, onBadDocument, eos, sequence } = DATA_OPTIONS;
 
 /** The options of `tokenize`. */
 export const TOKENIZE_OPTIONS = {
@@ -14,6 +14,8 @@ export const TOKENIZE_OPTIONS = {
   },
   data: { ...data, help: data.help.replace('text to train on', 'text to read') },
   textColumn,
+  chatTemplate: { ...chatTemplate, help: chatTemplate.help.replace("student's", "model's") },
+  lossOn,
   separator,
   onBadDocument: { ...onBadDocument, help: 'a document that cannot be read: stop | skip and count it' },
   eos,

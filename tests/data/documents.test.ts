@@ -72,7 +72,10 @@ test('a column may be nested; one that is named so as a whole wins', async () =>
   assert.equal(await textsOf(path, { textColumn: 'a.b' }), ['in', 'whole', 'w']);
   const list = put('list.jsonl', '{"turns":[{"text":"x"},{"text":"y"}]}');
   assert.equal(await textsOf(list, { textColumn: 'turns.1.text' }), ['y']);
-  assert.match(await problemOf(path, { textColumn: 'a.c' }), /column "a\.c", found none \(columns: a\)/);
+  assert.match(
+    await problemOf(path, { textColumn: 'a.c' }),
+    /messages in column "a\.c", found none \(columns: a\)/,
+  );
 });
 
 test('a byte order mark at the start of a file is no text; later ones are', async () => {
@@ -163,7 +166,7 @@ const BROKEN: [string, string, string | Uint8Array, RegExp][] = [
     'a missing column',
     'x.jsonl',
     '{"story":"a","n":1}\n',
-    /: line 1, byte 0: .*column "text", found none \(columns: story, n\); set --text-column/,
+    /: line 1, byte 0: expected messages, prompt and completion, or text, found none \(columns: story, n\); set --text-column/,
   ],
   [
     'a column of another type',

@@ -15,6 +15,16 @@ const TEXTS = Array.from({ length: 12 }, (_, i) => `text ${i} é😀 "${'lorem, 
 const CSV = `number,text\n${TEXTS.map((text, i) => `${i},"${text.replaceAll('"', '""')}"`).join('\n')}\n`;
 const JSON_TEXT = JSON.stringify(TEXTS.map((text, number) => ({ number, text })));
 
+const CHAT = TEXTS.map((content) =>
+  JSON.stringify({
+    messages: [
+      { role: 'user', content },
+      { role: 'assistant', content: [{ type: 'text' }] },
+    ],
+    tools: [{}],
+  }),
+).join('\n');
+
 const withCodec = (codec: string, compress?: (bytes: Uint8Array) => Uint8Array): ParquetOptions =>
   ({
     codec,
@@ -50,6 +60,10 @@ const FILES: Readonly<Record<string, string | Buffer>> = {
   'dictionary.parquet': parquet([...TEXTS, ...TEXTS, ...TEXTS], withCodec('SNAPPY')),
   'delta.parquet': golden('pyarrow-delta_byte_array.parquet'),
   'polars.parquet': golden('polars.parquet'),
+  'conversations.parquet': golden('conversations-v1.parquet'),
+  'conversations-v2.parquet': golden('conversations-v2.parquet'),
+  'pairs.parquet': golden('pairs.parquet'),
+  'chat.jsonl': CHAT,
   'inside.parquet.gz': gzipSync(parquet(TEXTS)),
   'ids.safetensors': shard(),
 };

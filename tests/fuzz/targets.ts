@@ -15,6 +15,7 @@ import { TRAIN_OPTIONS } from '#src/options.js';
 import { resolveOptions } from '#src/prepare.js';
 import { STUDENT, writeModel } from '../fixtures.js';
 import { temporaryFolder } from '../support.js';
+import { makeChatTargets } from './chatTargets.js';
 import { type Dice, type Mutated, mutateBytes, mutateHeader, mutateJson, mutateYaml } from './mutations.js';
 
 /** Small valid inputs and the loaders that read them. */
@@ -158,5 +159,6 @@ export async function makeTargets(): Promise<Target[]> {
       ...{ name: 'options', folder: folder('options'), files: { 'run.json': JSON_FILE } },
       load: readOptions('run.json'),
     },
+    ...makeChatTargets(folder('chat')),
   ];
 }

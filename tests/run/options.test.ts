@@ -7,7 +7,7 @@ import { readRunFile } from '#src/formats/runFolder.js';
 import { openSafetensors, readFloat32 } from '#src/formats/safetensors.js';
 import { flagOf, isOperational, type TRAIN_OPTIONS } from '#src/options.js';
 import { resolveOptions } from '#src/prepare.js';
-import { makeFixture, makeJsonl, makeText } from '../fixtures.js';
+import { makeChatFiles, makeFixture, makeJsonl, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { type Outcome, outcomeOf, recordsOf } from './outcome.js';
 
@@ -19,6 +19,7 @@ const secondText = join(fixture.folder, 'second.txt');
 writeFileSync(secondText, makeText(9, 300));
 const twoColumns = join(fixture.folder, 'columns.jsonl');
 writeFileSync(twoColumns, `${JSON.stringify({ text: makeText(7, 900), other: makeText(8, 900) })}\n`);
+const { chat, plainTemplate, otherTemplate } = makeChatFiles(fixture.folder);
 const documents = makeJsonl(2, 40);
 const withBad = join(fixture.folder, 'bad.jsonl');
 writeFileSync(withBad, `{"text":\n${documents}`);
@@ -48,6 +49,8 @@ interface Case {
 }
 
 const taught = { teacher: fixture.teacher };
+/** Rows are shorter than conversations. */
+const chatty: Partial<TrainInput> = { data: [chat], chatTemplate: plainTemplate, longDocuments: 'split' };
 const evaluated = { evalFraction: 0.3, evalTokens: 64 };
 const earlier = await outcomeOf({ ...base, seed: 5 });
 
@@ -74,6 +77,11 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   },
   data: { change: { data: [secondText, fixture.text] } },
   textColumn: { beside: { data: [twoColumns] }, change: { textColumn: 'other' } },
+  chatTemplate: {
+    beside: chatty,
+    change: { chatTemplate: otherTemplate },
+  },
+  lossOn: { beside: chatty, change: { lossOn: 'all' } },
   separator: { change: { separator: '.' } },
   onBadDocument: {
     beside: { data: [fixture.jsonl] },

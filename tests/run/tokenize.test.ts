@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError, RunError, tokenize } from 'rivulet';
+import { InputError, RunError, type TrainInput, tokenize } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makeFixture, makeJsonl } from '../fixtures.js';
+import { CHAT_TEMPLATE, makeChat, makeFixture, makeJsonl } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { projectRoot, temporaryFolder } from '../support.js';
 import { outcomeOf } from './outcome.js';
@@ -129,6 +129,26 @@ for (const eos of [false, true]) {
     assert.equal(losses(fromShards), losses(fromText));
   });
 }
+
+training('of conversations, too: shards hold what is learned', async () => {
+  const [out, whole, chat] = [fresh(), fresh(), join(fixture.folder, 'chat.jsonl')];
+  const chatTemplate = join(fixture.folder, 'template.jinja');
+  writeFileSync(chat, makeChat(21, 30));
+  writeFileSync(chatTemplate, CHAT_TEMPLATE);
+  await tokenize({ model, data: [chat], chatTemplate, out });
+  await tokenize({ model, data: [chat], chatTemplate, lossOn: 'all', out: whole });
+  const run = (data: string, given: Partial<TrainInput> = {}) =>
+    outcomeOf({
+      ...{ student: model, data: [data], batch: 4, sequence: 32, steps: 3, shuffleRows: 8, ...given },
+      ...{ evalFraction: 0.3, threads: 1, device: 'wasm', packing: 'best-fit', longDocuments: 'truncate' },
+    });
+  const fromText = await run(chat, { chatTemplate });
+  assert.ok((await run(out)).adapter.equals(fromText.adapter));
+  const learnedWhole = await run(chat, { chatTemplate, lossOn: 'all' });
+  assert.not(learnedWhole.adapter.equals(fromText.adapter));
+  assert.ok((await run(whole)).adapter.equals(learnedWhole.adapter));
+  assert.ok((await run(out, { lossOn: 'all' })).adapter.equals(learnedWhole.adapter), 'the mask is not used');
+});
 
 training('a run with another --eos, or a student with another tokenizer, is refused', async () => {
   const out = fresh();

@@ -1,3 +1,4 @@
+import type { Example } from '../examples.js';
 import { Chunks } from './bytes.js';
 import { contentOf } from './content.js';
 import { type Cut, type Piece, piecesOf, type Splitter } from './pieces.js';
@@ -11,20 +12,32 @@ export const readCsv: Reader = async function* (file, start, { textColumn }) {
   const isStart = start.byteOffset === 0;
   const header = await readHeader(isStart ? file : { ...file, chunks: new Chunks(file.chunks.file) });
   if (!header) return;
-  const column = header.columns.indexOf(textColumn);
-  if (column < 0) {
-    const found = noColumn(textColumn, `columns: ${listed(header.columns)}`);
-    throw new Problem(found.message, { endsFile: true });
-  }
+  const { columns } = header;
+  const exampleOf = rowReader(columns, textColumn);
   const records = piecesOf(contentOf(file.chunks, file.compression, start), new RecordSplitter(), start);
   const items = textItems(isStart ? after(records, header.at) : records, start, (text) => {
     const fields = fieldsOf(text);
-    if (fields.length === header.columns.length) return fields[column]!;
-    const expected = `${header.columns.length} fields as in the header`;
+    if (fields.length === columns.length) return exampleOf(fields);
+    const expected = `${columns.length} fields as in the header`;
     throw new Problem(`expected ${expected}, found ${fields.length}; mend or delete the record`);
   });
   yield* items;
 };
+
+/** Which columns hold a row's text, or its prompt and completion. */
+function rowReader(
+  columns: readonly string[],
+  textColumn: string | undefined,
+): (fields: readonly string[]) => Example {
+  const [prompt, completion] = [columns.indexOf('prompt'), columns.indexOf('completion')];
+  if (textColumn === undefined && prompt >= 0 && completion >= 0) {
+    return (fields) => ({ prompt: fields[prompt]!, completion: fields[completion]! });
+  }
+  const text = columns.indexOf(textColumn ?? 'text');
+  if (text >= 0) return (fields) => fields[text]!;
+  const { message } = noColumn(textColumn, `columns: ${listed(columns)}`);
+  throw new Problem(message, { endsFile: true });
+}
 
 interface Header {
   readonly columns: readonly string[];

@@ -12,8 +12,8 @@ export interface Opened {
 }
 
 export interface ReadOptions {
-  /** The column, field or nested field (`a.b`) that holds the text. */
-  readonly textColumn: string;
+  /** The column, field or nested field (`a.b`) that holds a text or messages; undefined: what is there decides. */
+  readonly textColumn: string | undefined;
   /** Splits .txt files. */
   readonly separator: string | undefined;
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../../errors.js';
 import { BadDocument, type Document, type DocumentSource, type Place } from '../documents.js';
-import type { Encode } from '../encoding.js';
+import { type Encode, encodedOrBad } from '../encoding.js';
 import type { Encoded } from '../examples.js';
 import { type LongDocuments, longDocumentsOf, nothingToLearn, truncated } from './longDocuments.js';
 import type { Piece } from './rows.js';
@@ -23,6 +23,8 @@ export interface PieceOptions {
   readonly longDocuments?: LongDocuments | undefined;
   /** Start over after the last document, for ever. */
   readonly repeat: boolean;
+  /** What to do with a document that can't be encoded. Default: stop. */
+  readonly onBad?: 'stop' | 'skip' | undefined;
 }
 
 const NOTHING: Encoded = { tokens: new Uint32Array(0) };
@@ -116,17 +118,30 @@ export class PieceReader {
     return true;
   }
 
-  #open({ id, example }: Document, isNew: boolean): void {
-    const { sequence, longDocuments = longDocumentsOf(example) } = this.#options;
-    const encoded = this.#encode(example);
+  #open(document: Document, isNew: boolean): void {
+    const { id, example } = document;
+    const { sequence, longDocuments = longDocumentsOf(example), onBad = 'stop' } = this.#options;
+    this.#id = id;
+    const encoded = encodedOrBad(this.#encode, document);
+    if (encoded instanceof BadDocument) {
+      if (onBad === 'stop') throw encoded;
+      this.#leaveOut(encoded.message, isNew);
+      return;
+    }
     const most = longDocuments === 'truncate' ? sequence : encoded.tokens.length;
     const problem = nothingToLearn(encoded, most);
-    this.#id = id;
-    this.#encoded = problem ? NOTHING : truncated(encoded, most);
+    if (problem) {
+      this.#leaveOut(`${id}: ${problem}`, isNew);
+      return;
+    }
+    this.#encoded = truncated(encoded, most);
     if (this.#encoded.tokens.length > 1) this.#isFruitful = true;
-    if (!problem) return;
-    this.#leftOut = `${id}: ${problem}`;
-    if (isNew) this.#skip(this.#leftOut);
+  }
+
+  #leaveOut(message: string, isNew: boolean): void {
+    this.#encoded = NOTHING;
+    this.#leftOut = message;
+    if (isNew) this.#skip(message);
   }
 
   #skip(message: string): void {

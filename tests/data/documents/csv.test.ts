@@ -68,7 +68,7 @@ const BROKEN: [string, string, RegExp][] = [
   [
     'a missing column',
     'id,story\n1,a\n',
-    /: expected a text in column "text", found none \(columns: id, story\)/,
+    /: expected messages, prompt and completion, or text, found none \(columns: id, story\)/,
   ],
   [
     'too few fields',

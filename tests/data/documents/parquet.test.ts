@@ -2,9 +2,19 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { type FileMetaData, parquetSchema, type SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { assembled, type Entry, type Leaf, nodeOf } from '#src/data/documents/parquet/nested.js';
+import {
+  BadDocument,
+  type Document,
+  type DocumentOptions,
+  type DocumentSource,
+  type Place,
+} from '#src/data/documents.js';
+import type { Example } from '#src/data/examples.js';
 import { projectRoot } from '../../support.js';
 import {
   assertRestarts,
@@ -119,6 +129,115 @@ reading('holds nulls: none of them is a text', async () => {
   await assertRestarts(path, { onBad: 'skip' }, 30);
 });
 
+const conversations = JSON.parse(readFileSync(golden('conversations.json'), 'utf8')) as unknown[];
+
+/** The examples of an epoch, from every document on the same ones. */
+async function examplesOf(path: string, options: Partial<DocumentOptions> = {}): Promise<Example[]> {
+  const source = await open(path, options);
+  const documents = await allOf(source.read());
+  for (const [i, { place }] of documents.entries()) {
+    if (i % 17 !== 0) continue;
+    assert.equal(await allOf(source.read(JSON.parse(JSON.stringify(place)) as Place)), documents.slice(i));
+  }
+  return documents.map(({ example }) => example);
+}
+
+async function allOf(items: ReturnType<DocumentSource['read']>): Promise<Document[]> {
+  const documents: Document[] = [];
+  for await (const item of items) if (!(item instanceof BadDocument)) documents.push(item);
+  return documents;
+}
+
+reading('holds conversations, as pyarrow writes lists of structs', async () => {
+  const expected = conversations.map((messages) => ({ messages }));
+  assert.equal(await examplesOf(golden('conversations-v1.parquet')), expected);
+  assert.equal(await examplesOf(golden('conversations-v2.parquet')), expected);
+  assert.equal(await examplesOf(golden('conversations-v1.parquet'), { textColumn: 'data.turns' }), expected);
+});
+
+reading('holds prompts and completions', async () => {
+  const expected = Array.from({ length: 120 }, (_, i) => ({
+    prompt: `${i} `.repeat(i % 7),
+    completion: ` ${i}`,
+  }));
+  assert.equal(await examplesOf(golden('pairs.parquet')), expected);
+});
+
+reading('says what is wrong with a conversation by its row', async () => {
+  const skipped: string[] = [];
+  const source = await open(golden('conversations-empty.parquet'), { onBad: 'skip' });
+  const found: unknown[] = [];
+  for await (const item of source.read()) {
+    if (item instanceof BadDocument) skipped.push(item.message.replace(/.*parquet: /, ''));
+    else found.push(item.example);
+  }
+  assert.equal(found, [{ messages: conversations[0] }]);
+  assert.equal(skipped, [
+    'row 0: expected messages, found an empty list; delete the record',
+    'row 1: expected messages, prompt and completion, or text, found none (columns: none); set --text-column',
+    'row 3: turn 1: expected an object with role and content, found nothing; mend the record',
+    'row 4: turn 1: expected content or tool_calls, found neither of them; mend the record',
+  ]);
+});
+
+const leaf = (name: string): SchemaElement => ({
+  ...{ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
+});
+const repeated = (name: string, fields: number): SchemaElement => ({
+  ...{ name, repetition_type: 'REPEATED', num_children: fields },
+});
+
+/** What a column of one row holds: of each leaf, its texts with their levels. */
+function assembledOf(
+  schema: SchemaElement[],
+  row: (readonly [text: string | null, level: number, repetition: number])[][],
+) {
+  const root = { name: 'root', num_children: 1 };
+  const leaves: Leaf[] = [];
+  const metadata = { schema: [root, ...schema] } as FileMetaData;
+  const node = nodeOf(parquetSchema(metadata).children[0]!, { level: 0, repetition: 0 }, leaves)!;
+  assert.is(leaves.length, row.length);
+  const entry = ([text, level, repetition]: readonly [string | null, number, number]): Entry => ({
+    ...{ text: text === null ? undefined : Buffer.from(text), level, repetition },
+  });
+  return assembled(
+    node,
+    row.map((entries) => entries.map(entry)),
+  );
+}
+
+reading('holds lists of two levels, as older writers have them', () => {
+  const list: SchemaElement = {
+    ...{ name: 'messages', repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
+  };
+  const turns = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b' },
+  ];
+  const group = (name: string) => [list, repeated(name, 2), leaf('role'), leaf('content')];
+  const two: Parameters<typeof assembledOf>[1] = [
+    [
+      ['user', 3, 0],
+      ['assistant', 3, 1],
+    ],
+    [
+      ['a', 3, 0],
+      ['b', 3, 1],
+    ],
+  ];
+  assert.equal(assembledOf(group('array'), two), turns);
+  assert.equal(assembledOf(group('messages_tuple'), two), turns);
+  assert.equal(assembledOf(group('array'), [[[null, 1, 0]], [[null, 1, 0]]]), []);
+  assert.is(assembledOf(group('array'), [[[null, 0, 0]], [[null, 0, 0]]]), undefined);
+  assert.equal(
+    assembledOf([repeated('messages', 2), leaf('role'), leaf('content')], [[['user', 2, 0]], [[null, 1, 0]]]),
+    [{ role: 'user' }],
+  );
+  assert.equal(assembledOf([list, repeated('x_tuple', 1), leaf('role')], [[['a', 3, 0]]]), [{ role: 'a' }]);
+  assert.equal(assembledOf([list, repeated('x', 1), leaf('element')], [[['a', 3, 0]]]), ['a']);
+  assert.throws(() => assembledOf(group('array'), [two[0]!, two[1]!.slice(1)]), /differ in length/);
+});
+
 reading('may lie in a compressed file', async () => {
   const texts = ['a', 'b', 'c'];
   const path = put('inside.parquet.gz', gzipSync(parquet(texts)));
@@ -137,15 +256,12 @@ refused('a missing column, or one of another type', async () => {
   const path = put('columns.parquet', WHOLE);
   assert.match(
     await problemOf(path, { textColumn: 'story' }),
-    /columns\.parquet: expected a text in column "story", found none \(columns: number, text\); set --text-column/,
+    /columns\.parquet: expected a text or messages in column "story", found none \(columns: number, text\); set --text-column/,
   );
-  assert.match(
-    await problemOf(path, { textColumn: 'number' }),
-    /found another type \(INT32\); set --text-column/,
-  );
+  assert.match(await problemOf(path, { textColumn: 'number' }), /another type \(INT32\); set --text-column/);
   assert.match(
     await problemOf(golden('pyarrow-snappy.parquet'), { textColumn: 'meta' }),
-    /found another type \(a group\)/,
+    /another type \(a group\)/,
   );
 });
 

@@ -344,8 +344,8 @@ skipping('stop the reading, or are skipped with what is wrong with them', async 
     ),
     [
       'bad.jsonl: line 1, byte 0: expected JSON, found',
-      'bad.jsonl: line 3, byte 15: expected a text',
-      'bad.jsonl: line 5, byte 36: expected a text',
+      'bad.jsonl: line 3, byte 15: expected messages, prompt',
+      'bad.jsonl: line 5, byte 36: expected messages, prompt',
       'nothing.txt: expected text, found',
       'cut.parquet: expected a Parquet',
     ],

@@ -19,8 +19,12 @@ export interface ColumnChunk {
   /** Rows of the file: that before it, and those that it has. */
   readonly firstRow: number;
   readonly rows: number;
+  /** Values that it has, nulls and empty lists among them: of a column that is in no list, a value a row. */
+  readonly values: number;
   /** How many of the column and what it is nested in may be null. */
   readonly maxLevel: number;
+  /** How many lists it is nested in. */
+  readonly maxRepetition: number;
 }
 
 const size = z.int().min(0);
@@ -38,7 +42,7 @@ const headerSchema = z.object({
       num_values: size,
       encoding: z.string(),
       definition_levels_byte_length: size,
-      repetition_levels_byte_length: z.literal(0, 'expected no repeated values'),
+      repetition_levels_byte_length: size,
       is_compressed: z.boolean(),
     })
     .optional(),
@@ -46,10 +50,16 @@ const headerSchema = z.object({
 
 type PageHeader = z.infer<typeof headerSchema>;
 
-/** Some rows of the column; undefined where null. */
+/** Some values of the column. */
 export interface Page {
+  /** Where reading can start again; of a column in lists, `before` counts values instead of rows. */
   readonly restart: Restart;
+  /** Undefined where null, or an empty list. */
   readonly texts: readonly (Buffer | undefined)[];
+  /** Of each, how much of the column and what it is nested in is there; absent where nothing can be null. */
+  readonly levels: Uint32Array | undefined;
+  /** Of each, in which list it is a further element; 0 where it starts a row; absent where it is in no list. */
+  readonly repetitions: Uint32Array | undefined;
 }
 
 /** Headers can hold statistics: mostly the first is plenty. */
@@ -66,8 +76,8 @@ export async function* pagesOf(
   let at = column.start;
   let row = column.firstRow;
   let dictionary: Buffer[] | undefined;
-  while (row < column.firstRow + column.rows) {
-    if (at >= column.end) throw broken(`${row - column.firstRow} of ${column.rows} rows in a row group`);
+  while (row < column.firstRow + column.values) {
+    if (at >= column.end) throw broken(`${row - column.firstRow} of ${column.values} values in a row group`);
     const { header, bytes } = await readHeader(chunks, at, column.end);
     const restart: Restart = { at, before: row };
     const bodyAt = at + bytes;
@@ -79,10 +89,10 @@ export async function* pagesOf(
         [at, row] = [from.at, from.before];
         continue;
       }
-      const texts = readTexts(await readBody(chunks, bodyAt, header), header, column, dictionary);
-      row += texts.length;
-      if (row > column.firstRow + column.rows) throw broken('more rows than the row group has');
-      yield { restart, texts };
+      const values = readTexts(await readBody(chunks, bodyAt, header), header, column, dictionary);
+      row += values.texts.length;
+      if (row > column.firstRow + column.values) throw broken('more values than the row group has');
+      yield { restart, ...values };
     }
   }
 }
@@ -138,44 +148,59 @@ function readTexts(
   header: PageHeader,
   column: ColumnChunk,
   dictionary: readonly Buffer[] | undefined,
-): (Buffer | undefined)[] {
-  const { count, encoding, levels, values } = partsOf(body, header, column);
-  const { maxLevel } = column;
-  if (!levels) return readValues(values, encoding, count, dictionary);
-  const present = hybrid(levels, 32 - Math.clz32(maxLevel), count);
-  const there = present.reduce((sum, level) => sum + Number(level === maxLevel), 0);
+): Omit<Page, 'restart'> {
+  const { count, encoding, values, ...parts } = partsOf(body, header, column);
+  const { maxLevel, maxRepetition } = column;
+  const levelsOf = (reader: PageReader | undefined, most: number) =>
+    reader && hybrid(reader, 32 - Math.clz32(most), count);
+  const repetitions = levelsOf(parts.repetitions, maxRepetition);
+  const levels = levelsOf(parts.levels, maxLevel);
+  if (!levels) return { texts: readValues(values, encoding, count, dictionary), levels, repetitions };
+  const there = levels.reduce((sum, level) => sum + Number(level === maxLevel), 0);
   const texts = readValues(values, encoding, there, dictionary);
-  if (there === count) return texts;
+  if (there === count) return { texts, levels, repetitions };
   let next = 0;
-  return Array.from(present, (level) => (level === maxLevel ? texts[next++] : undefined));
+  const all = Array.from(levels, (level) => (level === maxLevel ? texts[next++] : undefined));
+  return { texts: all, levels, repetitions };
 }
 
 interface Parts {
-  /** Rows of the page. */
+  /** Values of the page. */
   readonly count: number;
   readonly encoding: string;
-  /** Of each row, how much of the column and what it is nested in is there; absent where nothing can be null. */
+  readonly repetitions: PageReader | undefined;
   readonly levels: PageReader | undefined;
   readonly values: PageReader;
 }
 
 /** Version 1 compresses levels and values together, version 2 the values alone. */
-function partsOf(body: Buffer, header: PageHeader, { codec, maxLevel, rows }: ColumnChunk): Parts {
+function partsOf(body: Buffer, header: PageHeader, column: ColumnChunk): Parts {
+  const { codec, maxLevel, maxRepetition } = column;
   const { data_page_header: first, data_page_header_v2: second, uncompressed_page_size: size } = header;
   const count = (second ?? first)?.num_values;
-  if (count === undefined || count > Math.min(rows, MOST_VALUES)) throw broken(`${count} of ${rows} rows`);
+  if (count === undefined || count > Math.min(column.values, MOST_VALUES)) {
+    throw broken(`${count} of ${column.values} values`);
+  }
   if (second) {
-    const length = second.definition_levels_byte_length;
-    const levels = new PageReader(new PageReader(body).take(length));
-    const stored = body.subarray(length);
-    const values = second.is_compressed === false ? stored : decompress(codec, stored, size - length);
-    const { encoding } = second;
-    return { count, encoding, levels: maxLevel > 0 ? levels : undefined, values: new PageReader(values) };
+    const { encoding, repetition_levels_byte_length: before, definition_levels_byte_length: length } = second;
+    const reader = new PageReader(body);
+    const [repetitions, levels] = [new PageReader(reader.take(before)), new PageReader(reader.take(length))];
+    const stored = body.subarray(before + length);
+    const isStored = second.is_compressed === false;
+    const values = new PageReader(isStored ? stored : decompress(codec, stored, size - before - length));
+    return { count, encoding, values, ...present(repetitions, maxRepetition, levels, maxLevel) };
   }
   const values = new PageReader(decompress(codec, body, size));
-  const levels = maxLevel > 0 ? new PageReader(values.take(values.uint32())) : undefined;
-  return { count, encoding: first!.encoding, levels, values };
+  const next = (most: number) => (most > 0 ? new PageReader(values.take(values.uint32())) : undefined);
+  const repetitions = next(maxRepetition);
+  const levels = next(maxLevel);
+  return { count, encoding: first!.encoding, repetitions, levels, values };
 }
+
+const present = (repetitions: PageReader, maxRepetition: number, levels: PageReader, maxLevel: number) => ({
+  repetitions: maxRepetition > 0 ? repetitions : undefined,
+  levels: maxLevel > 0 ? levels : undefined,
+});
 
 function readValues(
   reader: PageReader,

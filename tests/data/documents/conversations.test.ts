@@ -1,0 +1,119 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Problem } from '#src/data/documents/problems.js';
+import { exampleOfJson } from '#src/data/documents/records.js';
+import { BadDocument } from '#src/data/documents.js';
+import { Library, open } from './support.js';
+
+/** What a record holds, by its fields. */
+
+const [user, assistant] = [
+  { role: 'user', content: 'Hi' },
+  { role: 'assistant', content: 'Meow' },
+];
+const tool = { type: 'function', function: { name: 'f' } };
+const call = { role: 'assistant', content: null, tool_calls: [{ function: { name: 'f', arguments: {} } }] };
+const parts = { role: 'user', content: [{ type: 'text', text: 'Hi' }] };
+
+const detected = suite('a record holds');
+const holds = (what: string, record: object, example: unknown, column?: string) =>
+  detected(what, () => assert.equal(exampleOfJson(JSON.stringify(record), column), example));
+
+holds('text', { text: 'a', other: 'b' }, 'a');
+holds(
+  'messages, whatever else there is',
+  { text: 'a', prompt: 'b', messages: [user, assistant] },
+  { messages: [user, assistant] },
+);
+holds(
+  'messages and tools',
+  { messages: [user, call], tools: [tool] },
+  { messages: [user, call], tools: [tool] },
+);
+holds(
+  'tools as JSON in a text',
+  { messages: [user], tools: JSON.stringify([tool]) },
+  { messages: [user], tools: [tool] },
+);
+holds('no tools', { messages: [parts], tools: [] }, { messages: [parts] });
+holds('null for tools', { messages: [parts], tools: null }, { messages: [parts] });
+holds('prompt and completion', { prompt: 'a', completion: 'b', text: 'c' }, { prompt: 'a', completion: 'b' });
+holds(
+  'a prompt and a completion of messages',
+  { prompt: [user], completion: [assistant] },
+  { messages: [user, assistant] },
+);
+holds('text beside a prompt alone', { prompt: 'a', text: 'c' }, 'c');
+holds('what --text-column says: text', { messages: [user], story: 'a' }, 'a', 'story');
+holds(
+  'what --text-column says: messages',
+  { text: 'x', data: { turns: [user] } },
+  { messages: [user] },
+  'data.turns',
+);
+
+detected.run();
+
+const refused = suite('a record is refused');
+const isRefused = (record: object, message: RegExp) =>
+  refused(String(message), () => {
+    assert.throws(
+      () => exampleOfJson(JSON.stringify(record), undefined),
+      (error: unknown) => error instanceof Problem && message.test(error.message),
+    );
+  });
+
+isRefused({ messages: [] }, /^expected messages, found an empty list; delete the record$/);
+isRefused(
+  { messages: [user, 'x'] },
+  /^turn 2: expected an object with role and content, found "x"; mend the record$/,
+);
+isRefused({ messages: [{ content: 'x' }] }, /^turn 1: expected a text as role, found nothing;/);
+isRefused(
+  { messages: [user, { role: 'assistant' }] },
+  /^turn 2: expected content or tool_calls, found neither of them;/,
+);
+isRefused(
+  { messages: [{ role: 'user', content: 5 }] },
+  /^turn 1: expected a text or a list of parts with a type as content, found 5;/,
+);
+isRefused(
+  { messages: [{ role: 'user', content: ['x'] }] },
+  /^turn 1: expected a text or a list of parts .*, found \["x"\];/,
+);
+isRefused(
+  { messages: [user], tools: 'x' },
+  /^expected a list of functions in tools, found "x"; mend the record$/,
+);
+isRefused(
+  { a: 1, b: 2 },
+  /^expected messages, prompt and completion, or text, found none \(columns: a, b\); set --text-column$/,
+);
+
+refused.run();
+
+const library = new Library('conversations');
+const files = suite('a file of conversations');
+
+files('names the line of what is wrong with a turn', async () => {
+  const path = library.put('x.jsonl', `${JSON.stringify({ messages: [user] })}\n{"messages":[{"role":3}]}\n`);
+  const source = await open(path, { onBad: 'skip' });
+  const bad: string[] = [];
+  for await (const item of source.read()) if (item instanceof BadDocument) bad.push(item.message);
+  assert.is(bad.length, 1);
+  assert.match(bad[0]!, /x\.jsonl: line 2, byte \d+: turn 1: expected a text as role, found 3; mend/);
+});
+
+files('may be a .csv file of prompts and completions', async () => {
+  const path = library.put('x.csv', 'id,completion,prompt\n1," b","a, or"\n');
+  const examples = async (options: object) => {
+    const found: unknown[] = [];
+    for await (const item of (await open(path, options)).read())
+      if ('example' in item) found.push(item.example);
+    return found;
+  };
+  assert.equal(await examples({}), [{ prompt: 'a, or', completion: ' b' }]);
+  assert.equal(await examples({ textColumn: 'completion' }), [' b']);
+});
+
+files.run();
