@@ -63,7 +63,7 @@ paths('what stands for no files is refused', async () => {
   const cases: [string, RegExp][] = [
     [
       'none',
-      /none: expected text files \(\.txt, \.jsonl, .* with \.gz or \.zst\), found none in the folder; check/,
+      /none: expected text files \(\.txt, \.jsonl, .* with \.gz or \.zst, or token shards in \.safetensors\), found none in the folder; check/,
     ],
     ['b/*.json', /b\/\*\.json: expected text files \(.*\), found none that match; check the pattern/],
     ['nowhere/*.txt', /found none that match/],
