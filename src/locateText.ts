@@ -1,5 +1,6 @@
 import { readRunFile } from './formats/runFolder.js';
-import { datasetCommit, isRemote, parseAddress, pinned } from './hub/dataset.js';
+import { isRemote, parseAddress, pinned } from './hub/address.js';
+import { datasetCommit } from './hub/dataset.js';
 import type { TrainOptions } from './options.js';
 
 /** Where the text of a run is: as the options say, with datasets on the Hub at one commit for the whole run. */

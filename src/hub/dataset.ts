@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InputError } from '../errors.js';
+import { parseAddress, SCHEME } from './address.js';
 import { CachedRepository, isCommit } from './cache.js';
 import { HubClient } from './client.js';
 import type { RemoteFile } from './download.js';
@@ -13,35 +14,6 @@ export interface DatasetOptions {
   readonly environment?: HubEnvironment;
   readonly delay?: Delay;
 }
-
-/** What `hf://datasets/owner/name[@revision]/path` says. */
-export interface DatasetAddress {
-  readonly name: string;
-  readonly revision: string;
-  /** A file, a folder or a pattern; empty for everything. */
-  readonly path: string;
-}
-
-const SCHEME = 'hf://';
-const ADDRESS =
-  /^hf:\/\/datasets\/([\w-][\w.-]*\/[\w-][\w.-]*)(?:@((?:refs\/(?:convert|pr)\/)?[^/@]+))?(?:\/+(.*))?$/;
-
-export const isRemote = (text: string): boolean => text.startsWith(SCHEME);
-
-/** @throws InputError for another form */
-export function parseAddress(text: string): DatasetAddress {
-  const [, name, revision = 'main', path = ''] = ADDRESS.exec(text) ?? [];
-  if (name === undefined) {
-    throw new InputError(
-      `${text}: expected hf://datasets/owner/name[@revision]/path, found another form; check it`,
-    );
-  }
-  return { name, revision: decodeURIComponent(revision), path: path.replace(/\/+$/, '') };
-}
-
-/** The same address at a commit. */
-export const pinned = ({ name, path }: DatasetAddress, commit: string): string =>
-  `${SCHEME}datasets/${name}@${commit}${path === '' ? '' : `/${path}`}`;
 
 /** The commit that an address stands for now. @throws InputError, RunError as `openDataset` does */
 export async function datasetCommit(text: string, options: DatasetOptions = {}): Promise<string> {

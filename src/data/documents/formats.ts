@@ -2,7 +2,6 @@ import type { Compression } from './content.js';
 import { readCsv } from './csv.js';
 import { readJson } from './json.js';
 import { readJsonl } from './jsonl.js';
-import { readParquet } from './parquet/parquet.js';
 import { readShards } from './shards.js';
 import type { Reader } from './text.js';
 import { readTxt } from './txt.js';
@@ -11,6 +10,12 @@ export interface Format {
   readonly name: 'txt' | 'jsonl' | 'json' | 'csv' | 'parquet' | 'safetensors';
   readonly compression: Compression;
 }
+
+/** Loads its libraries, which most runs do without. */
+const readParquet: Reader = async function* (...file) {
+  const parquet = await import('./parquet/parquet.js');
+  yield* parquet.readParquet(...file);
+};
 
 /** One file per format. */
 export const READERS: Readonly<Record<Format['name'], Reader>> = {

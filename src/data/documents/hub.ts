@@ -1,7 +1,8 @@
 import { realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { InputError } from '../../errors.js';
-import { type Dataset, type DatasetOptions, openDataset, parseAddress } from '../../hub/dataset.js';
+import { parseAddress } from '../../hub/address.js';
+import { type Dataset, type DatasetOptions, openDataset } from '../../hub/dataset.js';
 import type { RemoteFile } from '../../hub/download.js';
 import { LocalFile } from './bytes.js';
 import { identityOf, knownFormat, localFiles, patternMatcher, type SourceFile } from './files.js';

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../../errors.js';
-import { type DatasetOptions, isRemote } from '../../hub/dataset.js';
+import { isRemote } from '../../hub/address.js';
+import type { DatasetOptions } from '../../hub/dataset.js';
 import { localFiles, type SourceFile } from './files.js';
-import { hubFiles } from './hub.js';
 import { FEW_FILES, type Place } from './position.js';
 
 /** Files that are read one after the other, and what part of the text comes from them. */
@@ -48,9 +48,15 @@ export async function locateSources(
   }
   const sources: Source[] = [];
   for (const { path, weight = 1 } of found) {
-    sources.push({ files: isRemote(path) ? await hubFiles(path, options) : localFiles(path), weight });
+    sources.push({ files: isRemote(path) ? await remoteFiles(path, options) : localFiles(path), weight });
   }
   return plain ? [{ files: sources.flatMap(({ files }) => files), weight: 1 }] : sources;
+}
+
+/** Loads the Hub's client, which most runs do without. */
+async function remoteFiles(path: string, options: DatasetOptions): Promise<readonly SourceFile[]> {
+  const { hubFiles } = await import('./hub.js');
+  return hubFiles(path, options);
 }
 
 /** What identifies the content of all files: each by itself where they are few, else one digest. */
