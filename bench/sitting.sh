@@ -23,7 +23,9 @@ run() { part "$1" "$2" bash -c "results='$results'; $(declare -f bench); bench $
 
 part adapter 60 node build/bench/adapter.js
 part ops 600 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/ops/ops.test.js
-part matrices 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/matrices.test.js
+part products 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/matrixProducts.test.js
+part attention 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/attentionMatrix.test.js
+part tuner 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/tuner.test.js
 part step-goldens 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/model/webgpu.test.js
 for kernels in matrix f16 f32; do
   for op in linear attention joint_loss_head; do

@@ -21,7 +21,7 @@ function readable({ model, eos }: TokenizeInput, corpus: Corpus): string {
   const { sequence, stream, bestFit, longerDocuments } = packing;
   const rowsOf = ({ rows, efficiency }: PackedRows) => `${whole(rows)} rows, ${percent(efficiency)} full`;
   const lines = [
-    `documents  ${whole(corpus.documents)}${skipped > 0 ? `, and ${whole(skipped)} left out` : ''}`,
+    `documents  ${whole(corpus.documents)}${skipped > 0 ? `; ${whole(skipped)} that could not be read, or have nothing to learn in a row` : ''}`,
     `tokens     ${whole(corpus.tokens)} of ${whole(corpus.bytes)} bytes: ${corpus.bytesPerToken.toFixed(3)} bytes per token`,
     `length     median ${whole(length.median)}, 90 % up to ${whole(length.p90)}, 99 % up to ${whole(length.p99)} tokens`,
     `longest    ${whole(longest.tokens)} tokens: ${longest.document}`,

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -193,6 +193,14 @@ structure('every test file runs its tests', () => {
     for (const name of wanted)
       assert.match(text, new RegExp(`\\b${name}\\.run\\(\\)`), `${path}: ${name}.run()`);
   }
+});
+
+structure('what bench/sitting.sh runs is there', () => {
+  const programs = [...read('bench/sitting.sh').matchAll(/\bbuild\/(\S+)\.js\b/g)].map(
+    ([, name]) => `${name}.ts`,
+  );
+  assert.ok(programs.length > 5);
+  for (const path of programs) assert.ok(existsSync(join(projectRoot, path)), path);
 });
 
 structure(`no file is longer than ${MOST_LINES} lines`, () => {

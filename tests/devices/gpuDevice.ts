@@ -7,7 +7,7 @@ import { layOut, planOn } from '#src/devices/webgpu/layout.js';
 import type { Dispatch, Target } from '#src/devices/webgpu/lowering/lowering.js';
 import type { Rewrite } from '#src/devices/webgpu/pipelines.js';
 import { WebGpuSession } from '#src/devices/webgpu/session.js';
-import { targetOf } from '#src/devices/webgpu/target.js';
+import { type KernelKind, targetOf } from '#src/devices/webgpu/target.js';
 import type { Tuner } from '#src/devices/webgpu/tuner.js';
 import type { Module } from '#src/program/types.js';
 import { type PreparedCase, prepare } from '../ops/harness.js';
@@ -30,6 +30,20 @@ export const noGpu: Error | undefined = await findAdapter({ allowSoftware: true 
 export function gpuSuite(name: string) {
   const tests = suite(name);
   return { tests, test: noGpu ? (tests.skip as typeof tests) : tests };
+}
+
+/** Kinds of kernels that are tested here: those on subgroup matrices, where the adapter has such. */
+export const kernelKinds: readonly KernelKind[] = ['f32', 'f16', ...(await matrixKinds())];
+
+async function matrixKinds(): Promise<KernelKind[]> {
+  if (noGpu) return [];
+  try {
+    targetOf(await findAdapter({ allowSoftware: true }), 'matrix');
+    return ['matrix'];
+  } catch {
+    console.log('subgroup matrices are emulated: the adapter has none');
+    return [];
+  }
 }
 
 export interface GpuDevice extends Device {

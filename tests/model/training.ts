@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Device, Session } from '#src/devices/device.js';
 import { openDevice } from '#src/devices/index.js';
+import type { KernelKind } from '#src/devices/webgpu/target.js';
 import { rowLogits } from '#src/evaluation/perplexity.js';
 import { type Adapter, readAdapter } from '#src/formats/adapter.js';
 import { openSafetensors, readFloat32, readTensor, type TensorInfo } from '#src/formats/safetensors.js';
@@ -44,7 +45,7 @@ export interface TrainingOptions {
   readonly sequence: number;
   readonly threads?: number;
   /** Kernels of the webgpu device, which may be software; absent: the wasm device. */
-  readonly kernels?: 'f32' | 'f16';
+  readonly kernels?: KernelKind;
 }
 
 /** Where gradients are kept as halves. */

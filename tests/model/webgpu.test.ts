@@ -1,19 +1,20 @@
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { gpuSuite } from '../devices/gpuDevice.js';
+import { gpuSuite, kernelKinds } from '../devices/gpuDevice.js';
 import { projectRoot } from '../support.js';
 import { mean, openCase, readCase, readExpected, relativeDistance, Training } from './training.js';
 
-/** The whole step on the webgpu device, with both kinds of kernels, against PyTorch. */
+/** The whole step on the webgpu device, with every kind of kernels, against PyTorch. */
 
 /** Of halves: 2^-11 for each rounding, some dozens of them one after the other. */
 const TOLERANCE = {
   f32: { gradient: 1e-4, stepLoss: 1e-4 },
   f16: { gradient: 2e-2, stepLoss: 2e-2 },
+  matrix: { gradient: 2e-2, stepLoss: 2e-2 },
 } as const;
 const CASES = ['gqa-llama3-rope', 'bf16-sharded'];
 
-for (const kernels of ['f32', 'f16'] as const) {
+for (const kernels of kernelKinds) {
   for (const name of CASES) {
     const { tests, test } = gpuSuite(`PyTorch goldens on webgpu, ${kernels}: ${name}`);
     const folder = join(projectRoot, 'tests/goldens', name);

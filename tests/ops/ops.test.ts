@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import type { Device } from '#src/devices/device.js';
 import { openDevice } from '#src/devices/index.js';
-import { gpuSuite, noGpu } from '../devices/gpuDevice.js';
+import { gpuSuite, kernelKinds, noGpu } from '../devices/gpuDevice.js';
 import { expectSameBits, prepare, runCase } from './harness.js';
 import { cases } from './index.js';
 
@@ -22,7 +22,7 @@ for (const opCase of cases) {
 wasmTest.after(() => closeAll(wasm));
 wasmTest.run();
 
-for (const kernels of ['f32', 'f16'] as const) {
+for (const kernels of kernelKinds) {
   const { tests, test } = gpuSuite(`webgpu ${kernels}`);
   let device: Device;
   tests.before(async () => {
