@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { InputError } from '../../errors.js';
+import { excerpt, InputError } from '../../errors.js';
 import { readJsonFile, systemCode } from '../../formats/json.js';
 
 /** Chat templates by name, and what they are rendered with; plain JSON. */
@@ -51,7 +51,7 @@ export function readChatTemplate(folder: string, file?: string | undefined): Cha
   if (Object.hasOwn(templates, 'default')) return { path: configPath, templates, specialTokens };
   const names = Object.keys(templates).join(', ');
   throw new InputError(
-    `${configPath}: expected a chat template named default, found ${names}; give one with --chat-template`,
+    `${configPath}: expected a chat template named default, found ${excerpt(names)}; give one with --chat-template`,
   );
 }
 

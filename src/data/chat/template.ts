@@ -96,7 +96,7 @@ function parsed(template: string, path: string): Program {
     return program;
   } catch (error) {
     throw new InputError(
-      `${path}: expected a chat template in Jinja, found ${(error as Error).message}; give another --chat-template`,
+      `${path}: expected a chat template in Jinja, found ${excerpt((error as Error).message)}; give another --chat-template`,
     );
   }
 }

@@ -7,7 +7,9 @@ export type LongDocuments = 'split' | 'truncate';
 export const longDocumentsOf = (example: Example): LongDocuments => (isText(example) ? 'split' : 'truncate');
 
 /** The first `sequence` pairs of a document. */
-export function truncated({ tokens, learned }: Encoded, sequence: number): Encoded {
+export function truncated(encoded: Encoded, sequence: number): Encoded {
+  const { tokens, learned } = encoded;
+  if (tokens.length <= sequence + 1) return encoded;
   return { tokens: tokens.subarray(0, sequence + 1), learned: learned?.subarray(0, sequence + 1) };
 }
 

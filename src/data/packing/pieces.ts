@@ -86,6 +86,7 @@ export class PieceReader {
     const end = pair + Math.min(most, this.left);
     const { tokens, learned } = this.#encoded;
     this.#position = { ...this.#position, pair: end };
+    if (end - pair === tokens.length - 1) return { document: this.#id, tokens, learned };
     return {
       document: this.#id,
       tokens: tokens.subarray(pair, end + 1),
