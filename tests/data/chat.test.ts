@@ -121,7 +121,7 @@ chat('templates are found where transformers looks for them', async () => {
   assert.is(both.render({ messages: [] }, false), 'default');
   assert.is(both.render({ messages: [], tools: [{}] }, false), 'tool_use');
   config({ chat_template: named.slice(1) });
-  assert.match(await inputErrorOf(() => readChatTemplate(model)), /named default, found tool_use; give one/);
+  assert.match(await inputErrorOf(() => readChatTemplate(model)), /named default, found "tool_use"; give one/);
   writeFileSync(join(model, 'chat_template.jinja'), 'beside');
   assert.equal(readChatTemplate(model)!.templates, { default: 'beside' });
   mkdirSync(join(model, 'other'));
