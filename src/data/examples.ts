@@ -12,6 +12,8 @@ export interface Conversation {
   readonly messages: readonly Message[];
   /** Functions that the assistant may call, as JSON schemas. */
   readonly tools?: readonly unknown[];
+  /** Turns at the start that are only read, whoever speaks; default: 0. */
+  readonly given?: number;
 }
 
 /** What is given, and what is to be learned. */

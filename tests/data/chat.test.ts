@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { assistantSpans } from '#src/data/chat/assistantSpans.js';
 import { type ChatTemplateSource, hashOfTemplate, readChatTemplate } from '#src/data/chat/source.js';
 import { ChatTemplate } from '#src/data/chat/template.js';
 import { Problem } from '#src/data/documents/problems.js';
@@ -121,7 +122,10 @@ chat('templates are found where transformers looks for them', async () => {
   assert.is(both.render({ messages: [] }, false), 'default');
   assert.is(both.render({ messages: [], tools: [{}] }, false), 'tool_use');
   config({ chat_template: named.slice(1) });
-  assert.match(await inputErrorOf(() => readChatTemplate(model)), /named default, found "tool_use"; give one/);
+  assert.match(
+    await inputErrorOf(() => readChatTemplate(model)),
+    /named default, found "tool_use"; give one/,
+  );
   writeFileSync(join(model, 'chat_template.jinja'), 'beside');
   assert.equal(readChatTemplate(model)!.templates, { default: 'beside' });
   mkdirSync(join(model, 'other'));
@@ -133,6 +137,30 @@ chat('templates are found where transformers looks for them', async () => {
   );
   assert.is.not(hashOfTemplate(made('a')), hashOfTemplate(made('b')));
   assert.is(hashOfTemplate(made('a')), hashOfTemplate({ ...made('a'), path: 'elsewhere' }));
+});
+
+chat('turns that are given are only read, with generation tags and without', () => {
+  const turn = (role: string, content: string) => ({ role, content });
+  const messages = ['a', 'b', 'c', 'd'].map((text, i) => turn(i % 2 ? 'assistant' : 'user', text));
+  const { text } = assistantSpans(new ChatTemplate(plain('zephyr')), { messages });
+  for (const source of [plain('zephyr'), marked('zephyr')]) {
+    const template = new ChatTemplate(source);
+    const learned = (given: number) =>
+      assistantSpans(template, { messages, given }).spans.map(({ start, end }) =>
+        text.slice(start, end).trim(),
+      );
+    assert.equal(
+      learned(0).map((part) => part[0]),
+      ['b', 'd'],
+    );
+    assert.equal(learned(1), learned(0));
+    assert.equal(learned(2), learned(0).slice(1));
+    assert.equal(learned(3), learned(0).slice(1));
+    assert.match(
+      problemOf(() => learned(4)),
+      /^expected a turn of the assistant/,
+    );
+  }
 });
 
 chat('a conversation nobody learns from, and one without a template', () => {

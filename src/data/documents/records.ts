@@ -43,7 +43,7 @@ function detected(record: unknown): Example {
   const tools = () => toolsOf(valueAt(record, ['tools']));
   if (Array.isArray(messages)) return conversationOf(messages, tools());
   if (Array.isArray(prompt) && Array.isArray(completion)) {
-    return conversationOf([...prompt, ...completion], tools());
+    return { ...conversationOf([...prompt, ...completion], tools()), given: prompt.length };
   }
   if (typeof prompt === 'string' && typeof completion === 'string') return { prompt, completion };
   const text = valueAt(record, ['text']);

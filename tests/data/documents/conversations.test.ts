@@ -41,7 +41,7 @@ holds('prompt and completion', { prompt: 'a', completion: 'b', text: 'c' }, { pr
 holds(
   'a prompt and a completion of messages',
   { prompt: [user], completion: [assistant] },
-  { messages: [user, assistant] },
+  { messages: [user, assistant], given: 1 },
 );
 holds('text beside a prompt alone', { prompt: 'a', text: 'c' }, 'c');
 holds('what --text-column says: text', { messages: [user], story: 'a' }, 'a', 'story');
