@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readChatTemplate } from './data/chat/source.js';
+import { parseData } from './data/documents/sources.js';
 import { BadDocument, type DocumentSource, openDocuments } from './data/documents.js';
 import { createEncode, type Encode } from './data/encoding.js';
 import { bytesOf, fractionOf, isText } from './data/examples.js';
 import { BestFitCounter } from './data/packing/bestFit.js';
+import { nothingToLearn } from './data/packing/longDocuments.js';
 import { blockRowsOf, RowStream, type RowStreamOptions } from './data/packing.js';
 import { encodingOf } from './data/shards/encoding.js';
 import { CorpusCounter, type CorpusStatistics, ratio } from './data/shards/statistics.js';
@@ -65,6 +67,12 @@ export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}):
   if (problems.length > 0) throw new InputError(problems.join('; '));
   const options = withDefaults(TOKENIZE_OPTIONS, { ...input });
   const { model, eos, out, data, separator } = options;
+  const weighted = data.map(parseData).find(({ weight }) => weight !== undefined);
+  if (weighted) {
+    throw new InputError(
+      `--data ${weighted.path}: expected no weight, found ${weighted.weight}; documents are read once: weights are for train`,
+    );
+  }
   if (out !== undefined) await checkNew(out);
   const { folder } = await resolveModel(model, { kind: 'tokenizer', onProgress: hooks.onDownload });
   const encoder = { tokenizer: await loadTokenizer(folder), name: model, eos };
@@ -114,9 +122,15 @@ async function readCorpus(
     document = id;
   });
   const counting: Encode = (example) => {
-    const encoded = { ...encode(example), bytes: bytesOf(example), fraction: fractionOf(example) };
+    const encoded = {
+      ...encode(example),
+      bytes: bytesOf(example),
+      fraction: fractionOf(example),
+      isText: isText(example),
+    };
     counter.add(encoded, document);
-    bestFit.add(isText(encoded) ? encoded.tokens.length - 1 : Math.min(sequence, encoded.tokens.length - 1));
+    const most = isText(example) ? encoded.tokens.length : sequence;
+    if (!nothingToLearn(encoded, most)) bestFit.add(Math.min(most, encoded.tokens.length - 1));
     writer?.add(encoded);
     return encoded;
   };
@@ -125,6 +139,11 @@ async function readCorpus(
     const { documents, tokens, bytes } = counter;
     onProgress?.({ documents, tokens, bytes, seconds: elapsed() });
   });
+  if (counter.documents === 0) {
+    throw new InputError(
+      `expected documents that can be encoded, found none (${skipped} left out); mend them`,
+    );
+  }
   const seconds = elapsed();
   return {
     ...counter.statistics,

@@ -175,14 +175,14 @@ const round = (x: number, digits: number): number => Number(x.toFixed(digits));
 
 /**
  * The simple noise scale tr(Sigma) / |G|^2 in units of labels, from the mean squared norm of the micro-batches'
- * gradients (n labels each) and that of the batch's (N labels): |G|^2 = (N B - n S) / (N - n) and
+ * gradients and that of the batch's (N labels), n the harmonic mean of the micro-batches' labels: |G|^2 = (N B - n S) / (N - n) and
  * tr(Sigma) = (S - B) / (1/n - 1/N), with S and B those squares of mean gradients (McCandlish et al. 2018, A.1).
  */
 function noiseScale(micro: readonly MicroBatchFacts[], big: number, parts: number): number | null {
   const total = sum(micro.map(({ count }) => count));
   if (parts < 2 || micro.some(({ count, square }) => count === 0 || !Number.isFinite(square))) return null;
   if (!Number.isFinite(big)) return null;
-  const n = total / parts;
+  const n = parts / sum(micro.map(({ count }) => 1 / count));
   const small = sum(micro.map(({ count, square }) => square / count ** 2)) / parts;
   const signal = (total * big - n * small) / (total - n);
   const noise = (small - big) / (1 / n - 1 / total);

@@ -33,6 +33,8 @@ export interface Encoded {
 export interface EncodedExample extends Encoded {
   readonly bytes: number;
   readonly fraction: number;
+  /** Whether it was text, of which any part teaches something; default: where it has no mask. */
+  readonly isText?: boolean;
 }
 
 /** What a document holds. */
@@ -40,7 +42,7 @@ export type Example = string | Conversation | PromptCompletion | EncodedExample;
 
 /** Whether all of it is to be learned, wherever it goes on: nothing in it asks or answers. */
 export const isText = (example: Example): boolean =>
-  typeof example === 'string' || ('tokens' in example && example.learned === undefined);
+  typeof example === 'string' || ('tokens' in example && (example.isText ?? example.learned === undefined));
 
 /** UTF-8 bytes of what was read. */
 export function bytesOf(example: Example): number {

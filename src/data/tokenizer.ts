@@ -32,6 +32,8 @@ export class Tokenizer {
   readonly vocabularySize: number;
   readonly bosId?: number;
   readonly eosId?: number;
+  /** How a text is cut before it is merged, as JSON: normalizers, pre-tokenizers, added tokens. */
+  readonly rules: string;
   private readonly tokens: (string | undefined)[] = [];
   private readonly ids: Map<string, number>;
   private readonly special = new Set<number>();
@@ -44,6 +46,7 @@ export class Tokenizer {
 
   constructor(file: TokenizerFile) {
     this.bpe = new Bpe(file);
+    this.rules = JSON.stringify([file.normalizer, file.preTokenizer, file.addedTokens]);
     this.ids = file.model.vocab;
     for (const [token, id] of this.ids) this.name(id, token, file.path);
     for (const { id, content, special } of file.addedTokens) {

@@ -12,7 +12,12 @@ export const TOKENIZE_OPTIONS = {
     schema: text,
     help: 'the model whose tokenizer is used: a Hugging Face folder, or owner/name[@revision] on the Hub',
   },
-  data: { ...data, help: data.help.replace('text to train on', 'text to read') },
+  data: {
+    ...data,
+    help: data.help
+      .replace('text to train on', 'text to read')
+      .replace(', each with its share as in a.jsonl:0.7', ''),
+  },
   textColumn,
   chatTemplate: { ...chatTemplate, help: chatTemplate.help.replace("student's", "model's") },
   lossOn,

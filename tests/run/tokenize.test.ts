@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError, RunError, type TrainInput, tokenize } from 'rivulet';
 import { suite } from 'uvu';
@@ -86,6 +86,39 @@ statistics('what cannot be read is counted, on request', async () => {
   const found = await tokenize({ model, data: [bad], onBadDocument: 'skip' });
   assert.equal([found.documents, found.tokens, found.skipped], [2, 5, 2]);
   assert.match(await inputErrorOf(() => tokenize({ model, data: [bad] })), /bad\.jsonl: line 2, byte \d+/);
+});
+
+statistics(
+  'text beside prompts in one shard, and what is learned whole, are packed as they were',
+  async () => {
+    const mixed = join(fixture.folder, 'mixed.jsonl');
+    const pairs = Array.from({ length: 9 }, () => ({
+      prompt: 'the dog sat',
+      completion: ' on a mat the cat sat',
+    }));
+    const long = { text: Array.from({ length: 60 }, () => 'the cat').join(' ') };
+    writeFileSync(mixed, [long, ...pairs].map((record) => JSON.stringify(record)).join('\n'));
+    for (const lossOn of ['assistant', 'all'] as const) {
+      const out = fresh();
+      const { packing } = await tokenize({ model, data: [mixed], sequence: 4, lossOn, out });
+      assert.equal((await tokenize({ model, data: [out], sequence: 4 })).packing, packing);
+    }
+  },
+);
+
+statistics('nothing that can be encoded, and weights, are refused', async () => {
+  const empty = join(fixture.folder, 'empty.jsonl');
+  writeFileSync(empty, '{"prompt": "the cat", "completion": ""}');
+  const out = fresh();
+  assert.match(
+    await inputErrorOf(() => tokenize({ model, data: [empty], onBadDocument: 'skip', out })),
+    /^expected documents that can be encoded, found none \(1 left out\); mend them$/,
+  );
+  assert.not(existsSync(out));
+  assert.match(
+    await inputErrorOf(() => tokenize({ model, data: [`${small}:0.5`] })),
+    /small\.jsonl: expected no weight, found 0\.5; documents are read once: weights are for train$/,
+  );
 });
 
 statistics('shards come to what their text comes to', async () => {

@@ -15,38 +15,11 @@ export function learnedIn(
 ): Encoded {
   const tokens = encode(text);
   const learned = new Uint8Array(tokens.length);
-  let from: Boundary = { character: 0, token: 0 };
-  const advance = (character: number): Boundary => {
-    from = { character, token: tokenAt(text, tokens, from, character, encode) };
-    return from;
-  };
-  for (const { start, end } of spans) {
-    const first = advance(start).token;
-    learned.fill(1, first, advance(end).token);
-  }
+  // The ids of a part of the text alone would not do: a tokenizer may put a space before it, or join it with its neighbours.
+  const tokenAt = (character: number): number =>
+    character === text.length ? tokens.length : commonLength(encode(text.slice(0, character)), tokens);
+  for (const { start, end } of spans) learned.fill(1, tokenAt(start), tokenAt(end));
   return { tokens, learned };
-}
-
-interface Boundary {
-  readonly character: number;
-  readonly token: number;
-}
-
-/**
- * Of the tokens of a text, how many the text up to a boundary has in common with it. Mostly what lies between two
- * boundaries has the same ids on its own, which costs time linear in its length; otherwise all before is read again.
- */
-function tokenAt(
-  text: string,
-  tokens: Uint32Array,
-  from: Boundary,
-  character: number,
-  encode: (text: string) => Uint32Array,
-): number {
-  if (character === text.length) return tokens.length;
-  const piece = encode(text.slice(from.character, character));
-  if (commonLength(piece, tokens.subarray(from.token)) === piece.length) return from.token + piece.length;
-  return Math.max(from.token, commonLength(encode(text.slice(0, character)), tokens));
 }
 
 function commonLength(a: Uint32Array, b: Uint32Array): number {

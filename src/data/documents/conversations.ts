@@ -9,17 +9,27 @@ export function conversationOf(
 ): Conversation {
   if (messages.length === 0) throw new Problem('expected messages, found an empty list; delete the record');
   messages.forEach((message, i) => {
-    const problem = problemOf(message);
+    const problem = isDeep(message)
+      ? `fewer than ${MOST_LEVELS} levels of values in one another`
+      : problemOf(message);
     if (problem !== undefined) throw new Problem(`turn ${i + 1}: expected ${problem}; mend the record`);
   });
   return { messages: messages as readonly Message[], ...(tools && { tools }) };
+}
+
+const MOST_LEVELS = 100;
+
+/** Deeper ones would exhaust the stack of whoever walks them. */
+function isDeep(value: unknown, levels = MOST_LEVELS): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((part) => isDeep(part, levels - 1));
 }
 
 /** Functions: a list, or one as JSON in a text, which is how a table with one type a column can hold it. */
 export function toolsOf(value: unknown): readonly unknown[] | undefined {
   if (value === undefined || value === null) return undefined;
   const tools = typeof value === 'string' ? parsed(value) : value;
-  if (!Array.isArray(tools)) {
+  if (!Array.isArray(tools) || isDeep(tools)) {
     throw new Problem(`expected a list of functions in tools, found ${excerpt(value)}; mend the record`);
   }
   return tools.length > 0 ? tools : undefined;

@@ -54,7 +54,7 @@ function detected(record: unknown): Example {
 
 function exampleOf(value: unknown, column: string, record: unknown): Example {
   if (typeof value === 'string') return value;
-  if (Array.isArray(value)) return conversationOf(value);
+  if (Array.isArray(value)) return conversationOf(value, toolsOf(valueAt(record, ['tools'])));
   if (value === undefined) throw noColumn(column, keysOf(record));
   throw anotherType(column, value === null ? 'null' : typeof value);
 }

@@ -24,6 +24,7 @@ interface Batch {
   readonly bounds: Float64Array;
   readonly bytes: Float64Array;
   readonly fractions: Float64Array;
+  readonly texts: Uint8Array;
 }
 
 class ShardReader {
@@ -35,8 +36,9 @@ class ShardReader {
   readonly #ends: Slices<Float64Array>;
   readonly #bytes: Slices<Float64Array>;
   readonly #fractions: Slices<Float64Array>;
+  readonly #texts: Slices<Uint8Array>;
 
-  constructor(file: ByteFile, { encoding, documents, tokens, ends, bytes, fraction, learned }: Shard) {
+  constructor(file: ByteFile, { encoding, documents, tokens, ends, bytes, fraction, text, learned }: Shard) {
     this.#vocabulary = encoding.vocabulary;
     this.#length = tokens.shape[0]!;
     this.#documents = documents;
@@ -45,17 +47,19 @@ class ShardReader {
     this.#ends = new Slices(file, ends, integers);
     this.#bytes = new Slices(file, bytes, integers);
     this.#fractions = new Slices(file, fraction, float64s);
+    this.#texts = new Slices(file, text, uint8s);
   }
 
   async *documents(first: number, count: number): AsyncGenerator<Item> {
-    const { bounds, bytes, fractions } = await this.#batch(first, count);
+    const { bounds, bytes, fractions, texts } = await this.#batch(first, count);
     for (let i = 0; i < count; i++) {
       const position = { index: first + i, byteOffset: 0, line: 0 };
       const [begin, length] = [bounds[i]!, bounds[i + 1]! - bounds[i]!];
       const tokens = this.#tokens.held(begin, length) ?? (await this.#tokens.read(begin, length));
-      const learned =
-        this.#learned && (this.#learned.held(begin, length) ?? (await this.#learned.read(begin, length)));
-      const example = { tokens, learned, bytes: bytes[i]!, fraction: fractions[i]! };
+      const isText = texts[i] === 1;
+      const mask = isText ? undefined : this.#learned;
+      const learned = mask && (mask.held(begin, length) ?? (await mask.read(begin, length)));
+      const example = { tokens, learned, bytes: bytes[i]!, fraction: fractions[i]!, isText };
       const problem = problemOf(example, this.#vocabulary);
       yield problem ? { position, problem } : { position, example };
     }
@@ -75,8 +79,9 @@ class ShardReader {
     if (first + count === this.#documents && bounds[count] !== this.#length) {
       throw broken(`${this.#length} as the end of the last document`, `${bounds[count]}`);
     }
-    const [bytes, fractions] = [this.#bytes, this.#fractions];
-    return { bounds, bytes: await bytes.read(first, count), fractions: await fractions.read(first, count) };
+    const bytes = await this.#bytes.read(first, count);
+    const fractions = await this.#fractions.read(first, count);
+    return { bounds, bytes, fractions, texts: await this.#texts.read(first, count) };
   }
 }
 

@@ -37,7 +37,7 @@ export class BestFitCounter {
   add(pairs: number): void {
     for (let left = pairs; left > 0; left -= this.#sequence) {
       const size = Math.min(left, this.#sequence);
-      if (this.#pairs + size > this.#slots) this.#close();
+      if (this.#pairs + size > this.#slots || this.#sizes.length === MOST_PIECES) this.#close();
       this.#sizes.push(size);
       this.#pairs += size;
     }
@@ -57,13 +57,16 @@ export class BestFitCounter {
   }
 }
 
+/** Pieces of a block, at most: short ones would take more memory than their tokens. */
+const MOST_PIECES = 2 ** 17;
+
 const pairsOf = ({ tokens }: Piece): number => tokens.length - 1;
 
 /** The pieces that come next, of `slots` pairs at most. */
 async function nextBlock(pieces: PieceReader, sequence: number, slots: number): Promise<Piece[]> {
   const block: Piece[] = [];
   let room = slots;
-  while ((await pieces.more()) && Math.min(pieces.left, sequence) <= room) {
+  while (block.length < MOST_PIECES && (await pieces.more()) && Math.min(pieces.left, sequence) <= room) {
     const piece = pieces.take(sequence);
     if (piece.learned && !piece.learned.includes(1, 1)) continue;
     block.push(piece);

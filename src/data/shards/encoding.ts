@@ -28,12 +28,12 @@ export const encodingOf = ({ tokenizer, name, eos }: Encoder): Encoding => ({
   eos: eos ? tokenizer.eosId : undefined,
 });
 
-/** SHA-256 of what makes ids of a text: tokens by id, the id that begins a document, merges by rank. */
+/** SHA-256 of what makes ids of a text: tokens by id, the id that begins a document, merges by rank, and the rules. */
 export function fingerprintOf(tokenizer: Tokenizer): string {
   const tokens = Array.from({ length: tokenizer.vocabularySize }, (_, id) => tokenizer.tokenOf(id) ?? null);
   const { merges, bosId = null } = tokenizer;
   return createHash('sha256')
-    .update(JSON.stringify({ tokens, bosId }))
+    .update(JSON.stringify({ tokens, bosId, rules: tokenizer.rules }))
     .update(new Uint8Array(merges.buffer, merges.byteOffset, merges.byteLength))
     .digest('hex');
 }

@@ -14,8 +14,8 @@ import type { Encoding } from './encoding.js';
 
 /**
  * A token shard: documents as ids, in a safetensors file. Tensors: `tokens` [n] U16 or U32; of each document `ends` I64,
- * the place after its last token, `bytes` I64, the UTF-8 bytes of its source, and `fraction` F64, a hash of its source in
- * [0, 1); and `learned` [n] U8, 1 where a token is to be predicted, absent where all are. Metadata says what made the ids.
+ * the place after its last token, `bytes` I64, the UTF-8 bytes of its source, `fraction` F64, a hash of its source in
+ * [0, 1), and `text` U8, 1 where it was text; and `learned` [n] U8, 1 where a token is to be predicted, absent where all are. Metadata says what made the ids.
  */
 export interface Shard {
   readonly encoding: Encoding;
@@ -24,6 +24,7 @@ export interface Shard {
   readonly ends: TensorInfo;
   readonly bytes: TensorInfo;
   readonly fraction: TensorInfo;
+  readonly text: TensorInfo;
   readonly learned: TensorInfo | undefined;
 }
 
@@ -83,6 +84,7 @@ function shardOf({ tensors, metadata }: SafetensorsFile): Shard {
     ends,
     bytes: column(tensors, 'bytes', ['I64'], documents),
     fraction: column(tensors, 'fraction', ['F64'], documents),
+    text: column(tensors, 'text', ['U8'], documents),
     learned: tensors.has('learned') ? column(tensors, 'learned', ['U8'], count) : undefined,
   };
 }

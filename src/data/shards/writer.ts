@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { type TensorData, writeSafetensors } from '../../formats/safetensors.js';
-import type { EncodedExample } from '../examples.js';
+import { type EncodedExample, isText } from '../examples.js';
 import type { Encoding } from './encoding.js';
 import { metadataOf, tokenBytes } from './format.js';
 
 /** A shard is in memory until it is written. */
 const SHARD_BYTES = 2 ** 26;
 /** Of a document, beside its tokens. */
-const DOCUMENT_BYTES = 24;
+const DOCUMENT_BYTES = 25;
 
 export interface ShardWriterOptions {
   readonly encoding: Encoding;
@@ -24,7 +24,7 @@ export class ShardWriter {
   readonly #shardBytes: number;
   readonly #tokens: Numbers<Uint16Array | Uint32Array>;
   readonly #learned: Numbers<Uint8Array>;
-  #documents: Pick<EncodedExample, 'bytes' | 'fraction'>[] = [];
+  #documents: { readonly bytes: number; readonly fraction: number; readonly text: boolean }[] = [];
   #ends: number[] = [];
   #hasMask = false;
   #files = 0;
@@ -43,7 +43,8 @@ export class ShardWriter {
     this.#learned = new Numbers(new Uint8Array(most));
   }
 
-  add({ tokens, learned, bytes, fraction }: EncodedExample): void {
+  add(example: EncodedExample): void {
+    const { tokens, learned, bytes, fraction } = example;
     const { encoding } = this.#options;
     const length = this.#tokens.length + tokens.length;
     const size = length * tokenBytes(encoding) + (this.#ends.length + 1) * DOCUMENT_BYTES;
@@ -51,7 +52,7 @@ export class ShardWriter {
     this.#tokens.append(tokens);
     this.#learned.append(learned ?? new Uint8Array(tokens.length).fill(1));
     this.#hasMask ||= learned !== undefined;
-    this.#documents.push({ bytes, fraction });
+    this.#documents.push({ bytes, fraction, text: isText(example) });
     this.#ends.push(this.#tokens.length);
   }
 
@@ -66,6 +67,7 @@ export class ShardWriter {
     const [documents, count] = [[this.#ends.length], [this.#tokens.length]];
     const integers = (values: readonly number[]) => BigInt64Array.from(values, BigInt);
     const fractions = Float64Array.from(this.#documents, ({ fraction }) => fraction);
+    const texts = Uint8Array.from(this.#documents, ({ text }) => Number(text));
     const bytes = integers(this.#documents.map((document) => document.bytes));
     const dtype = tokenBytes(encoding) === 2 ? 'U16' : 'U32';
     const tensors = new Map<string, TensorData>([
@@ -73,6 +75,7 @@ export class ShardWriter {
       ['ends', { dtype: 'I64', shape: documents, data: integers(this.#ends) }],
       ['bytes', { dtype: 'I64', shape: documents, data: bytes }],
       ['fraction', { dtype: 'F64', shape: documents, data: fractions }],
+      ['text', { dtype: 'U8', shape: documents, data: texts }],
     ]);
     const learned = this.#learned.take();
     if (this.#hasMask) tensors.set('learned', { dtype: 'U8', shape: count, data: learned });

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { conversationOf } from '#src/data/documents/conversations.js';
 import { Problem } from '#src/data/documents/problems.js';
 import { exampleOfJson } from '#src/data/documents/records.js';
 import { BadDocument } from '#src/data/documents.js';
@@ -89,6 +90,14 @@ isRefused(
   { a: 1, b: 2 },
   /^expected messages, prompt and completion, or text, found none \(columns: a, b\); set --text-column$/,
 );
+
+const nested = (levels: number): unknown => (levels === 0 ? 'x' : [nested(levels - 1)]);
+refused('a value nested in thousands of others is refused, and does not exhaust the stack', () => {
+  assert.throws(
+    () => conversationOf([{ role: 'user', content: 'x', meta: nested(3000) }]),
+    /^turn 1: expected fewer than 100 levels of values in one another/,
+  );
+});
 
 refused.run();
 

@@ -35,6 +35,7 @@ function putShard(tensors: Record<string, TensorData> = {}, metadata: Record<str
     ends: integers(2n, 4n),
     bytes: integers(2n, 2n),
     fraction: { dtype: 'F64', shape: [2], data: Float64Array.of(0, 0.5) },
+    text: { dtype: 'U8', shape: [2], data: new Uint8Array(2) },
     ...tensors,
   } as const;
   const made = metadataOf({ ...ENCODING, vocabulary: 300 }, ['text']);
@@ -106,6 +107,7 @@ const DAMAGE: Record<string, [tensors: Record<string, TensorData>, problem: RegE
       ends: integers(),
       bytes: integers(),
       fraction: fractions(),
+      text: { dtype: 'U8', shape: [0], data: new Uint8Array(0) },
       tokens: { dtype: 'U16', shape: [0], data: new Uint16Array(0) },
     },
     /expected at least one document, found none/,
@@ -216,7 +218,7 @@ test('EOS must be as the run has it', async () => {
   }
 });
 
-test('a fingerprint is of tokens, merges and BOS by content', () => {
+test('a fingerprint is of tokens, merges, BOS and rules by content', () => {
   const same = { ...partsOf(), tokenOf: (id: number) => tokenizer.tokenOf(id) };
   const of = (parts: object) => fingerprintOf({ ...same, ...parts } as typeof tokenizer);
   assert.is(of({}), fingerprintOf(tokenizer));
@@ -225,16 +227,18 @@ test('a fingerprint is of tokens, merges and BOS by content', () => {
   const others = [
     { merges },
     { bosId: undefined },
+    { rules: '[]' },
     { vocabularySize: tokenizer.vocabularySize + 1 },
     { tokenOf: (id: number) => (id === 300 ? 'other' : tokenizer.tokenOf(id)) },
   ];
-  assert.is(new Set([of({}), ...others.map(of)]).size, 5);
+  assert.is(new Set([of({}), ...others.map(of)]).size, 6);
 });
 
 const partsOf = () => ({
   vocabularySize: tokenizer.vocabularySize,
   merges: tokenizer.merges,
   bosId: tokenizer.bosId,
+  rules: tokenizer.rules,
 });
 
 test.run();
