@@ -62,7 +62,11 @@ export async function evaluationWindows(options: EvaluationText): Promise<Row[]>
       if (!last || !appendWindow(last, window)) rows.push(window);
     }
   }
-  if (rows.length === 0) throw new InputError(`expected text to evaluate on, found less than two tokens`);
+  if (rows.length === 0) {
+    throw new InputError(
+      `expected text to evaluate on, found nothing to predict within --sequence ${sequence} tokens; give more, or raise it`,
+    );
+  }
   return rows;
 }
 

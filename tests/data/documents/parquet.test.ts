@@ -238,6 +238,24 @@ reading('holds lists of two levels, as older writers have them', () => {
   assert.throws(() => assembledOf(group('array'), [two[0]!, two[1]!.slice(1)]), /differ in length/);
 });
 
+reading('has no call of a function of which a part is no text', () => {
+  const calls = (type: SchemaElement['type']): SchemaElement[] => [
+    { name: 'messages', repetition_type: 'REPEATED', num_children: 2 },
+    leaf('role'),
+    { name: 'tool_calls', repetition_type: 'REPEATED', num_children: 1 },
+    { ...leaf('x'), type, ...(type === 'INT64' && { converted_type: undefined }) } as SchemaElement,
+  ];
+  const metadata = (schema: SchemaElement[]) =>
+    parquetSchema({ schema: [{ name: 'root', num_children: 1 }, ...schema] } as FileMetaData).children[0]!;
+  const read = (type: SchemaElement['type']) =>
+    nodeOf(metadata(calls(type)), { level: 0, repetition: 0 }, []);
+  assert.ok(read('BYTE_ARRAY'));
+  assert.throws(
+    () => read('INT64'),
+    /^expected texts in messages\.tool_calls\.x, found another type \(INT64\); write functions/,
+  );
+});
+
 reading('may lie in a compressed file', async () => {
   const texts = ['a', 'b', 'c'];
   const path = put('inside.parquet.gz', gzipSync(parquet(texts)));

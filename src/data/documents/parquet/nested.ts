@@ -1,4 +1,5 @@
 import type { SchemaTree } from 'hyparquet';
+import { Problem } from '../problems.js';
 import { decode } from '../text.js';
 import { broken } from './encodings.js';
 
@@ -46,6 +47,7 @@ const isList = ({ element, children }: SchemaTree): boolean =>
 /**
  * What of a column holds text; undefined where nothing does. Fields of other types are left out.
  * @param leaves is given its columns with text
+ * @throws Problem for other types in a call of a function or its declaration, of which nothing may be missing
  */
 export function nodeOf(tree: SchemaTree, above: Levels, leaves: Leaf[], isInList = false): Node | undefined {
   const { repetition_type: type, name } = tree.element;
@@ -77,10 +79,19 @@ function contentOf(
     leaves.push({ path: tree.path, ...levels });
     return { kind: 'text', children: [] };
   }
+  if (tree.children.length === 0 && tree.path.some((name) => FUNCTIONS.includes(name))) throw noText(tree);
   const isNullable = isList(tree);
   const children = tree.children.flatMap((child) => nodeOf(child, levels, leaves, isNullable) ?? []);
   return children.length === 0 ? undefined : { kind: isNullable ? 'nullable' : 'group', children };
 }
+
+const FUNCTIONS = ['tools', 'tool_calls'];
+
+const noText = ({ path, element }: SchemaTree): Problem =>
+  new Problem(
+    `expected texts in ${path.join('.')}, found another type (${element.type}); write functions and arguments as JSON in a text`,
+    { endsFile: true },
+  );
 
 /** Of each leaf, by its number, entries: those of a row, or of a part of it. */
 type Entries = readonly (readonly Entry[] | undefined)[];
