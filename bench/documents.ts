@@ -5,7 +5,7 @@ import { tokenize } from 'rivulet';
 import { BadDocument, openDocuments } from '#src/data/documents.js';
 import { createEncode } from '#src/data/encoding.js';
 import { bytesOf } from '#src/data/examples.js';
-import { type Packing, RowStream } from '#src/data/packing.js';
+import { blockRowsOf, type Packing, RowStream } from '#src/data/packing.js';
 import { loadTokenizer, type Tokenizer } from '#src/data/tokenizer.js';
 import { textOf } from '#tests/data/documents/large.js';
 import { compressed, jsonl, Library, parquet, zstdFrame } from '#tests/data/documents/support.js';
@@ -17,7 +17,6 @@ const ROUNDS = 5;
 const CORPUS_STORIES = 10;
 const SEQUENCE = 1024;
 const PACKINGS = ['stream', 'best-fit'] as const;
-const BLOCK_TOKENS = 2 ** 21;
 
 export interface DocumentsResult {
   readonly case: string;
@@ -84,7 +83,7 @@ async function readAll(path: string): Promise<number> {
 
 async function packAll(path: string, tokenizer: Tokenizer, packing: Packing): Promise<number> {
   const options = {
-    ...{ sequence: SEQUENCE, blockRows: BLOCK_TOKENS / SEQUENCE, packing },
+    ...{ sequence: SEQUENCE, blockRows: blockRowsOf(SEQUENCE), packing },
     ...{ seed: 1, repeat: false },
   };
   const encode = createEncode(tokenizer, { eos: false });

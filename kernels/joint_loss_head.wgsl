@@ -1,3 +1,4 @@
+// import sum_threads.wgsl
 // Cross-entropy and the divergence of teacher p and student q for a chunk of tokens, and their gradient in the student's
 // logits. Logits come from linear.wgsl: zs [tokens, vocabulary], zt [tokens, shared], shared = min(V, V_t), or no zt.
 //   ce = -log softmax(zs)[label]
@@ -9,8 +10,6 @@
 // One workgroup computes one token, in passes over its logits: maxima, sums, mixture (JSD), gradient. Sums go thread by
 // thread in steps of THREADS, then by halves. All results are written (=); the gradient takes the place of zs.
 
-// A power of two.
-override THREADS: u32 = 256;
 override TEACHER: bool = false;
 override GRADIENT: bool = false;
 override SCALED: bool = false;
@@ -44,7 +43,7 @@ struct Shape {
 @group(0) @binding(6) var<uniform> loss_scale: f32;
 
 // x student, y tempered student, z teacher, w cross term.
-var<workgroup> partials: array<vec4f, THREADS>;
+alias Summed = vec4f;
 
 fn all_max(thread: u32, value: vec4f) -> vec4f {
   partials[thread] = value;
@@ -52,17 +51,6 @@ fn all_max(thread: u32, value: vec4f) -> vec4f {
     workgroupBarrier();
     if (thread < half) {
       partials[thread] = max(partials[thread], partials[thread + half]);
-    }
-  }
-  return workgroupUniformLoad(&partials[0]);
-}
-
-fn all_sum(thread: u32, value: vec4f) -> vec4f {
-  partials[thread] = value;
-  for (var half = THREADS / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (thread < half) {
-      partials[thread] += partials[thread + half];
     }
   }
   return workgroupUniformLoad(&partials[0]);
@@ -103,7 +91,7 @@ fn sums(thread: u32, s: u32, t: u32, m: vec4f) -> vec4f {
       }
     }
   }
-  return all_sum(thread, l);
+  return sum_threads(thread, l);
 }
 
 // log(m / q) = log(beta e^r + 1 - beta) for r = log(p / q); the larger of p, q is factored out.
@@ -128,7 +116,7 @@ fn mixture(thread: u32, s: u32, t: u32, m: vec4f, l: vec4f) -> vec2f {
     sum.x += exp(zt[t + j] * shape.inverse_tau - m.z) * (r - log_m_q);
     sum.y -= exp(zs[s + j] * shape.inverse_tau - m.y) * log_m_q;
   }
-  return all_sum(thread, sum).xy / l.zy;
+  return sum_threads(thread, sum).xy / l.zy;
 }
 
 // The divergence, and the mean under q that its gradient is centred on: of log(q / p) or log(q / m).

@@ -9,6 +9,8 @@
 // gradient, total, parameter, m, v [size]. Each thread computes elements that are one grid's width apart. Sums go
 // thread by thread in this order, then by halves. All write (=) but the total and what AdamW updates.
 
+alias Summed = f32;
+
 struct Range {
   size: u32,
   first: u32,

@@ -6,6 +6,8 @@
 // thread in steps of THREADS, then by halves. rmsnorm_dw: as column_sum in column_sum.wgsl; parts [parts, width].
 // All write (=); with base = IN_PLACE, it is what dx holds (+=).
 
+alias Summed = f32;
+
 // Where an operand is: nowhere (0), in its binding, or in dx, which takes over its storage.
 const SEPARATE: u32 = 1;
 const IN_PLACE: u32 = 2;

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { readChatTemplate } from './data/chat/source.js';
 import { parseData } from './data/documents/sources.js';
 import { BadDocument, type DocumentSource, openDocuments } from './data/documents.js';
-import { createEncode, type Encode } from './data/encoding.js';
-import { bytesOf, fractionOf, isText } from './data/examples.js';
+import { createEncode, type Encode, encodedOrBad } from './data/encoding.js';
+import { bytesOf, type EncodedExample, fractionOf, isText } from './data/examples.js';
+import { mapDocuments } from './data/mapDocuments.js';
 import { BestFitCounter } from './data/packing/bestFit.js';
 import { nothingToLearn } from './data/packing/longDocuments.js';
 import { blockRowsOf, RowStream, type RowStreamOptions } from './data/packing.js';
@@ -15,6 +16,7 @@ import { InputError, RunError } from './errors.js';
 import { publishFolder } from './formats/checkpointFiles.js';
 import { checkRunFolder } from './formats/runFolder.js';
 import { resolveModel } from './hub/resolveModel.js';
+import { textOptions } from './locateText.js';
 import type { DownloadRecord } from './messages.js';
 import { problemsOf, TOKENIZE_OPTIONS, type TokenizeInput, withDefaults } from './options.js';
 
@@ -66,7 +68,7 @@ export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}):
   const problems = problemsOf(TOKENIZE_OPTIONS, { ...input });
   if (problems.length > 0) throw new InputError(problems.join('; '));
   const options = withDefaults(TOKENIZE_OPTIONS, { ...input });
-  const { model, eos, out, data, separator } = options;
+  const { model, eos, out, data } = options;
   const weighted = data.map(parseData).find(({ weight }) => weight !== undefined);
   if (weighted) {
     throw new InputError(
@@ -76,13 +78,7 @@ export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}):
   if (out !== undefined) await checkNew(out);
   const { folder } = await resolveModel(model, { kind: 'tokenizer', onProgress: hooks.onDownload });
   const encoder = { tokenizer: await loadTokenizer(folder), name: model, eos };
-  const documents = await openDocuments({
-    paths: data,
-    encoder,
-    textColumn: options.textColumn,
-    onBad: options.onBadDocument,
-    ...(separator !== undefined && { separator: separator.replaceAll('\\n', '\n') }),
-  });
+  const documents = await openDocuments({ ...textOptions(options, data), encoder });
   const chatTemplate = readChatTemplate(folder, options.chatTemplate);
   const encode = createEncode(encoder.tokenizer, { eos, lossOn: options.lossOn, chatTemplate });
   const packing = { sequence: options.sequence, onBad: options.onBadDocument };
@@ -117,24 +113,21 @@ async function readCorpus(
   const { sequence } = packing;
   const counter = new CorpusCounter();
   const bestFit = new BestFitCounter(sequence, blockRowsOf(sequence));
-  let document = '';
-  const observed = withIds(documents, (id) => {
-    document = id;
+  const encoded = mapDocuments(documents, (document) => {
+    const ids = encodedOrBad(encode, document);
+    if (ids instanceof BadDocument) {
+      if (packing.onBad === 'stop') throw ids;
+      return ids;
+    }
+    const { example, id } = document;
+    const known = { bytes: bytesOf(example), fraction: fractionOf(example), isText: isText(example) };
+    counter.add({ ...ids, ...known }, id);
+    const most = known.isText ? ids.tokens.length : sequence;
+    if (!nothingToLearn(ids, most)) bestFit.add(Math.min(most, ids.tokens.length - 1));
+    writer?.add({ ...ids, ...known });
+    return { ...ids, ...known };
   });
-  const counting: Encode = (example) => {
-    const encoded = {
-      ...encode(example),
-      bytes: bytesOf(example),
-      fraction: fractionOf(example),
-      isText: isText(example),
-    };
-    counter.add(encoded, document);
-    const most = isText(example) ? encoded.tokens.length : sequence;
-    if (!nothingToLearn(encoded, most)) bestFit.add(Math.min(most, encoded.tokens.length - 1));
-    writer?.add(encoded);
-    return encoded;
-  };
-  const { skipped, ...stream } = await packOnce(observed, counting, packing, () => {
+  const { skipped, ...stream } = await packOnce(encoded, packing, () => {
     if (signal?.aborted) throw new RunError('expected to read all documents, found a signal to stop');
     const { documents, tokens, bytes } = counter;
     onProgress?.({ documents, tokens, bytes, seconds: elapsed() });
@@ -156,15 +149,16 @@ async function readCorpus(
 
 type PackOptions = Pick<RowStreamOptions, 'sequence' | 'onBad'>;
 
-/** Packs all documents as a run would, in their order. @param onRow called after each row */
+const asEncoded: Encode = (example) => example as EncodedExample;
+
+/** Packs all documents, which are encoded, as a run would, in their order. @param onRow called after each row */
 async function packOnce(
   documents: DocumentSource,
-  encode: Encode,
   options: PackOptions,
   onRow: () => void,
 ): Promise<PackedRows & { readonly skipped: number }> {
   const { sequence } = options;
-  const stream = new RowStream(documents, encode, { ...options, blockRows: 1, seed: 0, repeat: false });
+  const stream = new RowStream(documents, asEncoded, { ...options, blockRows: 1, seed: 0, repeat: false });
   let [rows, filled] = [0, 0];
   for (let row = await stream.next(); row; row = await stream.next()) {
     rows++;
@@ -173,17 +167,3 @@ async function packOnce(
   }
   return { rows, efficiency: ratio(filled, rows * sequence), skipped: stream.cursor.skipped };
 }
-
-/** The same documents; the id of each is told before it is given. */
-const withIds = (documents: DocumentSource, tell: (id: string) => void): DocumentSource => ({
-  start: documents.start,
-  async *read(place) {
-    const items = documents.read(place);
-    for (;;) {
-      const { done, value } = await items.next();
-      if (done) return value;
-      if (!(value instanceof BadDocument)) tell(value.id);
-      yield value;
-    }
-  },
-});

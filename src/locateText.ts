@@ -12,7 +12,10 @@ export interface TextPaths {
 }
 
 /** How the text at `paths` is read. */
-export function textOptions(options: TrainOptions, paths: readonly string[]) {
+export function textOptions(
+  options: Pick<TrainOptions, 'textColumn' | 'separator' | 'onBadDocument'>,
+  paths: readonly string[],
+) {
   const { textColumn, separator, onBadDocument: onBad } = options;
   return {
     paths,

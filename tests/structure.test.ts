@@ -64,7 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['actors', 'data', 'devices', 'formats', 'report'],
     ...['errors.ts', 'locateText.ts', 'messages.ts', 'prepare.ts', 'version.ts'],
   ],
-  'corpus.ts': ['data', 'formats', 'hub', 'errors.ts', 'messages.ts', 'options.ts'],
+  'corpus.ts': ['data', 'formats', 'hub', 'errors.ts', 'locateText.ts', 'messages.ts', 'options.ts'],
   'index.ts': [
     ...['corpus.ts', 'data', 'devices', 'evaluation', 'formats'],
     ...['errors.ts', 'estimate.ts', 'messages.ts', 'options.ts', 'pipeline.ts', 'prepare.ts', 'recovery.ts'],

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../errors.js';
-import { BadDocument, type DocumentSource, type Place } from './documents.js';
+import { BadDocument, type DocumentSource } from './documents.js';
 import { type Example, fractionOf } from './examples.js';
+import { close, mapDocuments } from './mapDocuments.js';
 
 export interface HeldOutSplit {
   readonly training: DocumentSource;
@@ -18,18 +19,18 @@ export interface HeldOutSplit {
 export async function holdOut(documents: DocumentSource, fraction: number): Promise<HeldOutSplit> {
   if (await isSingle(documents)) {
     return {
-      training: mapExamples(documents, (example) => cut(example, fraction)[0]),
-      evaluation: mapExamples(documents, (example) => cut(example, fraction)[1]),
+      training: mapDocuments(documents, ({ example }) => cut(example, fraction)[0]),
+      evaluation: mapDocuments(documents, ({ example }) => cut(example, fraction)[1]),
     };
   }
   const isHeldOut = (example: Example) => fractionOf(example) < fraction;
   return {
     training: requireSome(
-      mapExamples(documents, (example) => (isHeldOut(example) ? undefined : example)),
+      mapDocuments(documents, ({ example }) => (isHeldOut(example) ? undefined : example)),
       `documents to train on, found all of them held out by --eval-fraction ${fraction}; lower it`,
     ),
     evaluation: requireSome(
-      mapExamples(documents, (example) => (isHeldOut(example) ? example : undefined)),
+      mapDocuments(documents, ({ example }) => (isHeldOut(example) ? example : undefined)),
       `held-out documents, found none at --eval-fraction ${fraction}; raise it or give --eval-data`,
     ),
   };
@@ -41,30 +42,6 @@ async function isSingle(documents: DocumentSource): Promise<boolean> {
     if (!(item instanceof BadDocument) && ++count === 2) return false;
   }
   return count === 1;
-}
-
-/** The documents with other content; those mapped to undefined are left out. */
-function mapExamples(
-  documents: DocumentSource,
-  map: (example: Example) => Example | undefined,
-): DocumentSource {
-  return {
-    start: documents.start,
-    async *read(place) {
-      const items = documents.read(place);
-      try {
-        for (;;) {
-          const { done, value } = await items.next();
-          if (done) return value;
-          const example = value instanceof BadDocument ? undefined : map(value.example);
-          if (value instanceof BadDocument) yield value;
-          else if (example !== undefined) yield { ...value, example };
-        }
-      } finally {
-        await close(items);
-      }
-    },
-  };
 }
 
 function requireSome(documents: DocumentSource, expected: string): DocumentSource {
@@ -88,9 +65,6 @@ function requireSome(documents: DocumentSource, expected: string): DocumentSourc
     },
   };
 }
-
-/** Ends a stream that may have more. */
-const close = (items: AsyncGenerator<unknown, Place>): Promise<unknown> => items.return(undefined as never);
 
 /** An example's first part and the rest. */
 function cut(example: Example, fraction: number): [Example, Example] {

@@ -14,7 +14,7 @@ const MOST_PROBLEMS = 20;
  * @throws InputError naming the path and, for a file of the wrong form, the fields that are wrong (the first 20)
  */
 export function readJsonFile<T>(path: string, schema: z.ZodType<T>, advice?: string): T {
-  const json = parseJson(path, readText(path), advice ?? 'fetch the file again');
+  const json = parseJson(path, readText(path, 'a JSON file'), advice ?? 'fetch the file again');
   const checked = schema.safeParse(json, { reportInput: true });
   if (checked.success) return checked.data;
   const { issues } = checked.error;
@@ -29,12 +29,13 @@ export function readJsonFile<T>(path: string, schema: z.ZodType<T>, advice?: str
   throw new InputError(`${path}: ${problems.join('; ')}`);
 }
 
-function readText(path: string): string {
+/** @param what the file is expected to be, for messages. @throws InputError */
+export function readText(path: string, what: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
     throw new InputError(
-      `${path}: expected a JSON file, could not read one (${systemCode(error)}); check the path`,
+      `${path}: expected ${what}, could not read one (${systemCode(error)}); check the path`,
     );
   }
 }

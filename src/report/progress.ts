@@ -1,10 +1,7 @@
 import { logUpdateStderr as log } from 'log-update';
 import { asyncScheduler, filter, type Observable, type Subscription, throttleTime } from 'rxjs';
 import type { MetricsRecord, StepRecord } from '../messages.js';
-
-const TERMINAL_MS = 100;
-/** Without a terminal: a line this often. */
-const PLAIN_MS = 10_000;
+import { isTerminal, lineMs } from './throttledLine.js';
 
 /** Seconds as 1:02:03 or 2:03. */
 export function clock(seconds: number): string {
@@ -44,12 +41,10 @@ export function skippedLine({ step, skipped_documents }: StepRecord): string {
 
 /** Shows a run on stderr: one line that is kept up to date on a terminal, plain lines elsewhere. */
 export function showProgress(metrics$: Observable<MetricsRecord>, steps: number): Subscription {
-  const terminal = process.stderr.isTTY === true;
-  const line = createLine(terminal);
+  const line = createLine(isTerminal());
   const pace = createPace();
   const shown = metrics$.pipe(filter((record) => record.type === 'step'));
-  const every = terminal ? TERMINAL_MS : PLAIN_MS;
-  const throttled = shown.pipe(throttleTime(every, asyncScheduler, { leading: true, trailing: true }));
+  const throttled = shown.pipe(throttleTime(lineMs(), asyncScheduler, { leading: true, trailing: true }));
   const ignore = () => {};
   const subscription = shown.subscribe({ next: pace.tick, error: ignore });
   subscription.add(

@@ -1,8 +1,4 @@
-import { logUpdateStderr as log } from 'log-update';
-
-const TERMINAL_MS = 100;
-/** Without a terminal: a line this often. */
-const PLAIN_MS = 10_000;
+import { isTerminal, throttledLine } from './throttledLine.js';
 
 /** How far reading a corpus is. */
 interface Progress {
@@ -18,21 +14,11 @@ export function tokenizingLine({ documents, tokens, seconds }: Progress): string
   return `${shown(documents)} documents  ${shown(tokens)} tokens  ${shown(speed)} tok/s`;
 }
 
-/** Shows on stderr how far reading is: one line that is kept up to date on a terminal, plain lines elsewhere. */
+/** Shows on stderr how far reading is; what is over soon, on a terminal alone. */
 export function showTokenizing(): {
   readonly update: (progress: Progress) => void;
   readonly done: () => void;
 } {
-  const terminal = process.stderr.isTTY === true;
-  let last = terminal ? Number.NEGATIVE_INFINITY : performance.now();
-  return {
-    update(progress) {
-      const now = performance.now();
-      if (now - last < (terminal ? TERMINAL_MS : PLAIN_MS)) return;
-      last = now;
-      if (terminal) log(tokenizingLine(progress));
-      else process.stderr.write(`${tokenizingLine(progress)}\n`);
-    },
-    done: () => log.done(),
-  };
+  const { update, done } = throttledLine(isTerminal() ? undefined : performance.now());
+  return { update: (progress) => update(() => tokenizingLine(progress)), done };
 }

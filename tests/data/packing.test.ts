@@ -8,6 +8,7 @@ import { holdOut } from '#src/data/holdOut.js';
 import { type Cursor, NO_LABEL, type Row, RowStream, type RowStreamOptions } from '#src/data/packing.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { compressed, jsonl, Library, parquet } from './documents/support.js';
+import { record } from './packing/memory.js';
 
 const library = new Library('packing');
 const put = library.put.bind(library);
@@ -228,19 +229,6 @@ test('epochs follow one another without a gap', async () => {
   assert.equal(rows.flatMap(pairsIn), endless);
   assert.is(stream.cursor.epoch, 5);
 });
-
-/** The first rows of a stream, and the cursors before the first and after each, as a checkpoint would save them. */
-async function record(stream: RowStream, limit: number): Promise<{ rows: Row[]; cursors: Cursor[] }> {
-  const rows: Row[] = [];
-  const cursors = [stream.cursor];
-  while (rows.length < limit) {
-    const row = await stream.next();
-    if (!row) break;
-    rows.push(row);
-    cursors.push(JSON.parse(JSON.stringify(stream.cursor)));
-  }
-  return { rows, cursors };
-}
 
 test('from any cursor the further rows are the same', async () => {
   const check = async (files: CorpusFile[], options: SomeOptions, repeat: boolean, isSplit: boolean) => {

@@ -29,12 +29,12 @@ export function emulateMatrices(code: string, threads: number): string {
     ...buffers.map((name, i) => `const EMULATED_${name}: u32 = ${i};`),
     readers(halves, source),
     EMULATION,
-    source.store,
+    storing(source),
   ].join('\n');
 }
 
 interface Workgroup {
-  /** The buffer in workgroup memory that factors come from, and how its halves are read and sums are stored. */
+  /** The buffer in workgroup memory that factors come from, and how its halves are read and a sum is stored. */
   readonly factors: string;
   readonly half: string;
   readonly store: string;
@@ -49,13 +49,8 @@ const CELLS: Workgroup = {
   factors: 'cells',
   half: 'f32(bitcast<vec2<f16>>(cells[at / 8][at / 2 % 4])[at % 2])',
   store: `
-fn emulated_store(offset: u32, sum: EmulatedSum, stride: u32) {
-  for (var i = 0u; i < EMULATED_SHARE; i++) {
-    let at = 4 * offset + emulated_row(i) * 4 * stride + emulated_thread % MATRIX_N;
-    cells[at / 4][at % 4] = bitcast<u32>(sum[i]);
-  }
-}
-`,
+    let at = 4 * (offset + emulated_row(i) * stride) + emulated_thread % MATRIX_N;
+    cells[at / 4][at % 4] = bitcast<u32>(sum[i]);`,
   width: 8,
   number: 'shape.term_count',
 };
@@ -65,15 +60,17 @@ const SCORES: Workgroup = {
   factors: 'halves',
   half: 'f32(halves[at])',
   store: `
-fn emulated_store(offset: u32, sum: EmulatedSum, stride: u32) {
-  for (var i = 0u; i < EMULATED_SHARE; i++) {
-    scores[offset + emulated_row(i) * stride + emulated_thread % MATRIX_N] = sum[i];
-  }
-}
-`,
+    scores[offset + emulated_row(i) * stride + emulated_thread % MATRIX_N] = sum[i];`,
   width: 1,
   number: 'shape.heads',
 };
+
+const storing = ({ store }: Workgroup): string => `
+fn emulated_store(offset: u32, sum: EmulatedSum, stride: u32) {
+  for (var i = 0u; i < EMULATED_SHARE; i++) {${store}
+  }
+}
+`;
 
 const entry = (number: string): string => `
   emulated_thread = emulated_id.x % EMULATED_THREADS;

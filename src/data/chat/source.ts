@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { excerpt, InputError } from '../../errors.js';
-import { readJsonFile, systemCode } from '../../formats/json.js';
+import { readJsonFile, readText } from '../../formats/json.js';
 
 /** Chat templates by name, and what they are rendered with; plain JSON. */
 export interface ChatTemplateSource {
@@ -41,7 +41,8 @@ export function readChatTemplate(folder: string, file?: string | undefined): Cha
   );
   const beside = join(folder, 'chat_template.jinja');
   const path = file ?? (existsSync(beside) ? beside : undefined);
-  if (path !== undefined) return { path, templates: { default: readTemplate(path) }, specialTokens };
+  if (path !== undefined)
+    return { path, templates: { default: readText(path, 'a chat template') }, specialTokens };
   const { chat_template: found } = config;
   if (!found) return undefined;
   const templates =
@@ -53,16 +54,6 @@ export function readChatTemplate(folder: string, file?: string | undefined): Cha
   throw new InputError(
     `${configPath}: expected a chat template named default, found ${excerpt(names)}; give one with --chat-template`,
   );
-}
-
-function readTemplate(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new InputError(
-      `${path}: expected a chat template, could not read one (${systemCode(error)}); check the path`,
-    );
-  }
 }
 
 /** Of what a rendering depends on, wherever it lies. */
