@@ -8,7 +8,7 @@ export type KernelKind = 'f32' | 'f16' | 'matrix';
 /** What Dawn tells of its experimental subgroup matrices. */
 interface MatrixConfiguration {
   readonly componentType: string;
-  readonly resultType: string;
+  readonly resultComponentType: string;
   readonly M: number;
   readonly N: number;
   readonly K: number;
@@ -51,7 +51,7 @@ function matricesOf({ features, info }: GPUAdapter): Matrices | null {
   if (!features.has('chromium-experimental-subgroup-matrix' as GPUFeatureName)) return null;
   const { subgroupMatrixConfigs } = info as { subgroupMatrixConfigs?: Iterable<MatrixConfiguration> };
   const usable = [...(subgroupMatrixConfigs ?? [])].filter(
-    ({ componentType, resultType }) => componentType === 'f16' && resultType === 'f32',
+    ({ componentType, resultComponentType }) => componentType === 'f16' && resultComponentType === 'f32',
   );
   const [best] = usable.sort((a, b) => b.M * b.N * b.K - a.M * a.N * a.K);
   if (!best) return null;
