@@ -1,7 +1,7 @@
+import { runProgram } from '#src/cli/program.js';
 import { describeAdapter, findAdapter } from '#src/devices/webgpu/adapter.js';
 import { Gpu } from '#src/devices/webgpu/gpu.js';
 import { targetOf } from '#src/devices/webgpu/target.js';
-import { runProgram } from '#src/exit.js';
 
 /** Prints what the webgpu device finds on this machine, as JSON: adapter, features, limits, matrices, free memory. */
 await runProgram(async () => {

@@ -1,7 +1,7 @@
 import { randomUint32 } from '#src/data/random.js';
 import type { Device, HostArray, Session } from '#src/devices/device.js';
 import { Builder } from '#src/program/builder.js';
-import { ops } from '#src/program/ops/index.js';
+import { ops } from '#src/program/ops.js';
 import { elementCount, type Value } from '#src/program/types.js';
 import { RANK, ROWS, SEQUENCE, SHAPES, type ShapeName } from './shapes.js';
 

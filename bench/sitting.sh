@@ -26,7 +26,7 @@ part ops 600 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/ops/ops.test.js
 part products 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/matrixProducts.test.js
 part attention 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/attentionMatrix.test.js
 part tuner 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/tuner.test.js
-part step-goldens 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/model/webgpu.test.js
+part step-goldens 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/training/webgpu.test.js
 for kernels in matrix f16 f32; do
   for op in linear attention joint_loss_head; do
     run "$op-$kernels" 300 --shape llama --batch 8 --sequence 1024 --only "$op" --kernels "$kernels" --tune full

@@ -7,7 +7,7 @@ import {
   type TeacherModule,
   teacherModule,
 } from '#src/model/programs.js';
-import { type Checkpoint, type ModelWeights, ropeTable, weightShapes } from '#src/model/weights.js';
+import { type ModelFiles, type ModelWeights, ropeTable, weightShapes } from '#src/model/weights.js';
 import { fill, percentiles, type Timing } from './measure.js';
 import { configOf, SHAPES, type ShapeName } from './shapes.js';
 
@@ -35,7 +35,7 @@ export interface StepResult extends Timing {
 const WARM_UP = 2;
 
 /** A checkpoint that exists as shapes only; `fill` makes its numbers. */
-function randomCheckpoint(shape: ShapeName, who: 'student' | 'teacher'): Checkpoint {
+function randomCheckpoint(shape: ShapeName, who: 'student' | 'teacher'): ModelFiles {
   const config = configOf(SHAPES[shape][who]);
   const dtype = shape === 'llama' ? 'BF16' : 'F32';
   const tensors = [...weightShapes(config)].map(([name, dimensions]) => {
@@ -46,7 +46,7 @@ function randomCheckpoint(shape: ShapeName, who: 'student' | 'teacher'): Checkpo
     folder: who,
     configFile: who,
     config,
-    tensors: new Map(tensors) as unknown as Checkpoint['tensors'],
+    tensors: new Map(tensors) as unknown as ModelFiles['tensors'],
   };
 }
 

@@ -1,7 +1,7 @@
-import { type CommandTexts, commandOf } from './command.js';
-import { runProgram } from './exit.js';
+import { type CommandTexts, commandOf } from './cli/command.js';
+import { runProgram } from './cli/program.js';
 import { evaluate } from './index.js';
-import { EVALUATE_OPTIONS, type EvaluateInput } from './options.js';
+import { EVALUATE_OPTIONS, type EvaluateInput } from './options/evaluate.js';
 import { showDownloads } from './report/downloads.js';
 
 const TEXTS: CommandTexts = {

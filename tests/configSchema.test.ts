@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { configSchema } from '#src/formats/configFile.js';
-import { TRAIN_OPTIONS } from '#src/options.js';
+import { TRAIN_OPTIONS } from '#src/options/train.js';
 import { projectRoot } from './support.js';
 
 const path = join(projectRoot, 'docs/train.schema.json');

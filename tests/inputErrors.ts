@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { InputError } from '#src/errors.js';
+import { InputError } from '#src/base/errors.js';
 
 /** The message of the InputError that `run` throws or rejects with; every such message is one line. */
 export async function inputErrorOf(run: () => unknown): Promise<string> {

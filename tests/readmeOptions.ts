@@ -1,4 +1,7 @@
-import { EVALUATE_OPTIONS, flagOf, TOKENIZE_OPTIONS, TRAIN_OPTIONS } from '#src/options.js';
+import { EVALUATE_OPTIONS } from '#src/options/evaluate.js';
+import { flagOf } from '#src/options/table.js';
+import { TOKENIZE_OPTIONS } from '#src/options/tokenize.js';
+import { TRAIN_OPTIONS } from '#src/options/train.js';
 
 type Table = Readonly<Record<string, { value?: string; help: string; default?: unknown; many?: true }>>;
 

@@ -4,89 +4,23 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { projectRoot } from './support.js';
 
-/** The project's own rules: which way imports point, how long files are, and that the README is true. */
+/** The project's own rules: which way imports point, how long files are, and that the list of folders is true. */
 
 const MOST_LINES = 400;
-const ROOTS = ['src', 'assembly', 'kernels', 'bench', 'tests', 'docs'];
+const ROOTS = ['src', 'assembly', 'kernels', 'bench', 'recipes', 'tests', 'docs'];
 
-/** What each part of src/ may import beside itself; a type is no exception unless the part is in TYPES_ONLY. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  'errors.ts': [],
-  'messages.ts': [],
-  'nearestName.ts': [],
-  options: ['errors.ts', 'nearestName.ts'],
-  'options.ts': ['options'],
-  'version.ts': [],
-  program: [],
-  wasm: ['errors.ts'],
-  devices: ['program', 'wasm', 'errors.ts'],
-  formats: ['errors.ts', 'messages.ts', 'nearestName.ts', 'options.ts'],
-  hub: ['formats', 'errors.ts', 'messages.ts'],
-  data: ['formats', 'hub', 'wasm', 'errors.ts'],
-  model: ['data', 'devices', 'formats', 'program', 'errors.ts', 'messages.ts'],
-  evaluation: [
-    'data',
-    'devices',
-    'formats',
-    'hub',
-    'model',
-    'wasm',
-    'errors.ts',
-    'messages.ts',
-    'options.ts',
-  ],
-  actors: [
-    'data',
-    'devices',
-    'evaluation',
-    'formats',
-    'model',
-    'program',
-    'wasm',
-    'errors.ts',
-    'messages.ts',
-  ],
-  report: ['messages.ts'],
-  miniature: ['data', 'formats', 'exit.ts', 'index.ts'],
-  'exit.ts': [],
-  'command.ts': ['errors.ts', 'nearestName.ts', 'options.ts', 'version.ts'],
-  'locateModels.ts': ['formats', 'hub', 'messages.ts', 'options.ts'],
-  'locateText.ts': ['formats', 'hub', 'options.ts'],
-  'prepareText.ts': ['data', 'formats', 'errors.ts', 'options.ts'],
-  'prepare.ts': [
-    ...['data', 'devices', 'formats', 'miniature', 'model', 'program'],
-    ...['errors.ts', 'locateModels.ts', 'locateText.ts', 'messages.ts', 'options.ts'],
-    'prepareText.ts',
-  ],
-  'estimate.ts': ['devices', 'model', 'program', 'prepare.ts'],
-  'recovery.ts': ['devices', 'formats', 'errors.ts', 'pipeline.ts', 'prepare.ts'],
-  'pipeline.ts': [
-    ...['actors', 'data', 'devices', 'formats', 'report'],
-    ...['errors.ts', 'locateText.ts', 'messages.ts', 'prepare.ts', 'version.ts'],
-  ],
-  'corpus.ts': ['data', 'formats', 'hub', 'errors.ts', 'locateText.ts', 'messages.ts', 'options.ts'],
-  'index.ts': [
-    ...['corpus.ts', 'data', 'devices', 'evaluation', 'formats'],
-    ...['errors.ts', 'estimate.ts', 'messages.ts', 'options.ts', 'pipeline.ts', 'prepare.ts', 'recovery.ts'],
-  ],
-  'train.ts': ['command.ts', 'exit.ts', 'index.ts', 'miniature', 'options.ts', 'prepare.ts', 'report'],
-  'tokenize.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'report'],
-  'evaluate.ts': ['command.ts', 'exit.ts', 'index.ts', 'options.ts', 'report'],
-};
-
-/** Parts of which others take nothing but types. */
-const TYPES_ONLY: readonly [from: string, to: string][] = [
-  ['model', 'devices'],
-  ['actors', 'program'],
-  ['prepare.ts', 'devices'],
-  ['prepare.ts', 'program'],
-  ['estimate.ts', 'program'],
-  ['estimate.ts', 'prepare.ts'],
-  ['pipeline.ts', 'data'],
-  ['pipeline.ts', 'devices'],
-  ['recovery.ts', 'devices'],
-  ['index.ts', 'pipeline.ts'],
+/**
+ * The rooms of src/ from the ground up: each imports from floors below its own alone, types too. Programs live on top:
+ * they turn options into a call of the library.
+ */
+const FLOORS = [
+  ...['base', 'options', 'records.ts', 'messages.ts'],
+  ...['program', 'wasm', 'devices'],
+  ...['formats', 'hub', 'data'],
+  ...['model', 'training', 'evaluation', 'inference', 'prepare'],
+  ...['actors', 'report', 'run', 'library', 'index.ts', 'cli'],
 ];
+const PROGRAMS = ['evaluate.ts', 'tokenize.ts', 'train.ts'];
 
 interface Import {
   readonly from: string;
@@ -142,18 +76,35 @@ structure('every relative import was understood', () => {
   assert.ok(ours.length > 200);
 });
 
-structure('imports point one way', () => {
-  assert.equal([...new Set(sources.map(inSrc).map(partOf))].sort(), Object.keys(MAY_IMPORT).sort());
-  const wrong = ours.filter(({ from, to, typeOnly }) => {
-    const [a, b] = [partOf(from), partOf(to)];
-    if (a === b) return false;
-    const mayOnlyType = TYPES_ONLY.some(([x, y]) => x === a && y === b);
-    return !MAY_IMPORT[a]!.includes(b) || (mayOnlyType && !typeOnly);
-  });
+structure('imports point down the floors', () => {
+  assert.equal([...new Set(sources.map(inSrc).map(partOf))].sort(), [...FLOORS, ...PROGRAMS].sort());
+  const floorOf = (path: string) => (PROGRAMS.includes(path) ? FLOORS.length : FLOORS.indexOf(partOf(path)));
+  const wrong = ours.filter(({ from, to }) => partOf(from) !== partOf(to) && floorOf(to) >= floorOf(from));
   assert.equal(wrong.map(show), []);
 });
 
-structure('actors meet in the pipeline: nobody imports an actor, except its types', () => {
+structure('no file imports itself by way of others', () => {
+  const targets = new Map<string, string[]>();
+  for (const { from, to } of ours) targets.set(from, [...(targets.get(from) ?? []), to]);
+  const done = new Set<string>();
+  const walk = (path: string, trail: readonly string[]): void => {
+    assert.is(trail.includes(path), false, [...trail, path].join(' -> '));
+    if (done.has(path)) return;
+    for (const next of targets.get(path) ?? []) walk(next, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of sources.map(inSrc)) walk(path, []);
+});
+
+structure('options, records and messages import nothing of ours but errors', () => {
+  const ground = ours.filter(({ from }) => ['options', 'records.ts', 'messages.ts'].includes(partOf(from)));
+  assert.equal(
+    ground.filter(({ from, to }) => partOf(from) !== partOf(to) && partOf(to) !== 'base').map(show),
+    [],
+  );
+});
+
+structure('actors meet in the run: nobody imports an actor, except its types', () => {
   const actors = sources.filter((path) => /^serve\(/m.test(read(path))).map(inSrc);
   assert.equal(
     actors.sort(),
@@ -212,8 +163,10 @@ structure(`no file is longer than ${MOST_LINES} lines`, () => {
   assert.equal(long, []);
 });
 
-structure("the README's list of folders is true", () => {
-  const listed = [...read('README.md').matchAll(/^- `([\w./-]+\/)`/gm)].map(([, path]) => path!.slice(0, -1));
+structure('the list of folders in CONTRIBUTING.md is true', () => {
+  const listed = [...read('CONTRIBUTING.md').matchAll(/^- `([\w./-]+\/)`/gm)].map(([, path]) =>
+    path!.slice(0, -1),
+  );
   const onDisk = [...new Set(ROOTS.flatMap(filesUnder).map((path) => dirname(path).split(sep).join('/')))];
   const mirrored = (path: string) => onDisk.includes(path.replace(/^tests\//, 'src/'));
   const isDetail = (path: string) => /^tests\/[^/]+\/./.test(path);

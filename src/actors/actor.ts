@@ -1,7 +1,7 @@
 import { type MessagePort, parentPort, Worker } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import { DeviceLostError, InputError, RunError } from '../errors.js';
+import { DeviceLostError, InputError, RunError } from '../base/errors.js';
 
 /** An actor as its owner sees it: calls cross to its thread. */
 export interface Actor<T> {

@@ -1,8 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
+import { RunError } from '../base/errors.js';
 import type { SessionHandle } from '../devices/device.js';
 import type { DeviceConnection, DeviceHost } from '../devices/host.js';
-import { RunError } from '../errors.js';
 import { type Actor, named, placed, spawn } from './actor.js';
 
 interface Startable {

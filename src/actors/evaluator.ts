@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import { InputError } from '../base/errors.js';
 import { BadDocument, openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions, encodedOrBad } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
@@ -7,10 +8,10 @@ import type { Row } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
-import { InputError } from '../errors.js';
 import { meanLoss } from '../evaluation/perplexity.js';
-import type { EvalRecord, Tensors } from '../messages.js';
+import type { Tensors } from '../messages.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
+import type { EvalRecord } from '../records.js';
 import { named, offer, serve } from './actor.js';
 import type { TextOptions } from './loader.js';
 

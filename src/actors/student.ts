@@ -6,19 +6,20 @@ import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import { type AdapterTensor, checkAdapter, readAdapter } from '../formats/adapter.js';
 import { readCheckpoint, writeCheckpoint } from '../formats/checkpoint.js';
 import { pruneCheckpoints } from '../formats/checkpointFiles.js';
-import { type Product, writeParameters } from '../formats/parameters.js';
-import type { BatchSource, MicroBatch, RunState, StepOrders, StepRecord, Tensors } from '../messages.js';
-import { randomLora, randomWeights } from '../model/initialise.js';
+import { type Artifact, writeParameters } from '../formats/parameters.js';
+import type { BatchSource, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
 import { loraShapes } from '../model/lora.js';
-import { LossScale } from '../model/lossScale.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
-import { learningRate, type ScheduleOptions } from '../model/schedule.js';
 import { headName, loadRopeTable, loadTensor, loadWeights, weightShapes } from '../model/weights.js';
 import type { Value } from '../program/types.js';
+import type { StepRecord } from '../records.js';
+import { randomLora, randomWeights } from '../training/initialise.js';
+import { LossScale } from '../training/lossScale.js';
+import { learningRate, type ScheduleOptions } from '../training/schedule.js';
+import { type Losses, StepMeter } from '../training/stepMeter.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
 import type { SnapshotSink } from './evaluator.js';
-import { type Losses, StepMeter } from './stepMeter.js';
 
 export interface StudentSetup {
   readonly student: StudentOptions;
@@ -28,7 +29,7 @@ export interface StudentSetup {
   readonly seed: number;
   /** Learning rate of the B factors over that of the others (LoRA+). */
   readonly loraPlus: number;
-  readonly product: Product;
+  readonly artifact: Artifact;
   /** A checkpoint to go on from, or an adapter to start from. */
   readonly resume?: string;
   readonly init?: string;
@@ -116,8 +117,8 @@ export class Student {
 
   /** Publishes what was trained. @returns its path */
   async save(folder: string): Promise<string> {
-    const save = async () => writeParameters(folder, this.#setup.product, await this.#parameters());
-    return named('student', () => `the ${this.#setup.product.kind}`, save);
+    const save = async () => writeParameters(folder, this.#setup.artifact, await this.#parameters());
+    return named('student', () => `the ${this.#setup.artifact.kind}`, save);
   }
 
   /** One micro-batch; the last one of a batch also updates the parameters. @returns whether to go on. */
@@ -187,8 +188,8 @@ export class Student {
 
   async #checkpoint(): Promise<void> {
     const metricsBytes = await this.#observer.beforeCheckpoint(this.#state.step);
-    const { product, checkpoints, keep } = this.#setup;
-    await writeCheckpoint(checkpoints, product, {
+    const { artifact, checkpoints, keep } = this.#setup;
+    await writeCheckpoint(checkpoints, artifact, {
       parameters: await this.#parameters(),
       first: await this.#read(this.#model.optimizer.first),
       second: await this.#read(this.#model.optimizer.second),
@@ -199,7 +200,7 @@ export class Student {
 
   /** Fills in frozen weights, and what is trained: from a checkpoint, from `init`, or fresh. */
   async #restore(): Promise<void> {
-    const { resume, student, product } = this.#setup;
+    const { resume, student, artifact } = this.#setup;
     const { trained } = this.#model;
     const { weights } = trained.training;
     if (student.lora) await loadWeights(this.#session, student.student, weights);
@@ -208,7 +209,7 @@ export class Student {
       await this.#initialise();
       return;
     }
-    const { parameters, first, second, state } = readCheckpoint(resume, product.kind);
+    const { parameters, first, second, state } = readCheckpoint(resume, artifact.kind);
     await this.#write(trained.values, dataOf(parameters));
     await this.#write(this.#model.optimizer.first, first);
     await this.#write(this.#model.optimizer.second, second);

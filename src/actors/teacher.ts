@@ -3,7 +3,7 @@ import * as Comlink from 'comlink';
 import { PRIORITY, type Session } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
-import { openCheckpoint } from '../model/checkpoint.js';
+import { openModelFiles } from '../model/modelFiles.js';
 import { type BatchShape, type TeacherModule, teacherModule } from '../model/programs.js';
 import { loadWeights } from '../model/weights.js';
 import { named, offer, reach, serve } from './actor.js';
@@ -25,10 +25,10 @@ class Teacher implements BatchSource {
   #ahead: Promise<unknown> = Promise.resolve();
 
   async start(setup: TeacherSetup): Promise<void> {
-    const checkpoint = openCheckpoint(setup.folder);
-    this.#model = teacherModule(checkpoint, setup.shape);
+    const files = openModelFiles(setup.folder);
+    this.#model = teacherModule(files, setup.shape);
     this.#session = await joinDevice(setup.device).compile(this.#model.module);
-    await loadWeights(this.#session, checkpoint, this.#model.weights);
+    await loadWeights(this.#session, files, this.#model.weights);
     this.#source = reach<BatchSource>(setup.source);
     offer(this, setup.port);
   }

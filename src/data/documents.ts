@@ -1,4 +1,4 @@
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 import type { DatasetOptions } from '../hub/dataset.js';
 import { Passes, type PassOptions, startOf } from './documents/passes.js';
 import { isPlace, type Place } from './documents/position.js';
@@ -6,7 +6,7 @@ import { BadDocument } from './documents/problems.js';
 import { checkUnchanged, identitiesOf, locateSources, type Source } from './documents/sources.js';
 import { bytesOf, type Example } from './examples.js';
 import { checkShards } from './shards/check.js';
-import type { Encoder } from './shards/encoding.js';
+import type { Encoder } from './shards/fingerprint.js';
 
 export type { Place } from './documents/position.js';
 export { BadDocument } from './documents/problems.js';

@@ -1,4 +1,4 @@
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 import { assistantSpans } from './chat/assistantSpans.js';
 import { learnedIn } from './chat/learned.js';
 import type { ChatTemplateSource } from './chat/source.js';

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 import { BadDocument, type DocumentSource } from './documents.js';
 import { type Example, fractionOf } from './examples.js';
 import { close, mapDocuments } from './mapDocuments.js';

@@ -2,7 +2,7 @@ import { BadDocument, type DocumentSource } from './documents.js';
 import type { Encode } from './encoding.js';
 import { isText } from './examples.js';
 import { bestFitRows } from './packing/bestFit.js';
-import { type PieceOptions, PieceReader, type Position } from './packing/pieces.js';
+import { type PieceCursor, type PieceOptions, PieceReader } from './packing/pieces.js';
 import type { Row } from './packing/rows.js';
 import { streamRows } from './packing/stream.js';
 import { permutation } from './random.js';
@@ -17,7 +17,7 @@ export type Packing = keyof typeof PACKINGS;
 const PACKINGS = { stream: streamRows, 'best-fit': bestFitRows } as const;
 
 /** Where a stream of rows stands, plain JSON of constant size: where the current block of rows starts, and how far it is. */
-export interface Cursor extends Position {
+export interface Cursor extends PieceCursor {
   /** Rows in all earlier blocks; numbers the block's permutation. */
   readonly row: number;
   /** Rows of the block already handed out. */

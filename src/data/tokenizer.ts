@@ -1,5 +1,5 @@
 /// <reference lib="es2024.string" />
-import { excerpt, InputError } from '../errors.js';
+import { excerpt, InputError } from '../base/errors.js';
 import { AddedTokenMatcher } from './tokenizer/addedTokens.js';
 import { Bpe } from './tokenizer/bpe.js';
 import { createDecoder, type Decoder, type IncrementalDecoder } from './tokenizer/decoder.js';

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 import { findAdapter } from './webgpu/adapter.js';
 
 /** `--device`, resolved. */

@@ -1,6 +1,6 @@
+import { RunError } from '../base/errors.js';
 import { NO_LABEL, type Row } from '../data/packing.js';
 import type { Session } from '../devices/device.js';
-import { RunError } from '../errors.js';
 import type { EvaluationModule, EvaluationValues } from '../model/programs.js';
 import { summarizeLosses } from '../wasm/losses.js';
 

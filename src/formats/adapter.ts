@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { excerpt, InputError } from '../errors.js';
+import { excerpt, InputError } from '../base/errors.js';
 import { publishFile, publishFolder } from './checkpointFiles.js';
 import { readJsonFile } from './json.js';
 import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';

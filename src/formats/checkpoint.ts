@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { RunError } from '../errors.js';
+import { RunError } from '../base/errors.js';
 import type { RunState, Tensors } from '../messages.js';
 import type { AdapterTensor } from './adapter.js';
 import { checkpointPath, publishFile, publishFolder } from './checkpointFiles.js';
 import { readJsonFile } from './json.js';
-import { type Product, readParameters, writeParameters } from './parameters.js';
+import { type Artifact, readParameters, writeParameters } from './parameters.js';
 import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
 
 /*
@@ -27,12 +27,12 @@ export interface CheckpointContents {
 /** Publishes `checkpoints/step-NNNNNNNN`. A kill at any instant leaves no folder or the whole one. */
 export async function writeCheckpoint(
   folder: string,
-  product: Product,
+  artifact: Artifact,
   { parameters, first, second, state }: CheckpointContents,
 ): Promise<string> {
   const path = checkpointPath(folder, state.step);
   await publishFolder(path, async (unfinished) => {
-    await writeParameters(unfinished, product, parameters);
+    await writeParameters(unfinished, artifact, parameters);
     const moments = [...parameters].flatMap(([name, { shape }]) => [
       [`first_moment.${name}`, { dtype: 'F32', shape, data: first.get(name)! }] as const,
       [`second_moment.${name}`, { dtype: 'F32', shape, data: second.get(name)! }] as const,
@@ -65,7 +65,7 @@ export function readCheckpointState<C>(
   return readJsonFile(join(path, STATE_FILE), schema, `delete ${path}`);
 }
 
-export function readCheckpoint(path: string, kind: Product['kind'] = 'adapter'): CheckpointContents {
+export function readCheckpoint(path: string, kind: Artifact['kind'] = 'adapter'): CheckpointContents {
   const parameters = readParameters(path, kind);
   const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));
   const moments = (prefix: string): Tensors =>

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { RunError } from '../errors.js';
+import { RunError } from '../base/errors.js';
 
 /**
  * Publishing files and folders so that a process killed at any instant leaves either nothing or all of it: written

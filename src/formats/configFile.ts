@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { type Document, isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { excerpt, InputError } from '../errors.js';
-import { unknownOption } from '../nearestName.js';
-import { flagOf, type Option, type OptionTable, optionOf } from '../options.js';
+import { excerpt, InputError } from '../base/errors.js';
+import { unknownOption } from '../base/nearestName.js';
+import { flagOf, type Option, type OptionTable, optionOf } from '../options/table.js';
 import { systemCode } from './json.js';
 
 /** No option is longer. */

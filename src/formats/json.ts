@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
-import { excerpt, InputError } from '../errors.js';
+import { excerpt, InputError } from '../base/errors.js';
 
 /** What zod puts around `expected a number`; the value found says more than its type. */
 const ZOD_FRAME = /^Invalid input: |, received .*$/g;

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 
 /** Keeps a folder for one run at a time. */
 export interface FolderLock {

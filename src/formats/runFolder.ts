@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { InputError, RunError } from '../errors.js';
+import { InputError, RunError } from '../base/errors.js';
 import type { RunState } from '../messages.js';
 import { readCheckpointState } from './checkpoint.js';
 import { listCheckpoints, publishFile, removeLeftovers } from './checkpointFiles.js';

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { excerpt, InputError } from '../errors.js';
+import { excerpt, InputError } from '../base/errors.js';
 import { publishFile } from './checkpointFiles.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from './float16.js';
 import { readJsonFile, systemCode } from './json.js';

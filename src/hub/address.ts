@@ -1,4 +1,4 @@
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 
 /** What `hf://datasets/owner/name[@revision]/path` says. */
 export interface DatasetAddress {

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 import { parseAddress, SCHEME } from './address.js';
 import { CachedRepository, isCommit } from './cache.js';
 import { HubClient } from './client.js';

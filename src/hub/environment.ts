@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HUB_URL } from '@huggingface/hub';
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 import { systemCode } from '../formats/json.js';
 
 /** Where models come from, as the environment variables of Hugging Face's own tools say. */

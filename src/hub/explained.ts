@@ -1,4 +1,4 @@
-import { InputError, RunError } from '../errors.js';
+import { InputError, RunError } from '../base/errors.js';
 import type { Repository } from './client.js';
 import { HashMismatch } from './download.js';
 import type { HubEnvironment } from './environment.js';

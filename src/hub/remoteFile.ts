@@ -1,5 +1,5 @@
 import type { Hash } from 'node:crypto';
-import { RunError } from '../errors.js';
+import { RunError } from '../base/errors.js';
 import type { HubClient } from './client.js';
 import { HashMismatch, hasherFor, type RemoteFile } from './download.js';
 import { explained, type Wanted } from './explained.js';

@@ -1,9 +1,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 import { shardFiles } from '../formats/safetensors.js';
-import type { DownloadRecord } from '../messages.js';
+import type { DownloadRecord } from '../records.js';
 import { CachedRepository, isCommit } from './cache.js';
 import { HubClient } from './client.js';
 import { download, type RemoteFile } from './download.js';

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 import { readJsonFile } from '../formats/json.js';
 import type { Traits } from './families/family.js';
-import { families } from './families/index.js';
+import { families } from './families.js';
 
 /** The shape of a Llama-like model, from the `config.json` of a Hugging Face folder. */
 export interface ModelConfig extends Traits {

@@ -1,4 +1,4 @@
-import { InputError } from '../errors.js';
+import { InputError } from '../base/errors.js';
 import type { AdapterConfig } from '../formats/adapter.js';
 import type { Builder } from '../program/builder.js';
 import { elementCount, type Role, type Value } from '../program/types.js';

@@ -8,7 +8,7 @@ import type { Module, Value } from '../program/types.js';
 import { declareLora, type LoraOptions, type LoraValues } from './lora.js';
 import { declareTrained, type ForwardModel, type Trained } from './trained.js';
 import { type ForwardInputs, forward } from './transformer.js';
-import { type Checkpoint, declareWeights, headName, type ModelWeights } from './weights.js';
+import { declareWeights, headName, type ModelFiles, type ModelWeights } from './weights.js';
 
 /** Rows of a replay and tokens of a row. */
 export interface BatchShape {
@@ -38,9 +38,9 @@ export interface TeacherModule {
   readonly hidden: Value;
 }
 
-export function teacherModule(checkpoint: Checkpoint, shape: BatchShape): TeacherModule {
+export function teacherModule(files: ModelFiles, shape: BatchShape): TeacherModule {
   const b = new Builder();
-  const weights = declareWeights(b, checkpoint, shape.sequence);
+  const weights = declareWeights(b, files, shape.sequence);
   const { tokens, positions, sequence } = declareInputs(b, shape);
   let hidden: Value | undefined;
   b.program('forward', { arena: 'forward' }, () => {
@@ -59,9 +59,9 @@ export interface Objective {
 }
 
 export interface StudentOptions {
-  readonly student: Checkpoint;
+  readonly student: ModelFiles;
   /** Its head scores the teacher's hidden states; none without distillation. */
-  readonly teacher?: Checkpoint | undefined;
+  readonly teacher?: ModelFiles | undefined;
   /** The adapter that is trained; absent: every weight of the student is. */
   readonly lora?: LoraOptions | undefined;
   readonly objective: Objective;
@@ -141,7 +141,7 @@ export function studentModule(options: StudentOptions): StudentModule {
   return { module: b.module(), trained, teacherHead, step, optimizer, evaluate: evaluation };
 }
 
-function declareTeacherHead(b: Builder, { config, tensors }: Checkpoint): Value {
+function declareTeacherHead(b: Builder, { config, tensors }: ModelFiles): Value {
   const dtype = { F32: 'f32', F16: 'f16', BF16: 'bf16' }[tensors.get(headName(config))!.dtype as 'F32'];
   const shape = [config.vocabularySize, config.hiddenSize];
   return b.value('weight', TEACHER_PREFIX + headName(config), shape, dtype as 'f32');
@@ -255,15 +255,15 @@ export interface EvaluationModule {
 }
 
 export function evaluationModule(
-  checkpoint: Checkpoint,
+  files: ModelFiles,
   shape: BatchShape,
   options?: LoraOptions,
 ): EvaluationModule {
   const b = new Builder();
-  const weights = declareWeights(b, checkpoint, shape.sequence);
-  const lora = options && declareLora(b, checkpoint.config, options, 'state');
+  const weights = declareWeights(b, files, shape.sequence);
+  const lora = options && declareLora(b, files.config, options, 'state');
   const evaluate = declareEvaluation(b, { weights, lora }, shape);
-  const hidden = b.value('input', 'logits.hidden', [LOGITS_TOKENS, checkpoint.config.hiddenSize]);
+  const hidden = b.value('input', 'logits.hidden', [LOGITS_TOKENS, files.config.hiddenSize]);
   let logits: Value | undefined;
   b.program('logits', { arena: 'logits' }, () => {
     logits = linear(b, 'logits', [{ x: hidden, weight: headOf(weights) }]);

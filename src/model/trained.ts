@@ -1,7 +1,7 @@
 import type { Builder } from '../program/builder.js';
 import type { Value } from '../program/types.js';
 import { declareLora, type LoraOptions, type LoraValues } from './lora.js';
-import { type Checkpoint, declareWeights, type ModelWeights } from './weights.js';
+import { declareWeights, type ModelFiles, type ModelWeights } from './weights.js';
 
 /** Weights and adapter of one forward pass. */
 export interface ForwardModel {
@@ -11,7 +11,7 @@ export interface ForwardModel {
 
 /** What is trained, and the copy of it that evaluations read. */
 export interface Trained {
-  /** Parameters by the names of adapter or checkpoint files. */
+  /** Parameters by the names of adapter or files files. */
   readonly values: ReadonlyMap<string, Value>;
   /** The same names: as they were at the last snapshot. */
   readonly snapshot: ReadonlyMap<string, Value>;
@@ -24,14 +24,14 @@ const SNAPSHOT = 'snapshot.';
 /** An adapter on frozen weights, or, without `lora`, all weights. */
 export function declareTrained(
   b: Builder,
-  checkpoint: Checkpoint,
+  files: ModelFiles,
   lora: LoraOptions | undefined,
   positions: number,
 ): Trained {
   if (lora) {
-    const weights = declareWeights(b, checkpoint, positions);
-    const factors = declareLora(b, checkpoint.config, lora, 'parameter');
-    const copies = declareLora(b, checkpoint.config, lora, 'state', SNAPSHOT);
+    const weights = declareWeights(b, files, positions);
+    const factors = declareLora(b, files.config, lora, 'parameter');
+    const copies = declareLora(b, files.config, lora, 'state', SNAPSHOT);
     return {
       values: factors.values,
       snapshot: copies.values,
@@ -39,8 +39,8 @@ export function declareTrained(
       evaluation: { weights, lora: copies },
     };
   }
-  const weights = declareWeights(b, checkpoint, positions, { role: 'parameter' });
-  const copies = declareWeights(b, checkpoint, positions, {
+  const weights = declareWeights(b, files, positions, { role: 'parameter' });
+  const copies = declareWeights(b, files, positions, {
     role: 'state',
     prefix: SNAPSHOT,
     ropeTable: weights.ropeTable,

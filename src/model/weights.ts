@@ -1,5 +1,5 @@
+import { InputError } from '../base/errors.js';
 import type { Session } from '../devices/device.js';
-import { InputError } from '../errors.js';
 import { readFloat32, readTensor, type TensorInfo } from '../formats/safetensors.js';
 import { byLayers } from '../formats/tensorNames.js';
 import type { Builder } from '../program/builder.js';
@@ -19,7 +19,7 @@ export const LINEAR_LAYERS = [
 
 export type LinearLayer = (typeof LINEAR_LAYERS)[number];
 
-/** The module name of a linear layer, as in the checkpoint: `model.layers.3.mlp.up_proj`. */
+/** The module name of a linear layer, as in the files: `model.layers.3.mlp.up_proj`. */
 export const layerName = (block: number, layer: LinearLayer): string => `model.layers.${block}.${layer}`;
 
 /** [out, in] of a linear layer. */
@@ -43,7 +43,7 @@ const HEAD = 'lm_head.weight';
 /** The name of the head's weight: that of the embedding when they are tied. */
 export const headName = (config: ModelConfig): string => (config.tiedEmbeddings ? EMBEDDING : HEAD);
 
-/** Shapes of all weights of a model by their names in the checkpoint. */
+/** Shapes of all weights of a model by their names in the files. */
 export function weightShapes(config: ModelConfig): Map<string, readonly number[]> {
   const { hiddenSize: d, vocabularySize: v } = config;
   const shapes = new Map<string, readonly number[]>([[EMBEDDING, [v, d]]]);
@@ -75,7 +75,7 @@ function familyShapes(config: ModelConfig): [name: string, shape: readonly numbe
 }
 
 /** Where a model's weights are on disk, checked against its config. */
-export interface Checkpoint {
+export interface ModelFiles {
   /** Where the tokenizer lies too. */
   readonly folder: string;
   readonly configFile: string;
@@ -90,7 +90,7 @@ const DTYPES: Partial<Record<TensorInfo['dtype'], DType>> = { F32: 'f32', F16: '
  * Compares names, shapes and types with what the config implies; all that is wrong is listed, once. Missing tensors and
  * wrong types mostly concern whole models and are put together by layers.
  */
-export function checkWeights({ folder, config, tensors }: Checkpoint): void {
+export function checkWeights({ folder, config, tensors }: ModelFiles): void {
   const misshapen: string[] = [];
   const others: string[] = [];
   for (const [name, shape] of weightShapes(config)) {
@@ -127,7 +127,7 @@ export interface WeightOptions {
 /** @param positions the longest sequence that will be read */
 export function declareWeights(
   b: Builder,
-  { config, tensors }: Checkpoint,
+  { config, tensors }: ModelFiles,
   positions: number,
   { role = 'weight', prefix = '', ropeTable: shared }: WeightOptions = {},
 ): ModelWeights {
@@ -160,7 +160,7 @@ export function ropeTable(config: ModelConfig, positions: number): Float32Array 
 /** Streams weights from disk into a session, a few MiB at a time. */
 export async function loadWeights(
   session: Session,
-  { tensors }: Checkpoint,
+  { tensors }: ModelFiles,
   weights: ModelWeights,
 ): Promise<void> {
   for (const [name, value] of weights.values) await loadTensor(session, tensors.get(name)!, value);

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { excerpt } from '../errors.js';
-import { unknownOption } from '../nearestName.js';
+import { excerpt } from '../base/errors.js';
+import { unknownOption } from '../base/nearestName.js';
 
 /** One row of the table that flags, defaults, checks, help texts and the README all come from. */
 export interface Option {

@@ -1,8 +1,8 @@
 import type { Builder } from './builder.js';
-import type { Gradients, Product } from './op.js';
+import type { Gradients, ProductTerm } from './op.js';
 import { add } from './ops/add.js';
-import { ops } from './ops/index.js';
 import { linearDx } from './ops/linear.js';
+import { ops } from './ops.js';
 import type { Call, Value } from './types.js';
 
 /**
@@ -61,7 +61,7 @@ class Walk implements Gradients {
   readonly builder: Builder;
   readonly #needed: Set<Value>;
   readonly #gradients = new Map<Value, Value>();
-  readonly #products = new Map<Value, Product[]>();
+  readonly #products = new Map<Value, ProductTerm[]>();
 
   constructor(builder: Builder, needed: Set<Value>) {
     this.builder = builder;
@@ -92,7 +92,7 @@ class Walk implements Gradients {
     this.#gradients.set(value, known ? add(this.builder, known, gradient) : gradient);
   }
 
-  addProduct(value: Value, product: Product): void {
+  addProduct(value: Value, product: ProductTerm): void {
     const waiting = this.#products.get(value);
     if (waiting) waiting.push(product);
     else this.#products.set(value, [product]);

@@ -2,7 +2,7 @@ import type { Builder } from './builder.js';
 import type { Call, Cost, Value } from './types.js';
 
 /** scale dy W, dy [.., out], W [out, in]. */
-export interface Product {
+export interface ProductTerm {
   readonly x: Value;
   readonly weight: Value;
   readonly scale: number;
@@ -20,7 +20,7 @@ export interface Gradients {
   /** Adds a gradient that is already computed. */
   add(value: Value, gradient: Value): void;
   /** Adds scale dy W. Products wait until the gradient is read, so that two of them share one pass. */
-  addProduct(value: Value, term: Product): void;
+  addProduct(value: Value, term: ProductTerm): void;
 }
 
 /** What the program knows of an op; devices hold its code under the same name. */

@@ -1,4 +1,4 @@
-import { ops } from './ops/index.js';
+import { ops } from './ops.js';
 import { type Call, type DType, type Module, type Value, valueBytes } from './types.js';
 
 /** Storage that activations take turns in. */

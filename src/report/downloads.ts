@@ -1,4 +1,4 @@
-import type { DownloadRecord } from '../messages.js';
+import type { DownloadRecord } from '../records.js';
 import { isTerminal, throttledLine } from './throttledLine.js';
 
 const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`;

@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
-import type { MetricsRecord } from '../messages.js';
+import type { MetricsRecord } from '../records.js';
 
 /**
  * `metrics.jsonl`, one record a line, in the order of `append`: a record that is still being made holds back those

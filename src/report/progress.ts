@@ -1,6 +1,6 @@
 import { logUpdateStderr as log } from 'log-update';
 import { asyncScheduler, filter, type Observable, type Subscription, throttleTime } from 'rxjs';
-import type { MetricsRecord, StepRecord } from '../messages.js';
+import type { MetricsRecord, StepRecord } from '../records.js';
 import { isTerminal, lineMs } from './throttledLine.js';
 
 /** Seconds as 1:02:03 or 2:03. */

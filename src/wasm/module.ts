@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
-import { RunError } from '../errors.js';
+import { RunError } from '../base/errors.js';
 
 /** The AssemblyScript modules that the build puts beside this file. */
 export type WasmName = 'kernels' | 'tokenizer' | 'losses';

@@ -1,5 +1,5 @@
 import type { Device } from '#src/devices/device.js';
-import { openDevice } from '#src/devices/index.js';
+import { openDevice } from '#src/devices/openDevice.js';
 import { gpuSuite } from '../devices/gpuDevice.js';
 import { longCases } from '../ops/attention.js';
 import { prepare, runCase } from '../ops/harness.js';

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { MetricsRecord } from '#src/messages.js';
-import { readMiniatureResults } from '#src/miniature/index.js';
+import { readMiniatureResults } from '#src/prepare/miniature.js';
+import type { MetricsRecord } from '#src/records.js';
 import { flags, runProgram } from '../run/process.js';
 
 test('the whole quickstart on webgpu reaches the stored held-out loss within 1 %', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import type { StepRecord } from '#src/messages.js';
+import type { StepRecord } from '#src/records.js';
 import { gpuSuite } from '../devices/gpuDevice.js';
 import { makeFixture } from '../fixtures.js';
 import { flags, runProgram } from '../run/process.js';

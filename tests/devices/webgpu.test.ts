@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device, PRIORITY, type Session, type SessionHandle } from '#src/devices/device.js';
-import { openDevice } from '#src/devices/index.js';
+import { openDevice } from '#src/devices/openDevice.js';
 import { findAdapter, isSoftware } from '#src/devices/webgpu/adapter.js';
 import { Gpu } from '#src/devices/webgpu/gpu.js';
 import { layOut } from '#src/devices/webgpu/layout.js';
@@ -102,7 +102,7 @@ const withoutGpu = suite('without a GPU');
 
 (process.platform === 'linux' ? withoutGpu : withoutGpu.skip)('no driver at all is told in one line', () => {
   const script = `
-    import { openDevice } from '#src/devices/index.js';
+    import { openDevice } from '#src/devices/openDevice.js';
     await openDevice('webgpu').catch((error) => console.log(error.name, error.message));`;
   const none = '/nonexistent/driver.json';
   const env = { ...process.env, VK_DRIVER_FILES: none, VK_ICD_FILENAMES: none };

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { HostArray, Session, SessionHandle } from '#src/devices/device.js';
-import { openDevice } from '#src/devices/index.js';
+import { openDevice } from '#src/devices/openDevice.js';
 import type { Module } from '#src/program/types.js';
 
 /** What the thread is told: to attach to a session, to use it, or to do all of it on a GPU device of its own. */

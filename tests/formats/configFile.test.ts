@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfigFile } from '#src/formats/configFile.js';
-import { TRAIN_OPTIONS } from '#src/options.js';
+import { TRAIN_OPTIONS } from '#src/options/train.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { temporaryFolder } from '../support.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { InputError } from '#src/errors.js';
+import { InputError } from '#src/base/errors.js';
 import {
   DTYPE_BYTES,
   openSafetensors,

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { InputError } from '#src/base/errors.js';
 import { BadDocument, openDocuments, type Place } from '#src/data/documents.js';
-import { InputError } from '#src/errors.js';
 import { compressed, jsonl, type ParquetOptions, parquet, zstdFrame } from '../data/documents/support.js';
 import { shardPath, units, writeShards } from '../data/shards/support.js';
 import { projectRoot, temporaryFolder } from '../support.js';

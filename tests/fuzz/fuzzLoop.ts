@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { InputError, RunError } from '#src/base/errors.js';
 import { randomUint32 } from '#src/data/random.js';
-import { InputError, RunError } from '#src/errors.js';
 import { temporaryFolder } from '../support.js';
 import { makeDocumentTargets } from './documentTargets.js';
 import type { TargetSet } from './fuzz.js';

@@ -7,12 +7,12 @@ import { readCheckpoint, writeCheckpoint } from '#src/formats/checkpoint.js';
 import { readConfigFile } from '#src/formats/configFile.js';
 import { runPaths } from '#src/formats/runFolder.js';
 import { openSafetensors, readTensor, type TensorInfo, writeSafetensors } from '#src/formats/safetensors.js';
-import { blankCheckpoint, openCheckpoint } from '#src/model/checkpoint.js';
 import { readModelConfig } from '#src/model/config.js';
 import { adapterConfig, type LoraOptions, loraOptions, loraShapes } from '#src/model/lora.js';
+import { blankModelFiles, openModelFiles } from '#src/model/modelFiles.js';
 import { weightShapes } from '#src/model/weights.js';
-import { TRAIN_OPTIONS } from '#src/options.js';
-import { resolveOptions } from '#src/prepare.js';
+import { TRAIN_OPTIONS } from '#src/options/train.js';
+import { resolveOptions } from '#src/prepare/resolveOptions.js';
 import { STUDENT, writeModel } from '../fixtures.js';
 import { temporaryFolder } from '../support.js';
 import { makeChatTargets } from './chatTargets.js';
@@ -86,7 +86,7 @@ const modelTarget = (name: string, folder: string, files: Target['files']): Targ
   name,
   folder,
   files,
-  load: (path) => readAll(openCheckpoint(path).tensors.values()),
+  load: (path) => readAll(openModelFiles(path).tensors.values()),
 });
 
 /** Writes every input once. */
@@ -123,7 +123,7 @@ export async function makeTargets(): Promise<Target[]> {
     }),
     {
       ...{ name: 'config', folder: model, files: { 'config.json': JSON_FILE } },
-      load: (path) => weightShapes(blankCheckpoint(join(path, 'config.json')).config),
+      load: (path) => weightShapes(blankModelFiles(join(path, 'config.json')).config),
     },
     {
       ...{ name: 'tokenizer', folder: model },

@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { DownloadRecord } from '#src/messages.js';
+import type { DownloadRecord } from '#src/records.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { bytes, FILES, json, NAME, NEEDED, withHub } from './scene.js';
 import { blobName } from './server.js';

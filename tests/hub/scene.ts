@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { RunError } from '#src/errors.js';
+import { RunError } from '#src/base/errors.js';
 import { type ResolveOptions, resolveModel } from '#src/hub/resolveModel.js';
 import { temporaryFolder } from '../support.js';
 import { FakeHub } from './server.js';

@@ -8,8 +8,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomUint32 } from '#src/data/random.js';
 import { makeFixture, type RawConfig, STUDENT, writeModel } from '../fixtures.js';
-import { largestDifference } from '../model/training.js';
 import { projectRoot, sharedPath } from '../support.js';
+import { largestDifference } from '../training/training.js';
 
 /** Adapters and models to and from PEFT + transformers, in a Python environment outside of the project. */
 

@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { Tokenizer as Oracle } from 'tokenizers';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { tokenizerFiles, trainBpe } from '#recipes/miniature/bpe.js';
+import { miniatureDocument } from '#recipes/miniature/grammar.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
-import { tokenizerFiles, trainBpe } from '#src/miniature/bpe.js';
-import { miniatureDocument } from '#src/miniature/grammar.js';
 import { nastyText } from '../data/nastyText.js';
 import { tokenizerFolder } from '../data/vocabularies.js';
 

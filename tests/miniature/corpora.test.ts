@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makeCorpora, toJsonl } from '#src/miniature/corpora.js';
+import { makeCorpora, toJsonl } from '#recipes/miniature/corpora.js';
 
 const SIZES = { heldOut: 500, corpus: 3000, student: 3000, teacher: 8000 };
 const corpora = makeCorpora(SIZES);

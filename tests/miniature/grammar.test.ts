@@ -1,8 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { LARGEST_NUMBER } from '#src/miniature/arithmetic.js';
-import { type Kind, MIXTURES, type Mixture, miniatureDocument } from '#src/miniature/grammar.js';
-import { ANIMALS, type Animal, DAYS, factsOf, PEOPLE } from '#src/miniature/words.js';
+import { LARGEST_NUMBER } from '#recipes/miniature/arithmetic.js';
+import { type Kind, MIXTURES, type Mixture, miniatureDocument } from '#recipes/miniature/grammar.js';
+import { ANIMALS, type Animal, DAYS, factsOf, PEOPLE } from '#recipes/miniature/words.js';
 import { itemsOf, paragraphsOf, questionsOf, replayOrder, replayTale } from './replay.js';
 
 const SEED = 7;

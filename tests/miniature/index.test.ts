@@ -2,10 +2,10 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { makeCorpora, toJsonl } from '#recipes/miniature/corpora.js';
 import { firstDifference, loadTokenizer } from '#src/data/tokenizer.js';
 import { openModelWeights } from '#src/formats/safetensors.js';
-import { makeCorpora, toJsonl } from '#src/miniature/corpora.js';
-import { hasMiniature, miniaturePaths, readMiniatureResults } from '#src/miniature/index.js';
+import { hasMiniature, miniaturePaths, readMiniatureResults } from '#src/prepare/miniature.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { projectRoot, temporaryFolder } from '../support.js';
 

@@ -2,14 +2,20 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { InputError } from '#src/errors.js';
+import { InputError } from '#src/base/errors.js';
 import { checkAdapter, readAdapter } from '#src/formats/adapter.js';
-import { checkSequence, openCheckpoint } from '#src/model/checkpoint.js';
-import { families } from '#src/model/families/index.js';
+import { families } from '#src/model/families.js';
 import { loraOptions, loraShapes } from '#src/model/lora.js';
+import { checkSequence, openModelFiles } from '#src/model/modelFiles.js';
 import { weightShapes } from '#src/model/weights.js';
 import { projectRoot, temporaryFolder } from '../support.js';
-import { adaptedLogits, largestDifference, readExpected, relativeDistance, Training } from './training.js';
+import {
+  adaptedLogits,
+  largestDifference,
+  readExpected,
+  relativeDistance,
+  Training,
+} from '../training/training.js';
 
 /** transformers and PEFT are the judges: tests/goldens/README.md says how the answers were made. */
 
@@ -21,7 +27,7 @@ const folderOf = (name: string) => join(projectRoot, 'tests/goldens/families', n
 for (const name of CASES) {
   const test = suite(`families: ${name}`);
   const folder = folderOf(name);
-  const student = openCheckpoint(join(folder, 'student'));
+  const student = openModelFiles(join(folder, 'student'));
   const adapter = readAdapter(join(folder, 'adapter'));
   const { batch, floats } = readExpected(join(folder, 'expected.safetensors'));
 
@@ -80,16 +86,16 @@ test('every family has a case', () => {
 
 test('a sequence longer than the attention window is refused', () => {
   const folder = changed('mistral', {});
-  checkSequence(openCheckpoint(folder), 16);
+  checkSequence(openModelFiles(folder), 16);
   assertRefused(
-    () => checkSequence(openCheckpoint(folder), 17),
+    () => checkSequence(openModelFiles(folder), 17),
     /^--sequence: expected at most 16, the attention window of .*, found 17$/,
   );
 });
 
 test('windows are those that transformers would use', () => {
   const windowOf = (name: string, fields: Record<string, unknown>) =>
-    openCheckpoint(changed(name, fields)).config.slidingWindow;
+    openModelFiles(changed(name, fields)).config.slidingWindow;
   assert.is(windowOf('mistral', { sliding_window: null }), undefined);
   assert.is(windowOf('mistral', { sliding_window: undefined }), 4096);
   for (const name of ['qwen2', 'qwen3']) {
@@ -107,18 +113,18 @@ test('windows are those that transformers would use', () => {
 
 test('a model of another family is refused with the list of those supported', () => {
   assertRefused(
-    () => openCheckpoint(changed('llama', { model_type: 'gemma2' })),
+    () => openModelFiles(changed('llama', { model_type: 'gemma2' })),
     /config\.json: model_type: expected one of llama, mistral, qwen2, qwen3, found "?gemma2"?/,
   );
 });
 
 test('a checkpoint without the biases or norms of its family is refused', () => {
   assertRefused(
-    () => openCheckpoint(changed('llama', { model_type: 'qwen2' })),
+    () => openModelFiles(changed('llama', { model_type: 'qwen2' })),
     /model\.layers\.\{0-1\}\.self_attn\.q_proj\.bias is missing/,
   );
   assertRefused(
-    () => openCheckpoint(changed('llama', { model_type: 'qwen3', head_dim: 12 })),
+    () => openModelFiles(changed('llama', { model_type: 'qwen3', head_dim: 12 })),
     /model\.layers\.\{0-1\}\.self_attn\.k_norm\.weight is missing/,
   );
 });

@@ -1,5 +1,5 @@
-import { openDevice } from '#src/devices/index.js';
-import { openCheckpoint } from '#src/model/checkpoint.js';
+import { openDevice } from '#src/devices/openDevice.js';
+import { openModelFiles } from '#src/model/modelFiles.js';
 import { evaluationModule } from '#src/model/programs.js';
 import { loadWeights } from '#src/model/weights.js';
 
@@ -7,7 +7,7 @@ import { loadWeights } from '#src/model/weights.js';
 const folder = process.argv[2]!;
 const device = await openDevice('wasm', { threads: 1 });
 const before = process.memoryUsage.rss();
-const checkpoint = openCheckpoint(folder);
+const checkpoint = openModelFiles(folder);
 const module = evaluationModule(checkpoint, { rows: 1, sequence: 8 });
 const session = await device.compile(module.module);
 await loadWeights(session, checkpoint, module.weights);

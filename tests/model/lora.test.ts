@@ -1,7 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ModelConfig } from '#src/model/config.js';
-import { randomLora } from '#src/model/initialise.js';
 import {
   adapterConfig,
   checkPatterns,
@@ -14,6 +13,7 @@ import {
   TARGET_MODULES,
   targetModules,
 } from '#src/model/lora.js';
+import { randomLora } from '#src/training/initialise.js';
 import { inputErrorOf } from '../inputErrors.js';
 
 const llama1b: ModelConfig = {

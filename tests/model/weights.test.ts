@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openDevice } from '#src/devices/index.js';
+import { openDevice } from '#src/devices/openDevice.js';
 import { openSafetensors, readFloat32, type TensorData, writeSafetensors } from '#src/formats/safetensors.js';
-import { openCheckpoint } from '#src/model/checkpoint.js';
 import { readModelConfig } from '#src/model/config.js';
+import { openModelFiles } from '#src/model/modelFiles.js';
 import { evaluationModule } from '#src/model/programs.js';
 import { loadWeights, weightShapes } from '#src/model/weights.js';
 import { makeFixture, STUDENT } from '../fixtures.js';
@@ -65,7 +65,7 @@ test('matrices keep the type they have on disk and norms are f32; every bit arri
     [fixture.student, 'f32'],
     [fixture.teacher, 'bf16'],
   ] as const) {
-    const checkpoint = openCheckpoint(folder);
+    const checkpoint = openModelFiles(folder);
     const { module, weights } = evaluationModule(checkpoint, { rows: 1, sequence: 8 });
     const device = await openDevice('wasm', { threads: 1 });
     const session = await device.compile(module);
@@ -100,7 +100,7 @@ test('weights that are not those of the config are refused, all in one line', as
     data: new Int8Array(960),
   });
   writeSafetensors(path, tensors);
-  const message = await inputErrorOf(() => openCheckpoint(folder));
+  const message = await inputErrorOf(() => openModelFiles(folder));
   assert.match(message, `${folder}: expected the weights that config.json describes`);
   for (const problem of [
     'model.norm.weight is missing',

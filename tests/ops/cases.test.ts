@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ops } from '#src/program/ops/index.js';
+import { ops } from '#src/program/ops.js';
 import { planMemory } from '#src/program/plan.js';
 import { record } from './harness.js';
 import { cases, references } from './index.js';

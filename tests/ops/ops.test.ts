@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import type { Device } from '#src/devices/device.js';
-import { openDevice } from '#src/devices/index.js';
+import { openDevice } from '#src/devices/openDevice.js';
 import { gpuSuite, kernelKinds, noGpu } from '../devices/gpuDevice.js';
 import { expectSameBits, prepare, runCase } from './harness.js';
 import { cases } from './index.js';

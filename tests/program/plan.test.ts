@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Builder } from '#src/program/builder.js';
 import { add } from '#src/program/ops/add.js';
-import { ops } from '#src/program/ops/index.js';
+import { ops } from '#src/program/ops.js';
 import { type MemoryPlan, planMemory, type StorageRules } from '#src/program/plan.js';
 import { type Call, type Module, type Program, type Value, valueBytes } from '#src/program/types.js';
 

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { CheckpointRecord, EvalRecord } from '#src/messages.js';
+import type { CheckpointRecord, EvalRecord } from '#src/records.js';
 import { Journal } from '#src/report/journal.js';
 import { temporaryFolder } from '../support.js';
 

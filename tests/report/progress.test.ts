@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { StepRecord } from '#src/messages.js';
+import type { StepRecord } from '#src/records.js';
 import { clock, skippedLine, stepLine } from '#src/report/progress.js';
 
 test('clock', () => {

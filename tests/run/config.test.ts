@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } fro
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { resolveOptions } from '#src/prepare.js';
+import { resolveOptions } from '#src/prepare/resolveOptions.js';
 import { makeFixture } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { adapterBytes, runProgram } from './process.js';

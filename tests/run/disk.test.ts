@@ -14,7 +14,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readCheckpoint } from '#src/formats/checkpoint.js';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
-import type { TrainInput } from '#src/options.js';
+import type { TrainInput } from '#src/options/train.js';
 import { makeFixture } from '../fixtures.js';
 import { flags, runProgram, startProgram } from './process.js';
 

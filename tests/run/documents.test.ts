@@ -4,7 +4,7 @@ import { type TrainInput, train } from 'rivulet';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readRunFile } from '#src/formats/runFolder.js';
-import type { StepRecord } from '#src/messages.js';
+import type { StepRecord } from '#src/records.js';
 import { compressed, parquet } from '../data/documents/support.js';
 import { makeFixture, makeText } from '../fixtures.js';
 import { FakeHub } from '../hub/server.js';

@@ -7,7 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readCheckpoint } from '#src/formats/checkpoint.js';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
-import type { TrainInput } from '#src/options.js';
+import type { TrainInput } from '#src/options/train.js';
 import { makeFixture } from '../fixtures.js';
 import { type Ending, flags, startProgram } from './process.js';
 

@@ -7,9 +7,9 @@ import type { Encoded } from '#src/data/examples.js';
 import { NO_LABEL, type Packing, RowStream } from '#src/data/packing.js';
 import { permutation, randomUint32 } from '#src/data/random.js';
 import type { Adapter } from '#src/formats/adapter.js';
-import { openCheckpoint } from '#src/model/checkpoint.js';
 import { adapterConfig, type LoraOptions, loraShapes, TARGET_MODULES } from '#src/model/lora.js';
-import type { Checkpoint } from '#src/model/weights.js';
+import { openModelFiles } from '#src/model/modelFiles.js';
+import type { ModelFiles } from '#src/model/weights.js';
 import { sourceOf } from '../data/packing/memory.js';
 import { makeFixture } from '../fixtures.js';
 import {
@@ -19,7 +19,7 @@ import {
   relativeDistance,
   Training,
   type TrainingOptions,
-} from '../model/training.js';
+} from '../training/training.js';
 
 /** What must not change the gradient: how a batch is split, where its documents lie, how many threads compute. */
 
@@ -28,13 +28,13 @@ const SEQUENCE = 16;
 /** Between the same sums in another order. */
 const TOLERANCE = 1e-5;
 const fixture = makeFixture('invariance');
-const student = openCheckpoint(fixture.student);
-const teacher = openCheckpoint(fixture.teacher);
+const student = openModelFiles(fixture.student);
+const teacher = openModelFiles(fixture.teacher);
 const lora: LoraOptions = { rank: 4, alpha: 8, rsLora: false, dropout: 0, targetModules: TARGET_MODULES };
 const random = (stream: number, i: number) => randomUint32(5, stream, i) / 2 ** 32;
 
 /** Both factors random; B can be all 0, which makes it no adapter at all. */
-function makeAdapter(checkpoint: Checkpoint, bScale = 0.1): Adapter {
+function makeAdapter(checkpoint: ModelFiles, bScale = 0.1): Adapter {
   const shapes = [...loraShapes(checkpoint.config, lora)];
   const tensors = shapes.map(([name, shape], stream) => {
     const scale = name.endsWith('lora_B.weight') ? bScale : 0.3;

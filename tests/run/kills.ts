@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { randomUint32 } from '#src/data/random.js';
 import { readCheckpoint } from '#src/formats/checkpoint.js';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
-import type { TrainInput } from '#src/options.js';
+import type { TrainInput } from '#src/options/train.js';
 import type { Fixture } from '../fixtures.js';
 import { adapterBytes, flags, runProgram, startProgram, timelessMetrics } from './process.js';
 

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { readCheckpoint } from '#src/formats/checkpoint.js';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
 import { openSafetensors, readFloat32, writeSafetensors } from '#src/formats/safetensors.js';
-import type { TrainInput } from '#src/options.js';
+import type { TrainInput } from '#src/options/train.js';
 import { makeFixture, TEACHER } from '../fixtures.js';
 import { type Ending, flags, runProgram, timelessMetrics } from './process.js';
 

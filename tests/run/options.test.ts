@@ -5,8 +5,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readRunFile } from '#src/formats/runFolder.js';
 import { openSafetensors, readFloat32 } from '#src/formats/safetensors.js';
-import { flagOf, isOperational, type TRAIN_OPTIONS } from '#src/options.js';
-import { resolveOptions } from '#src/prepare.js';
+import { flagOf } from '#src/options/table.js';
+import { isOperational, type TRAIN_OPTIONS } from '#src/options/train.js';
+import { resolveOptions } from '#src/prepare/resolveOptions.js';
 import { makeChatFiles, makeFixture, makeJsonl, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { type Outcome, outcomeOf, recordsOf } from './outcome.js';
@@ -23,7 +24,6 @@ const { chat, plainTemplate, otherTemplate } = makeChatFiles(fixture.folder);
 const documents = makeJsonl(2, 40);
 const withBad = join(fixture.folder, 'bad.jsonl');
 writeFileSync(withBad, `{"text":\n${documents}`);
-
 const configFile = join(fixture.folder, 'run.yaml');
 writeFileSync(configFile, 'checkpoint-every: 1\n');
 

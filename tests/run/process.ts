@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { flagOf, type TrainInput } from '#src/options.js';
+import { flagOf } from '#src/options/table.js';
+import type { TrainInput } from '#src/options/train.js';
 import { projectRoot } from '../support.js';
 
 /** Runs as processes of their own: the programs as a user starts them. */

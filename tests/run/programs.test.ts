@@ -5,10 +5,12 @@ import { promisify } from 'node:util';
 import { train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { commandOf } from '#src/command.js';
-import { EVALUATE_OPTIONS, flagOf, problemsOf, TOKENIZE_OPTIONS, TRAIN_OPTIONS } from '#src/options.js';
-
-import { version } from '#src/version.js';
+import { version } from '#src/base/version.js';
+import { commandOf } from '#src/cli/command.js';
+import { EVALUATE_OPTIONS } from '#src/options/evaluate.js';
+import { flagOf, problemsOf } from '#src/options/table.js';
+import { TOKENIZE_OPTIONS } from '#src/options/tokenize.js';
+import { TRAIN_OPTIONS } from '#src/options/train.js';
 import { makeFixture, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { projectRoot } from '../support.js';

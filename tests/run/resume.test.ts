@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
-import type { TrainInput } from '#src/options.js';
+import type { TrainInput } from '#src/options/train.js';
 import { makeFixture } from '../fixtures.js';
 import { assertSameOutcome, killRuns, outcomeOf, runOptions, undisturbed } from './kills.js';
 import { type Ending, flags, runProgram, startProgram, timelessMetrics } from './process.js';

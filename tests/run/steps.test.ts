@@ -8,11 +8,11 @@ import { createEncode } from '#src/data/encoding.js';
 import { RowStream } from '#src/data/packing.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
 import { readAdapter } from '#src/formats/adapter.js';
-import { openCheckpoint } from '#src/model/checkpoint.js';
-import { randomLora } from '#src/model/initialise.js';
 import { adapterConfig, type LoraOptions, loraShapes, TARGET_MODULES } from '#src/model/lora.js';
+import { openModelFiles } from '#src/model/modelFiles.js';
+import { randomLora } from '#src/training/initialise.js';
 import { makeFixture } from '../fixtures.js';
-import { type Batch, type CaseFile, mean, Training } from '../model/training.js';
+import { type Batch, type CaseFile, mean, Training } from '../training/training.js';
 
 /** What the actors do together is the bare joint step, which PyTorch's goldens vouch for, on the rows of the text. */
 
@@ -62,12 +62,12 @@ async function readBatches(): Promise<Batch[]> {
 
 /** Losses and gradient norms step by step, and the adapter after the last one. */
 async function bareSteps(microRows: number) {
-  const student = openCheckpoint(fixture.student);
+  const student = openModelFiles(fixture.student);
   const tensors = randomLora(loraShapes(student.config, lora), SEED);
   const training = await Training.start({
     ...{
       student,
-      teacher: openCheckpoint(fixture.teacher),
+      teacher: openModelFiles(fixture.teacher),
       alpha: file.alpha,
       temperature: file.temperature,
     },

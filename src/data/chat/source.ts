@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { excerpt, InputError } from '../../errors.js';
+import { excerpt, InputError } from '../../base/errors.js';
 import { readJsonFile, readText } from '../../formats/json.js';
 
 /** Chat templates by name, and what they are rendered with; plain JSON. */

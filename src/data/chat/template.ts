@@ -1,5 +1,5 @@
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
-import { excerpt, InputError } from '../../errors.js';
+import { excerpt, InputError } from '../../base/errors.js';
 import { Problem } from '../documents/problems.js';
 import type { Conversation } from '../examples.js';
 import type { ChatTemplateSource } from './source.js';

@@ -1,6 +1,13 @@
 import { open } from 'node:fs/promises';
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import { systemCode } from '../../formats/json.js';
+import type { Restart } from './position.js';
+
+/** Bytes of a file's content; of a compressed one with the frame or member that they are from. */
+export interface ContentChunk {
+  readonly bytes: Buffer;
+  readonly restart?: Restart | undefined;
+}
 
 /** A file's bytes in any order. */
 export interface ByteFile {

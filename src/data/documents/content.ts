@@ -1,15 +1,9 @@
-import type { Chunks } from './bytes.js';
+import type { Chunks, ContentChunk } from './bytes.js';
 import { gunzip } from './gzip.js';
 import type { Position, Restart } from './position.js';
 import { unzstd } from './zstd.js';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
-
-/** Bytes of a file's content; of a compressed one with the frame or member that they are from. */
-export interface ContentChunk {
-  readonly bytes: Buffer;
-  readonly restart?: Restart | undefined;
-}
 
 const FIRST_FRAME: Restart = { at: 0, before: 0 };
 

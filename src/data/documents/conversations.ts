@@ -1,4 +1,4 @@
-import { excerpt } from '../../errors.js';
+import { excerpt } from '../../base/errors.js';
 import type { Conversation, Message } from '../examples.js';
 import { Problem } from './problems.js';
 

@@ -1,10 +1,10 @@
 import type { Example } from '../examples.js';
 import { Chunks } from './bytes.js';
 import { contentOf } from './content.js';
-import { type Cut, type Piece, piecesOf, type Splitter } from './pieces.js';
 import { FILE_START, type Position } from './position.js';
 import { Problem } from './problems.js';
 import { listed, noColumn } from './records.js';
+import { type Cut, type Slice, type Splitter, slicesOf } from './splitter.js';
 import { decode, type Opened, type Reader, textItems } from './text.js';
 
 /** RFC 4180: a header, commas, fields in quotes may hold commas, line breaks and doubled quotes. */
@@ -14,7 +14,7 @@ export const readCsv: Reader = async function* (file, start, { textColumn }) {
   if (!header) return;
   const { columns } = header;
   const exampleOf = rowReader(columns, textColumn);
-  const records = piecesOf(contentOf(file.chunks, file.compression, start), new RecordSplitter(), start);
+  const records = slicesOf(contentOf(file.chunks, file.compression, start), new RecordSplitter(), start);
   const items = textItems(isStart ? after(records, header.at) : records, start, (text) => {
     const fields = fieldsOf(text);
     if (fields.length === columns.length) return exampleOf(fields);
@@ -46,7 +46,7 @@ interface Header {
 
 /** The first record that is not empty. */
 async function readHeader({ chunks, compression }: Opened): Promise<Header | undefined> {
-  const records = piecesOf(contentOf(chunks, compression, FILE_START), new RecordSplitter());
+  const records = slicesOf(contentOf(chunks, compression, FILE_START), new RecordSplitter());
   for await (const { bytes, at } of records) {
     const columns = columnsOf(bytes);
     if (columns.some((name) => name.trim() !== '')) return { columns, at };
@@ -63,8 +63,8 @@ function columnsOf(bytes: Buffer): string[] {
   }
 }
 
-async function* after(pieces: AsyncIterable<Piece>, { byteOffset }: Header['at']): AsyncGenerator<Piece> {
-  for await (const piece of pieces) if (piece.at.byteOffset > byteOffset) yield piece;
+async function* after(slices: AsyncIterable<Slice>, { byteOffset }: Header['at']): AsyncGenerator<Slice> {
+  for await (const slice of slices) if (slice.at.byteOffset > byteOffset) yield slice;
 }
 
 const [QUOTE, COMMA, LINE_FEED, CARRIAGE_RETURN] = [34, 44, 10, 13];

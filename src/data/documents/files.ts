@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import { systemCode } from '../../formats/json.js';
 import { type ByteFile, LocalFile } from './bytes.js';
 import { type Format, formatOf, KNOWN_ENDINGS } from './formats.js';

@@ -13,7 +13,7 @@ export interface Format {
 
 /** Loads its libraries, which most runs do without. */
 const readParquet: Reader = async function* (...file) {
-  const parquet = await import('./parquet/parquet.js');
+  const parquet = await import('./parquet.js');
   yield* parquet.readParquet(...file);
 };
 

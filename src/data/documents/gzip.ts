@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
-import type { Chunks } from './bytes.js';
-import type { ContentChunk } from './content.js';
+import type { Chunks, ContentChunk } from './bytes.js';
 import type { Restart } from './position.js';
 import { Problem } from './problems.js';
 

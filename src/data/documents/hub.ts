@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import { parseAddress } from '../../hub/address.js';
 import { type Dataset, type DatasetOptions, openDataset } from '../../hub/dataset.js';
 import type { RemoteFile } from '../../hub/download.js';

@@ -1,12 +1,12 @@
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import type { Example } from '../examples.js';
 import { Chunks } from './bytes.js';
 import type { SourceFile } from './files.js';
 import { READERS } from './formats.js';
-import { LocatedProblem } from './pieces.js';
 import { FILE_START, type Place, type Position } from './position.js';
 import { BadDocument, Problem } from './problems.js';
 import type { Source } from './sources.js';
+import { LocatedProblem } from './splitter.js';
 import type { ReadOptions } from './text.js';
 
 export interface PassOptions extends ReadOptions {

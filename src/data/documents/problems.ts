@@ -1,4 +1,4 @@
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 
 /** A document that can't be read, or a file that can't be read any further: skipped on request. */
 export class BadDocument extends InputError {}

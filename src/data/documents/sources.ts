@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import { isRemote } from '../../hub/address.js';
 import type { DatasetOptions } from '../../hub/dataset.js';
 import { localFiles, type SourceFile } from './files.js';

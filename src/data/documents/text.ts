@@ -1,9 +1,9 @@
 import type { Example } from '../examples.js';
 import type { Chunks } from './bytes.js';
 import type { Compression } from './content.js';
-import { countNewlines, LocatedProblem, type Piece } from './pieces.js';
 import type { Position } from './position.js';
 import { Problem } from './problems.js';
+import { countNewlines, LocatedProblem, type Slice } from './splitter.js';
 
 /** A file whose documents are read. */
 export interface Opened {
@@ -30,18 +30,18 @@ export type Item =
 export type Reader = (file: Opened, start: Position, options: ReadOptions) => AsyncGenerator<Item>;
 
 /**
- * Pieces of UTF-8 as documents; those of white space alone are left out.
- * @param exampleOf what a decoded piece holds; throws Problem
+ * Slices of UTF-8 as documents; those of white space alone are left out.
+ * @param exampleOf what a decoded slice holds; throws Problem
  */
 export async function* textItems(
-  pieces: AsyncIterable<Piece>,
+  slices: AsyncIterable<Slice>,
   start: Position,
   exampleOf: (decoded: string) => Example,
 ): AsyncGenerator<Item> {
   let { index } = start;
-  for await (const piece of pieces) {
-    const position = { index, ...piece.at };
-    const outcome = exampleOrProblem(piece, exampleOf);
+  for await (const slice of slices) {
+    const position = { index, ...slice.at };
+    const outcome = exampleOrProblem(slice, exampleOf);
     if (outcome === undefined) continue;
     yield outcome instanceof Problem ? { position, problem: outcome } : { position, example: outcome };
     index++;
@@ -49,17 +49,17 @@ export async function* textItems(
 }
 
 function exampleOrProblem(
-  piece: Piece,
+  slice: Slice,
   exampleOf: (decoded: string) => Example,
 ): Example | Problem | undefined {
   try {
-    const decoded = decode(piece.bytes);
+    const decoded = decode(slice.bytes);
     return /\S/.test(decoded) ? exampleOf(decoded) : undefined;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const { offset } = error;
-    const line = piece.at.line + countNewlines(piece.bytes.subarray(0, offset));
-    return new LocatedProblem(error, { line, byteOffset: piece.at.byteOffset + offset });
+    const line = slice.at.line + countNewlines(slice.bytes.subarray(0, offset));
+    return new LocatedProblem(error, { line, byteOffset: slice.at.byteOffset + offset });
   }
 }
 

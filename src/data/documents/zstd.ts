@@ -2,8 +2,7 @@ import { Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { Decompress, decompress } from 'fzstd';
 import xxhash from 'xxhash-wasm';
-import type { Chunks } from './bytes.js';
-import type { ContentChunk } from './content.js';
+import type { Chunks, ContentChunk } from './bytes.js';
 import type { Restart } from './position.js';
 import { Problem } from './problems.js';
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import { BadDocument, type Document, type DocumentSource, type Place } from '../documents.js';
 import { type Encode, encodedOrBad } from '../encoding.js';
 import type { Encoded } from '../examples.js';
@@ -7,7 +7,7 @@ import { type LongDocuments, longDocumentsOf, nothingToLearn, truncated } from '
 import type { Piece } from './rows.js';
 
 /** Where the next piece starts. */
-export interface Position {
+export interface PieceCursor {
   /** Passes over the documents completed. */
   readonly epoch: number;
   /** The document that the piece is of, or the start of all. */
@@ -37,7 +37,7 @@ export class PieceReader {
   readonly #source: DocumentSource;
   readonly #encode: Encode;
   readonly #options: PieceOptions;
-  #position: Position;
+  #position: PieceCursor;
   #documents: ReturnType<DocumentSource['read']>;
   #encoded: Encoded = NOTHING;
   #id = '';
@@ -50,7 +50,7 @@ export class PieceReader {
   #skipped: { count: number; listed: string[] } = { count: 0, listed: [] };
 
   /** @param position of a reader of the same documents with the same options: continues there */
-  constructor(source: DocumentSource, encode: Encode, options: PieceOptions, position: Position) {
+  constructor(source: DocumentSource, encode: Encode, options: PieceOptions, position: PieceCursor) {
     const { epoch, place, pair } = position;
     this.#source = source;
     this.#encode = encode;
@@ -62,7 +62,7 @@ export class PieceReader {
     this.#isFruitful = isResumed;
   }
 
-  get position(): Position {
+  get position(): PieceCursor {
     return this.#position;
   }
 

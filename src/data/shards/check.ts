@@ -1,6 +1,6 @@
 import type { SourceFile } from '../documents/files.js';
 import { BadDocument, Problem } from '../documents/problems.js';
-import { checkEncoding, type Encoder, encodingOf } from './encoding.js';
+import { checkEncoding, type Encoder, encodingOf } from './fingerprint.js';
 import { openShard } from './format.js';
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import {
   headerLength,
   LENGTH_BYTES,
@@ -10,7 +10,7 @@ import {
 } from '../../formats/safetensors.js';
 import type { ByteFile } from '../documents/bytes.js';
 import { Problem } from '../documents/problems.js';
-import type { Encoding } from './encoding.js';
+import type { Encoding } from './fingerprint.js';
 
 /**
  * A token shard: documents as ids, in a safetensors file. Tensors: `tokens` [n] U16 or U32; of each document `ends` I64,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type TensorData, writeSafetensors } from '../../formats/safetensors.js';
 import { type EncodedExample, isText } from '../examples.js';
-import type { Encoding } from './encoding.js';
+import type { Encoding } from './fingerprint.js';
 import { metadataOf, tokenBytes } from './format.js';
 
 /** A shard is in memory until it is written. */

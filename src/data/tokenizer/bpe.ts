@@ -1,4 +1,4 @@
-import { excerpt, InputError } from '../../errors.js';
+import { excerpt, InputError } from '../../base/errors.js';
 import { compileWasm } from '../../wasm/module.js';
 import { charOfByte, PackedStrings } from './bytes.js';
 import type { BpeFile, TokenizerFile } from './file.js';

@@ -1,5 +1,5 @@
 import { writeBytes } from './bytes.js';
-import type { PieceDecoder } from './decoder.js';
+import type { PieceDecoder } from './pieceDecoder.js';
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 

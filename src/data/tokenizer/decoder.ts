@@ -1,5 +1,6 @@
 import { ByteLevelDecoder, MetaspaceDecoder } from './byteLevelDecoder.js';
 import type { DecoderStep } from './file.js';
+import type { PieceDecoder } from './pieceDecoder.js';
 import { SentencePieceDecoder } from './sentencePieceDecoder.js';
 
 /** Turns ids into text one at a time, for generation. */
@@ -8,14 +9,6 @@ export interface IncrementalDecoder {
   push(id: number): string;
   /** What was held back, incomplete characters as U+FFFD; the decoder then starts anew. */
   end(): string;
-}
-
-/** A decoder of the Hugging Face library. P is what a token becomes, whatever stands around it. */
-export interface PieceDecoder<P> {
-  pieceOf(token: string): P;
-  /** The text of a whole document. */
-  decode(pieces: readonly P[]): string;
-  incremental(): { push(piece: P): string; end(): string };
 }
 
 /** The same for ids, which all have tokens. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { excerpt, InputError } from '../../errors.js';
+import { excerpt, InputError } from '../../base/errors.js';
 import { readJsonFile } from '../../formats/json.js';
 
 /** Far above any vocabulary; arrays by id stay small. */

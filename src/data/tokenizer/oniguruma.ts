@@ -1,4 +1,4 @@
-import { excerpt, InputError } from '../../errors.js';
+import { excerpt, InputError } from '../../base/errors.js';
 import { categoryRanges, classSource, complement, escapedClass } from './unicode.js';
 
 /**

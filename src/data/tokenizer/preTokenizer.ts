@@ -1,6 +1,6 @@
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import type { NormalizerStep, PreTokenizerStep } from './file.js';
-import { compilePieces, GPT2_PATTERN, type Pieces } from './pieces.js';
+import { compileWordSplitter, GPT2_PATTERN, type WordSplitter } from './wordSplitter.js';
 
 /** How the WASM code splits texts into words; the numbers of assembly/tokenizer/split.ts. */
 export const WAYS = {
@@ -24,7 +24,7 @@ export interface SplitPlan {
   /** What a text that begins otherwise gets in front: each one, or only the first piece of a document. */
   readonly prefix?: { readonly text: ' ' | '▁'; readonly firstOnly: boolean };
   /** A known way, or how to cut the text into pieces with JavaScript. */
-  readonly split: Way | Pieces;
+  readonly split: Way | WordSplitter;
 }
 
 /** Known patterns by their text; the variants with possessive quantifiers match the same. */
@@ -64,7 +64,7 @@ export function planSplit(
   const byteLevel = last?.type === 'ByteLevel';
   const known = knownPlan(steps);
   if (known !== undefined) return { byteLevel, metaspace: last?.type === 'Metaspace', ...known };
-  return { byteLevel, metaspace: false, split: compilePieces(where, steps) };
+  return { byteLevel, metaspace: false, split: compileWordSplitter(where, steps) };
 }
 
 /** A plan for the WASM code, undefined where there is none. */

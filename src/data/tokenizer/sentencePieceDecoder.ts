@@ -1,5 +1,5 @@
-import type { PieceDecoder } from './decoder.js';
 import type { DecoderStep } from './file.js';
+import type { PieceDecoder } from './pieceDecoder.js';
 
 /** What a token becomes: text, or one byte of a character. */
 type Piece = string | number;

@@ -1,8 +1,8 @@
-import { ops } from '../../program/ops/index.js';
+import { ops } from '../../program/ops.js';
 import { type MemoryPlan, planMemory } from '../../program/plan.js';
 import type { Call, Module, Program, Value } from '../../program/types.js';
 import { valueBytes } from '../../program/types.js';
-import { lowerings } from './lowering/index.js';
+import { lowerings } from './lowering.js';
 import type { KernelProgram, KernelStep } from './protocol.js';
 
 /** Cache line; also keeps address 0 for "absent". */

@@ -1,4 +1,4 @@
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 
 /** Set to 1 to let the webgpu device run on an adapter that is a program, such as llvmpipe. */
 const ALLOW_SOFTWARE = 'RIVULET_SOFTWARE_GPU';

@@ -1,5 +1,5 @@
 import type { MessagePort, Transferable } from 'node:worker_threads';
-import { DeviceLostError, InputError } from '../../errors.js';
+import { DeviceLostError, InputError } from '../../base/errors.js';
 
 /** What comes back for a request: `accepted` at most once, then one of the others. */
 export type Answer =

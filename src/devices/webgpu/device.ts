@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
 import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';

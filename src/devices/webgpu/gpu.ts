@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeviceLostError, InputError } from '../../errors.js';
+import { DeviceLostError, InputError } from '../../base/errors.js';
 import { describeAdapter, oneLine } from './adapter.js';
 import { Pipelines, type Rewrite } from './pipelines.js';
 import { RunQueue } from './runQueue.js';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
 import type { DeviceInfo } from '../device.js';

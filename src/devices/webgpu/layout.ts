@@ -1,8 +1,7 @@
-import { InputError } from '../../errors.js';
-import { ops } from '../../program/ops/index.js';
+import { InputError } from '../../base/errors.js';
+import { ops } from '../../program/ops.js';
 import { type MemoryPlan, planMemory } from '../../program/plan.js';
 import { type Call, type DType, type Module, type Value, valueBytes } from '../../program/types.js';
-import { lowerings } from './lowering/index.js';
 import {
   type Dispatch,
   type Lowering,
@@ -11,6 +10,7 @@ import {
   roundUp,
   type Target,
 } from './lowering/lowering.js';
+import { lowerings } from './lowering.js';
 import { storedTypes } from './storage.js';
 
 /** A call as the device runs it. */

@@ -1,4 +1,4 @@
-import { InputError } from '../../errors.js';
+import { InputError } from '../../base/errors.js';
 import { describeAdapter, isSoftware } from './adapter.js';
 import type { Matrices, Target } from './lowering/lowering.js';
 

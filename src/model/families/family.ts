@@ -10,7 +10,7 @@ export interface Traits {
   readonly slidingWindow?: number;
 }
 
-/** A model family: one file here, one line in `index.ts`. */
+/** A model family: one file here, one line in `families.ts`. */
 export interface Family<Fields = unknown> {
   /** `model_type` of its `config.json`. */
   readonly modelType: string;

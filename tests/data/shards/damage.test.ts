@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BadDocument, openDocuments } from '#src/data/documents.js';
-import { encodingOf, fingerprintOf } from '#src/data/shards/encoding.js';
+import { encodingOf, fingerprintOf } from '#src/data/shards/fingerprint.js';
 import { metadataOf } from '#src/data/shards/format.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
 import { type TensorData, writeSafetensors } from '#src/formats/safetensors.js';

@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { InputError } from '#src/base/errors.js';
 import { type DocumentOptions, type DocumentSource, openDocuments } from '#src/data/documents.js';
 import { createEncode } from '#src/data/encoding.js';
 import { holdOut } from '#src/data/holdOut.js';
 import { type Row, RowStream, type RowStreamOptions } from '#src/data/packing.js';
-import { InputError } from '#src/errors.js';
 import { jsonl, Library } from '../documents/support.js';
 import { encodedOf, units, writeShards } from './support.js';
 

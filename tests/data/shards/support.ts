@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { BadDocument, type DocumentSource } from '#src/data/documents.js';
 import type { DocumentTokenizer, Encode } from '#src/data/encoding.js';
 import { bytesOf, type EncodedExample, fractionOf } from '#src/data/examples.js';
-import type { Encoding } from '#src/data/shards/encoding.js';
+import type { Encoding } from '#src/data/shards/fingerprint.js';
 import { ShardWriter } from '#src/data/shards/writer.js';
 
 export const ENCODING: Encoding = {

@@ -17,7 +17,7 @@ const MAX_CHUNK = 1020;
 const MAX_PARTIALS = 16;
 const ROWS_PER_TILE = 12;
 
-type Objective = Readonly<Record<'alpha' | 'temperature' | 'divergence' | 'beta', number>>;
+type LossAttributes = Readonly<Record<'alpha' | 'temperature' | 'divergence' | 'beta', number>>;
 
 /** Sizes of a call, from shapes only. */
 function shapeOf({ inputs: [hidden, head, , teacherHead], outputs }: Call) {
@@ -110,7 +110,7 @@ const statesOf = (hidden: Value, { first }: Chunk, memory: Addresses): number[] 
 function losses(call: Call, chunk: Chunk, memory: Addresses): KernelCall[] {
   const [hidden, head, teacherHidden, teacherHead] = call.inputs;
   const { vocabulary, shared, tiles, teacherTiles } = shapeOf(call);
-  const { alpha, temperature: tau, divergence, beta } = call.attributes as Objective;
+  const { alpha, temperature: tau, divergence, beta } = call.attributes as LossAttributes;
   const { first, count, labels, at } = chunk;
   const [ce, kl] = call.outputs.map((output) => memory.of(output) + 4 * first) as [number, number];
   const student = [...statesOf(hidden!, chunk, memory), memory.of(head), dtypeCode(head), vocabulary];
@@ -160,7 +160,7 @@ function losses(call: Call, chunk: Chunk, memory: Addresses): KernelCall[] {
 function hiddenGradient(call: Call, dHidden: Value, chunk: Chunk, memory: Addresses): KernelCall[] {
   const [, head, teacherHidden] = call.inputs;
   const { d, vocabulary, shared, tiles, range, partials } = shapeOf(call);
-  const { temperature: tau, divergence, beta } = call.attributes as Objective;
+  const { temperature: tau, divergence, beta } = call.attributes as LossAttributes;
   const { first, count, labels, at } = chunk;
   const weights = [d, memory.of(head), dtypeCode(head), vocabulary, teacherHidden ? 1 : 0, shared];
   const gradient = [range, count, labels, ...weights, divergence, beta, 1 / tau, at('zs'), at('zt')];

@@ -1,7 +1,8 @@
-import { InputError } from '../../../errors.js';
-import { type Attributes, type Call, rows, type Value } from '../../../program/types.js';
+import { InputError } from '../../../base/errors.js';
+import { type Call, rows, type Value } from '../../../program/types.js';
 import { attentionByMatrices, attentionDxByMatrices, matrixTiles } from './attentionMatrix.js';
-import { type Dispatch, f32Word, floatType, type Lowering, type Operands } from './lowering.js';
+import { shapeOf } from './attentionShape.js';
+import { type Dispatch, floatType, type Lowering, type Operands } from './lowering.js';
 
 /** kernels/attention_tiles.wgsl: MOST_ROWS, MOST_VECTORS; attention_dx.wgsl: rows of attention_dx_rows in a workgroup. */
 const MOST_ROWS = 8;
@@ -63,12 +64,6 @@ export function bytesOf(tiles: Tiles): number {
   );
   return 16 * (SIDES * (left + right) + 1);
 }
-
-/** The uniform of attention*.wgsl. */
-export const shapeOf = (q: Value, { sequence, heads, keyValueHeads, headDim }: Attributes): number[] => [
-  ...[sequence!, heads!, keyValueHeads!, headDim!, f32Word(1 / Math.sqrt(headDim!))],
-  rows(q) * heads!,
-];
 
 /** A dispatch with a workgroup for each tile of rows and each of `heads`. */
 function tiled(

@@ -1,5 +1,5 @@
 import { type Call, rows, type Value } from '../../../program/types.js';
-import { shapeOf } from './attention.js';
+import { shapeOf } from './attentionShape.js';
 import { type Dispatch, floatType, type Matrices, type Operands, type Region } from './lowering.js';
 
 /** kernels/attention_matrix.wgsl: TILE_ROWS, as chosen here, and TILE_COLUMNS. */

@@ -1,0 +1,41 @@
+import { dirname, join } from 'node:path';
+import { InputError } from '../base/errors.js';
+import { openModelWeights } from '../formats/safetensors.js';
+import { readModelConfig, readModelConfigFile } from './config.js';
+import { checkWeights, type ModelFiles } from './weights.js';
+
+/** Opens a Hugging Face folder and checks that its weights are those its config describes. Reads headers only. */
+export function openModelFiles(folder: string): ModelFiles {
+  const configFile = join(folder, 'config.json');
+  const files = {
+    folder,
+    configFile,
+    config: readModelConfig(folder),
+    tensors: openModelWeights(folder),
+  };
+  checkWeights(files);
+  return files;
+}
+
+/** A model to be made from nothing: its config, with the tokenizer beside it. */
+export const blankModelFiles = (configFile: string): ModelFiles => ({
+  folder: dirname(configFile),
+  configFile,
+  config: readModelConfigFile(configFile),
+  tensors: new Map(),
+});
+
+/** @throws InputError when rows of `sequence` tokens are longer than the model or its attention reaches */
+export function checkSequence({ folder, config }: ModelFiles, sequence: number): void {
+  const { maxPositions, slidingWindow } = config;
+  if (sequence > maxPositions) {
+    throw new InputError(
+      `--sequence: expected at most ${maxPositions}, the positions of ${folder}, found ${sequence}`,
+    );
+  }
+  if (slidingWindow !== undefined && sequence > slidingWindow) {
+    throw new InputError(
+      `--sequence: expected at most ${slidingWindow}, the attention window of ${folder}, found ${sequence}`,
+    );
+  }
+}

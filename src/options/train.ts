@@ -1,0 +1,297 @@
+import { DATA_OPTIONS } from './data.js';
+import {
+  belowOne,
+  count,
+  device,
+  notNegative,
+  number,
+  oneOf,
+  pattern,
+  positive,
+  share,
+  text,
+  toggle,
+  whole,
+} from './schemas.js';
+import type { Given, Option, OptionTable, Resolved } from './table.js';
+
+/** The options of `train`, in the order help shows them. */
+export const TRAIN_OPTIONS = {
+  student: {
+    group: 'model',
+    value: 'MODEL',
+    schema: text.optional(),
+    help: 'the model to adapt: a Hugging Face folder, or owner/name[@revision] on the Hub',
+  },
+  teacher: {
+    group: 'model',
+    value: 'MODEL|none',
+    schema: text,
+    default: 'none',
+    help: 'the model to learn from, with the same tokenizer; none implies --alpha 0',
+  },
+  trainable: {
+    group: 'model',
+    value: 'WHAT',
+    schema: oneOf('lora', 'all'),
+    default: 'lora',
+    help: 'lora: an adapter | all: every weight, saved as a Hugging Face folder',
+  },
+  fromConfig: {
+    group: 'model',
+    value: 'FILE',
+    schema: text.optional(),
+    help: 'make the student from this config.json, at random; its tokenizer lies beside it; needs --trainable all',
+  },
+  ...DATA_OPTIONS,
+  steps: {
+    group: 'objective',
+    value: 'N',
+    schema: count.optional(),
+    help: 'optimizer steps (default: 1000, or as --tokens says)',
+  },
+  tokens: {
+    group: 'objective',
+    value: 'N',
+    schema: count.optional(),
+    help: 'tokens to train on, instead of --steps: ceil(N / (batch x sequence)) steps',
+  },
+  alpha: {
+    group: 'objective',
+    value: 'X',
+    schema: share,
+    default: 0.5,
+    help: 'L = alpha KL(teacher || student) + (1 - alpha) cross-entropy',
+  },
+  divergence: {
+    group: 'objective',
+    value: 'NAME',
+    schema: oneOf('forward-kl', 'reverse-kl', 'jsd'),
+    default: 'forward-kl',
+    help: 'in place of the KL: forward-kl | reverse-kl, KL(student || teacher) | jsd, generalised Jensen-Shannon',
+  },
+  beta: {
+    group: 'objective',
+    value: 'X',
+    schema: number().gt(0, 'expected above 0').lt(1, 'expected below 1'),
+    default: 0.5,
+    help: "the teacher's share in the mixture of jsd",
+  },
+  temperature: {
+    group: 'objective',
+    value: 'X',
+    schema: positive,
+    default: 1,
+    help: 'the KL is between softmax(z / T), weighted by T^2',
+  },
+  rank: { group: 'adapter', value: 'N', schema: count, default: 8, help: 'rank of the LoRA factors' },
+  loraAlpha: {
+    group: 'adapter',
+    value: 'X',
+    schema: positive.optional(),
+    help: 'the adapter is scaled by alpha / rank (default: 2 x rank)',
+  },
+  rslora: { group: 'adapter', schema: toggle, default: false, help: 'scale by alpha / sqrt(rank) instead' },
+  loraDropout: {
+    group: 'adapter',
+    value: 'P',
+    schema: belowOne,
+    default: 0,
+    help: "probability of dropping an element of a LoRA layer's input",
+  },
+  targetModules: {
+    group: 'adapter',
+    value: 'NAMES',
+    schema: text,
+    default: 'all-linear',
+    help: 'adapted layers: all-linear, or names such as q_proj,v_proj',
+  },
+  rankPattern: {
+    group: 'adapter',
+    value: 'NAME=N,...',
+    schema: pattern(count).optional(),
+    help: "ranks of layers that differ: ends of their names, as PEFT's rank_pattern",
+  },
+  alphaPattern: {
+    group: 'adapter',
+    value: 'NAME=X,...',
+    schema: pattern(positive).optional(),
+    help: 'alphas of layers that differ',
+  },
+  init: {
+    group: 'adapter',
+    value: 'ADAPTER',
+    schema: text.optional(),
+    help: 'start from this PEFT adapter, a folder or owner/name; its rank, alpha and layers are used (default: random A, B = 0)',
+  },
+  lr: {
+    group: 'optimizer',
+    value: 'X',
+    schema: positive,
+    default: 1e-3,
+    help: 'peak learning rate of AdamW',
+  },
+  warmup: {
+    group: 'optimizer',
+    value: 'N',
+    schema: whole,
+    default: 10,
+    help: 'steps of linear warm-up, which multiplies the schedule',
+  },
+  schedule: {
+    group: 'optimizer',
+    value: 'NAME',
+    schema: oneOf('cosine', 'linear', 'constant', 'wsd'),
+    default: 'cosine',
+    help: 'cosine | linear (both to 0) | constant | wsd: warm-up, stable, then linear decay to 0',
+  },
+  decay: {
+    group: 'optimizer',
+    value: 'F',
+    schema: share,
+    default: 0.1,
+    help: 'share of the steps that wsd decays over',
+  },
+  loraPlus: {
+    group: 'optimizer',
+    value: 'X',
+    schema: positive,
+    default: 1,
+    help: 'learning rate of the B factors over that of the A factors (LoRA+)',
+  },
+  weightDecay: {
+    group: 'optimizer',
+    value: 'X',
+    schema: notNegative,
+    default: 0,
+    help: 'decoupled weight decay of matrices',
+  },
+  beta1: {
+    group: 'optimizer',
+    value: 'X',
+    schema: belowOne,
+    default: 0.9,
+    help: 'decay of the first moment',
+  },
+  beta2: {
+    group: 'optimizer',
+    value: 'X',
+    schema: belowOne,
+    default: 0.999,
+    help: 'decay of the second moment',
+  },
+  epsilon: { group: 'optimizer', value: 'X', schema: positive, default: 1e-8, help: "AdamW's epsilon" },
+  clip: {
+    group: 'optimizer',
+    value: 'X',
+    schema: notNegative,
+    default: 1,
+    help: 'largest global gradient norm; 0 for no clipping',
+  },
+  config: {
+    group: 'run',
+    value: 'FILE',
+    schema: text.optional(),
+    operational: true,
+    help: 'YAML or JSON file of options by these names; those on the command line win',
+  },
+  dryRun: {
+    group: 'run',
+    schema: toggle,
+    default: false,
+    operational: true,
+    help: 'print the plan (parameters, tokens, steps, memory, time) and all options; train and write nothing',
+  },
+  device: {
+    group: 'run',
+    value: 'NAME',
+    schema: device,
+    default: 'auto',
+    help: 'wasm | webgpu | webgpu:WHICH, a GPU by a part of its name or its number | auto: a GPU if there is one',
+  },
+  teacherDevice: {
+    group: 'run',
+    value: 'NAME',
+    schema: device.optional(),
+    help: 'where the teacher runs (default: on --device)',
+  },
+  kernels: {
+    group: 'run',
+    value: 'KIND',
+    schema: oneOf('auto', 'f32', 'f16', 'matrix'),
+    default: 'auto',
+    help: 'of the webgpu device: f32 | f16, storage in halves | matrix, that on tensor cores | auto: the last that the GPU has',
+  },
+  tune: {
+    group: 'run',
+    value: 'EFFORT',
+    schema: oneOf('off', 'quick', 'full'),
+    default: 'quick',
+    help: 'of timing kernels on a GPU that is new to it: off | quick | full; what is found is remembered',
+  },
+  threads: {
+    group: 'run',
+    value: 'N',
+    schema: count.optional(),
+    operational: true,
+    help: 'compute threads of the wasm device (default: one per core)',
+  },
+  recompute: {
+    group: 'run',
+    value: 'WHEN',
+    schema: oneOf('auto', 'on', 'off'),
+    default: 'auto',
+    operational: true,
+    help: "on: the backward pass computes each block's activations again instead of keeping them | off | auto: on where memory is short",
+  },
+  seed: { group: 'run', value: 'N', schema: whole, default: 0, help: 'seed of everything random' },
+  out: {
+    group: 'run',
+    value: 'DIR',
+    schema: text.optional(),
+    help: 'folder of the run (default: a fresh one under runs/)',
+  },
+  resume: {
+    group: 'run',
+    schema: toggle,
+    default: false,
+    operational: true,
+    help: 'continue the run in --out from its last checkpoint; other options default to those of the run',
+  },
+  evalEvery: {
+    group: 'run',
+    value: 'N',
+    schema: count,
+    default: 50,
+    operational: true,
+    help: 'steps between evaluations; there is one before the first step and one at the end',
+  },
+  checkpointEvery: {
+    group: 'run',
+    value: 'N',
+    schema: count,
+    default: 100,
+    operational: true,
+    help: 'steps between checkpoints; there is one at the end',
+  },
+  keep: {
+    group: 'run',
+    value: 'N',
+    schema: count,
+    default: 2,
+    operational: true,
+    help: 'checkpoints to keep',
+  },
+} as const satisfies Record<string, Option>;
+
+/** Every option, checked, with defaults filled in. */
+export type TrainOptions = Resolved<typeof TRAIN_OPTIONS>;
+
+export type TrainInput =
+  | Given<typeof TRAIN_OPTIONS>
+  /** What is left out may be in the file. */
+  | (Partial<TrainOptions> & { readonly config: string });
+
+/** Operational options may differ between the parts of a resumed run. */
+export const isOperational = (name: string): boolean =>
+  (TRAIN_OPTIONS as OptionTable)[name]?.operational === true;

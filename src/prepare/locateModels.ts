@@ -1,0 +1,43 @@
+import { dirname } from 'node:path';
+import { readRunFile } from '../formats/runFolder.js';
+import { repositoryOf, resolveModel } from '../hub/resolveModel.js';
+import type { TrainOptions } from '../options/train.js';
+import type { DownloadRecord } from '../records.js';
+
+/** Where the models of a run are. */
+export interface Models {
+  /** Folder of the student, or of the config it is made from: where its tokenizer is. */
+  readonly student: string;
+  readonly teacher: string | undefined;
+  /** The adapter to start from. */
+  readonly init: string | undefined;
+  /** The student's name for the adapter's config: without a revision. */
+  readonly baseModel: string;
+  /** Of models by Hub name: the commits, by option. */
+  readonly commits: Readonly<Record<string, string>>;
+}
+
+/** Folders of the models, fetched where they are given by Hub name; a resumed run gets the commits it began with. */
+export async function locateModels(
+  options: TrainOptions,
+  out: string,
+  onDownload: (record: DownloadRecord) => void,
+): Promise<Models> {
+  const pinned = options.resume ? readRunFile(out)?.commits : undefined;
+  const commits: Record<string, string> = {};
+  const locate = async (option: 'student' | 'teacher' | 'init'): Promise<string | undefined> => {
+    const text = options[option];
+    if (text === undefined || (option === 'teacher' && text === 'none')) return undefined;
+    const commit = pinned?.[option];
+    const wanted = commit === undefined ? text : `${repositoryOf(text)}@${commit}`;
+    const kind = option === 'init' ? 'adapter' : 'model';
+    const found = await resolveModel(wanted, { kind, onProgress: onDownload });
+    if (found.commit !== undefined) commits[option] = found.commit;
+    return found.folder;
+  };
+  const [student, teacher, init] = [await locate('student'), await locate('teacher'), await locate('init')];
+  const folder = student ?? dirname(options.fromConfig!);
+  const baseModel =
+    commits.student === undefined ? (options.student ?? folder) : repositoryOf(options.student!)!;
+  return { student: folder, teacher, init, baseModel, commits };
+}

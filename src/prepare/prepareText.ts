@@ -1,0 +1,56 @@
+import { InputError } from '../base/errors.js';
+import { hashOfTemplate, readChatTemplate } from '../data/chat/source.js';
+import { BadDocument, type DocumentSource, type Place } from '../data/documents.js';
+import { type EncodingOptions, noTemplate } from '../data/encoding.js';
+import type { Example } from '../data/examples.js';
+import { readRunFile } from '../formats/runFolder.js';
+import type { TrainOptions } from '../options/train.js';
+
+export interface TextPreparation {
+  readonly encoding: EncodingOptions;
+  /** What a resumed run's template has to be; undefined without one. */
+  readonly chatTemplate: string | undefined;
+}
+
+/** The text of a run, and where it will be read from (default: its start). */
+interface Text {
+  readonly documents: DocumentSource;
+  readonly from?: Place | undefined;
+}
+
+/**
+ * Finds the chat template of a run; where there is none, the first documents say whether one is needed. Before anything
+ * is written.
+ * @param folder of the student
+ * @throws InputError when a text begins with a conversation and there is no chat template, or when the template of a
+ * resumed run changed
+ */
+export async function prepareText(
+  options: TrainOptions,
+  folder: string,
+  out: string,
+  texts: readonly Text[],
+): Promise<TextPreparation> {
+  const source = readChatTemplate(folder, options.chatTemplate);
+  const chatTemplate = source && hashOfTemplate(source);
+  const before = options.resume ? readRunFile(out) : undefined;
+  if (before && before.chatTemplate !== chatTemplate) {
+    throw new InputError(
+      '--resume: expected the chat template and special tokens that the run began with, found others ' +
+        `(${source?.path ?? 'none'}); restore them, or start a new run`,
+    );
+  }
+  if (!source) for (const text of texts) await refuseConversations(text);
+  const { eos, lossOn } = options;
+  return { encoding: { eos, lossOn, chatTemplate: source }, chatTemplate };
+}
+
+async function refuseConversations({ documents, from }: Text): Promise<void> {
+  for await (const item of documents.read(from)) {
+    if (item instanceof BadDocument) continue;
+    if (isConversation(item.example)) throw new InputError(`${item.id}: ${noTemplate().message}`);
+    return;
+  }
+}
+
+const isConversation = (example: Example): boolean => typeof example !== 'string' && 'messages' in example;

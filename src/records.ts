@@ -1,0 +1,108 @@
+/** What a run tells: the records of `metrics$` and `metrics.jsonl`. Losses are in nats per token. */
+
+export interface LossPercentiles {
+  readonly min: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** One optimizer step. Losses are in nats per token with a label; fractions are of the step's wall time. */
+export interface StepRecord {
+  readonly type: 'step';
+  readonly step: number;
+  /** Tokens read so far, without padding. */
+  readonly tokens: number;
+  /** Share of the step's slots that hold no token. */
+  readonly padding: number;
+  readonly loss: number;
+  readonly ce: number;
+  readonly kl: number;
+  readonly ce_percentiles: LossPercentiles;
+  /** Before clipping; null where it overflowed and the step was skipped. */
+  readonly grad_norm: number | null;
+  readonly lr: number;
+  /** Where gradients are kept as halves: their factor in this step, and steps skipped before it. */
+  readonly loss_scale?: number;
+  readonly skipped_steps?: number;
+  /**
+   * In steps whose batch met documents that can't be read, or of which nothing that is to be learned fits a row: how many
+   * so far, and the first of the new ones, in words.
+   */
+  readonly skipped_documents?: { readonly total: number; readonly found: readonly string[] };
+  /**
+   * Trace of the gradients' covariance over its squared norm (McCandlish et al. 2018), in labels, estimated from this
+   * step's micro-batches; null when there is only one or the estimate of the norm is not positive.
+   */
+  readonly noise_scale: number | null;
+  readonly tokens_per_s: number;
+  readonly elapsed_s: number;
+  readonly busy: { readonly loader: number; readonly teacher: number; readonly student: number };
+  /** The student's waiting: for the loader, for the teacher to read its batch, and for the device to be free. */
+  readonly wait: { readonly data: number; readonly teacher: number; readonly device: number };
+  readonly memory_bytes: number;
+}
+
+/** Held-out loss after `step` steps. */
+export interface EvalRecord {
+  readonly type: 'eval';
+  readonly step: number;
+  /** Nats per predicted token. */
+  readonly nll: number;
+  readonly perplexity: number;
+  /** Predicted tokens. */
+  readonly tokens: number;
+}
+
+export interface StartRecord {
+  readonly type: 'start';
+  readonly version: string;
+  readonly device: string;
+  readonly parameters: number;
+  readonly steps: number;
+  readonly micro_batch: number;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface CheckpointRecord {
+  readonly type: 'checkpoint';
+  readonly step: number;
+  readonly path: string;
+}
+
+export interface EndRecord {
+  readonly type: 'end';
+  readonly step: number;
+  /** Where what was made is: one of the two. */
+  readonly adapter?: string;
+  readonly model?: string;
+}
+
+/** A model on its way from the Hub, before the run starts: on `metrics$` only. */
+export interface DownloadRecord {
+  readonly type: 'download';
+  /** owner/name */
+  readonly model: string;
+  readonly file: string;
+  /** Of all the model's files that are wanted, as far as their sizes are known. */
+  readonly bytes: number;
+  readonly total_bytes: number;
+}
+
+/** The GPU failed, and the run goes on from the checkpoint of `step` on a new device: on `metrics$` only. */
+export interface DeviceLostRecord {
+  readonly type: 'device_lost';
+  readonly step: number;
+  readonly message: string;
+}
+
+/** What `metrics$` emits and, downloads and lost devices aside, `metrics.jsonl` holds. */
+export type MetricsRecord =
+  | DownloadRecord
+  | DeviceLostRecord
+  | StartRecord
+  | StepRecord
+  | EvalRecord
+  | CheckpointRecord
+  | EndRecord;

@@ -1,0 +1,257 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import * as Comlink from 'comlink';
+import { Actors } from '../actors/actors.js';
+import type { Evaluator, EvaluatorSetup } from '../actors/evaluator.js';
+import type { LoaderSetup } from '../actors/loader.js';
+import type { Student, StudentSetup } from '../actors/student.js';
+import type { TeacherSetup } from '../actors/teacher.js';
+import { DeviceLostError, InputError, RunError } from '../base/errors.js';
+import { version } from '../base/version.js';
+import type { DeviceHost, DeviceHosts } from '../devices/host.js';
+import { checkpointPath, listCheckpoints } from '../formats/checkpointFiles.js';
+import type { FolderLock } from '../formats/lock.js';
+import { prepareRunFolder, runPaths } from '../formats/runFolder.js';
+import type { StepOrders } from '../messages.js';
+import { textOptions } from '../prepare/locateText.js';
+import type { Preparation } from '../prepare/prepare.js';
+import type { MetricsRecord, StepRecord } from '../records.js';
+import { Journal } from '../report/journal.js';
+
+/** How a run ended. */
+export interface RunResult {
+  readonly out: string;
+  /** What was made, an adapter or a model; neither when the run was stopped before its last step. */
+  readonly adapter?: string;
+  readonly model?: string;
+  readonly steps: number;
+  readonly finished: boolean;
+  /** Of a dry run: what a step will take, evaluations and checkpoints aside. */
+  readonly estimate?: { readonly secondsPerStep: number };
+}
+
+/** What the pipeline tells and asks its owner. */
+export interface RunHooks {
+  readonly emit: (record: MetricsRecord) => void;
+  readonly shouldStop: () => boolean;
+}
+
+/** Micro-batches each consumer asks for ahead, and the bytes they may take. */
+const MAX_CREDITS = 2;
+const QUEUE_BYTES = 256 * 2 ** 20;
+
+/**
+ * The whole run: loader -> teacher -> student -> evaluator, each in its own thread. Everything that
+ * can be wrong with the input fails before the first file is written.
+ */
+export async function runPipeline(
+  prepared: Preparation,
+  devices: DeviceHosts,
+  hooks: RunHooks,
+): Promise<RunResult> {
+  const actors = new Actors([...new Set([devices.student, devices.teacher])]);
+  const run = new Run(prepared, actors, hooks);
+  try {
+    return await actors.guard(run.go(devices));
+  } catch (error) {
+    throw explained(error, prepared.out);
+  } finally {
+    await actors.close();
+    run.close();
+  }
+}
+
+/** Errors that crossed threads are no instances of our classes any more. */
+function explained(error: unknown, out: string): Error {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === 'InputError') return new InputError(message);
+  if (name === 'DeviceLostError') return new DeviceLostError(message);
+  const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
+  const advice = /\b(ENOSPC|EDQUOT)\b/.test(message) ? '; free some space, then go on with --resume' : '';
+  return new RunError(`${message}${advice}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
+}
+
+class Run {
+  readonly #prepared: Preparation;
+  readonly #actors: Actors;
+  readonly #hooks: RunHooks;
+  readonly #evaluates: boolean;
+  #lock: FolderLock | undefined;
+  #journal!: Journal;
+  #student!: Comlink.Remote<Student>;
+  #evaluator: Comlink.Remote<Evaluator> | undefined;
+  /** Of an evaluation: the run ends with the step at hand, not only where the journal is waited for. */
+  #failed: Error | undefined;
+
+  constructor(prepared: Preparation, actors: Actors, hooks: RunHooks) {
+    this.#prepared = prepared;
+    this.#actors = actors;
+    this.#hooks = hooks;
+    this.#evaluates = prepared.options.evalData !== undefined || prepared.options.evalFraction > 0;
+  }
+
+  async go(devices: DeviceHosts): Promise<RunResult> {
+    const { out, options, models, text, chatTemplate, resume, schedule } = this.#prepared;
+    await this.#start(devices);
+    const [forStudent, forTeacher] = await Promise.all([
+      devices.student.choices(),
+      devices.teacher.choices(),
+    ]);
+    const variants = { student: forStudent, teacher: forTeacher };
+    const commits = { ...models.commits, ...text.commits };
+    this.#lock = await prepareRunFolder(out, { version, options, commits, chatTemplate, variants });
+    this.#journal = new Journal(runPaths(out).metrics, resume?.state.metricsBytes ?? 0);
+    if (!resume) await this.#begin(devices);
+    const steps = await this.#train();
+    const finished = steps === schedule.steps;
+    const made = finished ? await this.#finish(steps) : {};
+    return { out, steps, finished, ...made };
+  }
+
+  /** Once the actors are gone: a dead one leaves calls that never settle, and `go` with them. */
+  close(): void {
+    this.#journal?.close();
+    this.#lock?.close();
+  }
+
+  async #start(devices: DeviceHosts): Promise<void> {
+    const { teacher, microBatch, options } = this.#prepared;
+    const shape = { rows: microBatch, sequence: options.sequence };
+    const toTeacher = new MessageChannel();
+    const toStudent = teacher ? new MessageChannel() : toTeacher;
+    const snapshots = new MessageChannel();
+    const student = this.#actors.start<Student>(
+      'student',
+      this.#studentSetup(devices.student, toStudent.port2, snapshots.port1),
+    );
+    const others = [this.#actors.start('loader', this.#loaderSetup(toTeacher.port1))];
+    if (teacher) {
+      const setup: TeacherSetup = {
+        ...{ folder: teacher.folder, shape, device: devices.teacher.connect() },
+        ...{ source: toTeacher.port2, port: toStudent.port1 },
+      };
+      others.push(this.#actors.start('teacher', setup));
+    }
+    await Promise.all([student, ...others]);
+    this.#student = await student;
+    if (this.#evaluates) await this.#startEvaluator(devices.student, snapshots.port2);
+  }
+
+  #loaderSetup(port: MessagePort): LoaderSetup {
+    const { options, models, text, encoding, microBatch, resume } = this.#prepared;
+    const { sequence, batch, shuffleRows, packing, longDocuments, seed } = options;
+    const cursor = resume && { cursor: resume.state.cursor };
+    return {
+      tokenizer: models.student,
+      text: textOptions(options, text.data),
+      evalFraction: options.evalData === undefined ? options.evalFraction : 0,
+      ...{ encoding, sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed, port },
+      step: resume?.state.step ?? 0,
+      ...cursor,
+    };
+  }
+
+  #studentSetup(device: DeviceHost, source: MessagePort, evaluator: MessagePort): StudentSetup {
+    const { options, models, out, student, artifact, schedule, resume, microBatch } = this.#prepared;
+    const tokens = microBatch * options.sequence;
+    const batchBytes = tokens * 4 * (4 + (student.teacher?.config.hiddenSize ?? 0));
+    return {
+      ...{ student, schedule, source },
+      clip: options.clip,
+      seed: options.seed,
+      loraPlus: options.loraPlus,
+      artifact,
+      checkpoints: runPaths(out).checkpoints,
+      keep: options.keep,
+      device: device.connect(),
+      credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
+      ...(this.#evaluates ? { evaluator } : {}),
+      ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),
+    };
+  }
+
+  async #startEvaluator(device: DeviceHost, port: MessagePort): Promise<void> {
+    const { options, models, text, encoding, student } = this.#prepared;
+    const setup: EvaluatorSetup = {
+      text: {
+        tokenizer: models.student,
+        text: textOptions(options, text.evalData ?? text.data),
+        evalFraction: options.evalData === undefined ? options.evalFraction : 0,
+        encoding,
+        sequence: options.sequence,
+        tokens: options.evalTokens,
+      },
+      student,
+      session: await this.#student.handle(),
+      device: device.connect(),
+      port,
+    };
+    this.#evaluator = await this.#actors.start<Evaluator>('evaluator', setup);
+  }
+
+  /** A fresh run: the first record, and the evaluation of the student as it is. */
+  async #begin(devices: DeviceHosts): Promise<void> {
+    const { options, parameters, schedule, microBatch } = this.#prepared;
+    this.#record({
+      ...{ type: 'start', version, device: devices.description, parameters },
+      ...{ steps: schedule.steps, micro_batch: microBatch, options },
+    });
+    if (this.#evaluates) {
+      this.#evaluate(0);
+      await this.#student.snapshot();
+    }
+  }
+
+  async #train(): Promise<number> {
+    this.#actors.doing = `step ${(this.#prepared.resume?.state.step ?? 0) + 1}`;
+    const observer = {
+      step: (record: StepRecord) => this.#afterStep(record),
+      beforeCheckpoint: (step: number) => this.#beforeCheckpoint(step),
+    };
+    return this.#student.train(Comlink.proxy(observer) as unknown as Comlink.Remote<typeof observer>);
+  }
+
+  #afterStep(record: StepRecord): StepOrders {
+    if (this.#failed) throw this.#failed;
+    const { options, schedule } = this.#prepared;
+    const { step } = record;
+    this.#record(record);
+    this.#actors.doing = `step ${step + 1}`;
+    const last = step === schedule.steps;
+    const stop = this.#hooks.shouldStop();
+    const evaluate = this.#evaluates && (last || step % options.evalEvery === 0);
+    if (evaluate) this.#evaluate(step);
+    return { evaluate, stop, checkpoint: last || stop || step % options.checkpointEvery === 0 };
+  }
+
+  /** A checkpoint made only because the run was stopped leaves no record: the resumed run's file has none either. */
+  #beforeCheckpoint(step: number): Promise<number> {
+    const { options, out, schedule } = this.#prepared;
+    if (step === schedule.steps || step % options.checkpointEvery === 0) {
+      this.#record({ type: 'checkpoint', step, path: checkpointPath(runPaths(out).checkpoints, step) });
+    }
+    return this.#journal.flushed();
+  }
+
+  async #finish(step: number): Promise<{ adapter?: string; model?: string }> {
+    const { out, artifact } = this.#prepared;
+    const path = await this.#student.save(out);
+    const made = artifact.kind === 'adapter' ? { adapter: path } : { model: path };
+    this.#record({ type: 'end', step, ...made });
+    await this.#journal.flushed();
+    return made;
+  }
+
+  /** Expects the evaluation of `step`; its record comes here in the file, and at once to whoever listens. */
+  #evaluate(step: number): void {
+    const record = this.#actors.guard(this.#evaluator!.result(step));
+    record.then(this.#hooks.emit, (error: Error) => {
+      this.#failed = error;
+    });
+    this.#journal.append(record);
+  }
+
+  #record(record: MetricsRecord): void {
+    this.#journal.append(record);
+    this.#hooks.emit(record);
+  }
+}
