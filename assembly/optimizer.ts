@@ -17,6 +17,17 @@ export function accumulate(
   sum_of_squares(tile, scratch, gradient, partials, size, perTile);
 }
 
+/** total += part, and part = 0; tiles as in `accumulate`. */
+export function fold(tile: i32, scratch: usize, total: usize, part: usize, size: i32, perTile: i32): void {
+  const begin = tile * perTile;
+  const end = min(begin + perTile, size);
+  for (let i = begin; i < end; i += 4) {
+    const at = <usize>i << 2;
+    storeFirst(total + at, f32x4.add(v128.load(total + at), v128.load(part + at)), end - i);
+    storeFirst(part + at, f32x4.splat(0), end - i);
+  }
+}
+
 /** partials[tile] = the tile's sum(x^2), f64; tiles as in `accumulate`. */
 export function sum_of_squares(
   tile: i32, scratch: usize, x: usize, partials: usize, size: i32, perTile: i32,

@@ -1,4 +1,4 @@
-import { accumulate, adamw, sumOfSquares } from '#src/program/ops/optimizer.js';
+import { accumulate, adamw, fold, sumOfSquares } from '#src/program/ops/optimizer.js';
 import type { OpBench, Sizes } from './measure.js';
 
 /** On the largest factor of the student: [rank, intermediate]. */
@@ -11,6 +11,10 @@ export function optimizerBenches({ rank, intermediate }: Sizes): OpBench[] {
         const total = b.value('gradient', 'total', shape);
         accumulate(b, total, b.value('input', 'gradient', shape), b.value('state', 'squares', [1]), 0);
       },
+    },
+    {
+      label: `fold ${rank} x ${intermediate}`,
+      build: (b) => fold(b, b.value('gradient', 'total', shape), b.value('gradient', 'part', shape)),
     },
     {
       label: `sum_of_squares ${rank} x ${intermediate}`,

@@ -1,13 +1,11 @@
-import type { Device, OpProfile, Session } from '#src/devices/device.js';
+import { type Device, type OpProfile, PRIORITY, type Session } from '#src/devices/device.js';
+import type { TeacherSignal } from '#src/messages.js';
 import { targetModules } from '#src/model/lora.js';
-import {
-  type BatchShape,
-  type StudentModule,
-  studentModule,
-  type TeacherModule,
-  teacherModule,
-} from '#src/model/programs.js';
+import { type BatchShape, type StepValues, studentModule, teacherModule } from '#src/model/programs.js';
 import { type ModelFiles, type ModelWeights, ropeTable, weightShapes } from '#src/model/weights.js';
+import type { Value } from '#src/program/types.js';
+import { LossScale } from '#src/training/lossScale.js';
+import { type LearnedRows, TrainingStep } from '#src/training/step.js';
 import { fill, percentiles, type Timing } from './measure.js';
 import { configOf, SHAPES, type ShapeName } from './shapes.js';
 
@@ -34,8 +32,8 @@ export interface StepResult extends Timing {
 /** Steps until the engine has compiled every kernel for speed. */
 const WARM_UP = 2;
 
-/** A checkpoint that exists as shapes only; `fill` makes its numbers. */
-function randomCheckpoint(shape: ShapeName, who: 'student' | 'teacher'): ModelFiles {
+/** A model that exists as shapes only; `fill` makes its numbers. */
+function randomFiles(shape: ShapeName, who: 'student' | 'teacher'): ModelFiles {
   const config = configOf(SHAPES[shape][who]);
   const dtype = shape === 'llama' ? 'BF16' : 'F32';
   const tensors = [...weightShapes(config)].map(([name, dimensions]) => {
@@ -58,83 +56,94 @@ async function fillModel(
   await session.write(table, ropeTable(config, table.shape[0]!));
 }
 
+/** A student's module on the device, its frozen and trained weights filled. */
+async function openStudent(device: Device, options: StepOptions, teacher: ModelFiles | undefined) {
+  const { shape, batch, rank, recompute } = options;
+  const { lossScaling } = device.info;
+  const student = studentModule({
+    student: randomFiles(shape, 'student'),
+    teacher,
+    lora: { rank, alpha: 2 * rank, rsLora: false, dropout: 0, targetModules: targetModules(['all-linear']) },
+    objective: { alpha: teacher ? 0.5 : 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
+    optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
+    ...{ recompute, lossScaling, microBatches: 1, train: batch },
+    evaluate: { rows: 1, sequence: batch.sequence },
+  });
+  const session = await device.compile(student.module);
+  await fillModel(session, student.trained.training.weights);
+  for (const value of student.trained.values.values()) await fill(session, value);
+  if (student.teacherHead) await fill(session, student.teacherHead);
+  const lossScale = lossScaling ? new LossScale({ scale: 1, steady: 0, skipped: 0 }) : undefined;
+  const setting = { microBatches: 1, seed: 0, clip: 1, loraPlus: 1, lossScale };
+  return { session, step: await TrainingStep.prepare(session, student, setting), values: student.step };
+}
+
+/** A teacher's module on the device, with weights and tokens. */
+async function openTeacher(device: Device, files: ModelFiles, batch: BatchShape) {
+  const teacher = teacherModule(files, batch);
+  const session = await device.compile(teacher.module);
+  await fillModel(session, teacher.weights);
+  await fill(session, teacher.tokens, batch.sequence);
+  await fill(session, teacher.positions, batch.sequence);
+  return { session, hidden: teacher.hidden };
+}
+
+/** Tokens and labels as `fill` draws them, whole rows of one document each. */
+async function rowsOf(
+  { session, values }: { readonly session: Session; readonly values: StepValues },
+  { rows, sequence }: BatchShape,
+): Promise<LearnedRows> {
+  const { tokens, labels, positions } = values;
+  for (const value of [tokens, labels, positions]) await fill(session, value, sequence);
+  return {
+    ...{ step: 1, index: 0 },
+    tokens: (await session.read(tokens)) as Uint32Array,
+    labels: (await session.read(labels)) as Int32Array,
+    positions: (await session.read(positions)) as Uint32Array,
+    place: Uint32Array.from({ length: rows * sequence }, (_, i) => i),
+  };
+}
+
 /** One optimizer step on random weights and tokens: teacher, student forward and backward, clip and AdamW. */
 class Step {
   readonly #options: StepOptions;
-  readonly #student: StudentModule;
-  readonly #teacher: TeacherModule | undefined;
-  readonly #sessions: readonly Session[];
+  readonly #step: TrainingStep;
+  readonly #rows: LearnedRows;
+  readonly #teacher: { readonly session: Session; readonly hidden: Value } | undefined;
+  readonly sessions: readonly Session[];
 
   private constructor(
     options: StepOptions,
-    student: StudentModule,
-    teacher: TeacherModule | undefined,
-    sessions: readonly Session[],
+    student: { readonly session: Session; readonly step: TrainingStep },
+    teacher: { readonly session: Session; readonly hidden: Value } | undefined,
+    rows: LearnedRows,
   ) {
     this.#options = options;
-    this.#student = student;
+    this.#step = student.step;
     this.#teacher = teacher;
-    this.#sessions = sessions;
-  }
-
-  get sessions(): readonly Session[] {
-    return this.#sessions;
+    this.#rows = rows;
+    this.sessions = [student.session, ...(teacher ? [teacher.session] : [])];
   }
 
   static async start(device: Device, options: StepOptions): Promise<Step> {
-    const { shape, batch, rank, recompute } = options;
-    const teacherCheckpoint = options.teacher ? randomCheckpoint(shape, 'teacher') : undefined;
-    const student = studentModule({
-      student: randomCheckpoint(shape, 'student'),
-      teacher: teacherCheckpoint,
-      lora: {
-        rank,
-        alpha: 2 * rank,
-        rsLora: false,
-        dropout: 0,
-        targetModules: targetModules(['all-linear']),
-      },
-      objective: { alpha: options.teacher ? 0.5 : 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
-      optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
-      recompute,
-      lossScaling: device.info.lossScaling,
-      train: batch,
-      evaluate: { rows: 1, sequence: batch.sequence },
-    });
-    const session = await device.compile(student.module);
-    await fillModel(session, student.trained.training.weights);
-    for (const value of student.trained.values.values()) await fill(session, value);
-    const teacher = teacherCheckpoint && teacherModule(teacherCheckpoint, batch);
-    const sessions = [session];
-    if (teacher) {
-      await fill(session, student.teacherHead!);
-      const reader = await device.compile(teacher.module);
-      await fillModel(reader, teacher.weights);
-      await fill(reader, teacher.tokens, batch.sequence);
-      await fill(reader, teacher.positions, batch.sequence);
-      sessions.push(reader);
-    }
-    const { tokens, labels, positions } = student.step;
-    for (const value of [tokens, labels, positions]) await fill(session, value, batch.sequence);
-    const { learningRate, learningRateB, scale, clip, lossScale } = student.optimizer;
-    const count = batch.rows * batch.sequence;
-    for (const rate of [learningRate, learningRateB]) await session.write(rate, Float32Array.of(1e-4));
-    await session.write(scale, Float32Array.of(1 / count));
-    await session.write(clip, Float32Array.of(1));
-    if (lossScale) await session.write(lossScale, Float32Array.of(1));
-    return new Step(options, student, teacher, sessions);
+    const { shape, batch } = options;
+    const files = options.teacher ? randomFiles(shape, 'teacher') : undefined;
+    const student = await openStudent(device, options, files);
+    const teacher = files && (await openTeacher(device, files, batch));
+    return new Step(options, student, teacher, await rowsOf(student, batch));
   }
 
   async run(step: number): Promise<void> {
-    const [session, reader] = this.#sessions;
-    if (this.#teacher && reader) {
-      await reader.run('forward');
-      await session!.write(this.#student.step.teacherHidden!, await reader.read(this.#teacher.hidden));
-    }
-    await session!.run('step');
-    await session!.read(this.#student.step.ce);
-    await session!.write(this.#student.optimizer.step, Float32Array.of(step));
-    await session!.run('update');
+    const learning = await this.#step.learn(this.#rows, await this.#signal());
+    await learning.done;
+    await this.#step.update({ step, learningRate: 1e-4, count: this.#rows.tokens.length });
+  }
+
+  async #signal(): Promise<TeacherSignal> {
+    if (!this.#teacher) return { kind: 'none' };
+    const { session, hidden } = this.#teacher;
+    const { done } = session.submit('forward', PRIORITY.teacher, [hidden]);
+    return { kind: 'hidden', hidden: (await done).values[0] as Float32Array };
   }
 
   /** Seconds of each step. */

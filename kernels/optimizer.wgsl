@@ -1,5 +1,6 @@
 // import sum_threads.wgsl
 // accumulate      total += gradient, and sums[first + group] = the sum of the group's gradient^2
+// fold            total += part, and part = 0
 // sum_of_squares  sums[first + group] = the sum of the group's gradient^2
 // sum             sums[first] = the sum of the group's gradient: of the sums of one of the above
 // adamw           one AdamW step on g = gradient scale min(1, clip / (norm + 1e-6)), norm = scale sqrt(sum(squares)):
@@ -41,6 +42,22 @@ fn accumulate(
     squares = fma(value, value, squares);
   }
   write_sum(thread, group.x, squares);
+}
+
+@group(0) @binding(0) var<uniform> fold_size: u32;
+@group(0) @binding(1) var<storage, read_write> fold_total: array<f32>;
+@group(0) @binding(2) var<storage, read_write> part: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn fold(
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+  for (var i = group.x * THREADS + thread; i < fold_size; i += groups.x * THREADS) {
+    fold_total[i] += part[i];
+    part[i] = 0;
+  }
 }
 
 @compute @workgroup_size(THREADS)

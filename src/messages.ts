@@ -30,15 +30,16 @@ export interface MicroBatch {
     readonly teacherMs: number;
     readonly teacherDataMs: number;
   };
-  /** What the teacher says of these tokens; absent without a teacher. */
-  readonly signal?: TeacherSignal;
+  readonly signal: TeacherSignal;
 }
 
-/** The teacher's answer. T: hidden states after the final norm, f32 [T, D_teacher]. */
-export interface TeacherSignal {
-  readonly kind: 'hidden';
-  readonly hidden: Float32Array;
-}
+/**
+ * What the teacher says of a micro-batch's tokens: nothing, where there is no teacher or it has not read them yet, or
+ * (T) its hidden states after the final norm, f32 [T, D_teacher].
+ */
+export type TeacherSignal =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'hidden'; readonly hidden: Float32Array };
 
 /** Anything that batches are pulled from, one per credit. null: no more. */
 export interface BatchSource {

@@ -130,6 +130,7 @@ class Loader implements BatchSource {
       cursor: this.#rows.cursor,
       skipped: { total: this.#rows.cursor.skipped, listed: rows.flatMap((row) => row.skipped ?? []) },
       spent: { loaderMs: performance.now() - start, teacherMs: 0, teacherDataMs: 0 },
+      signal: { kind: 'none' },
     };
   }
 }

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { lastValueFrom, takeWhile } from 'rxjs';
-import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
+import type { Session, SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import { type AdapterTensor, checkAdapter, readAdapter } from '../formats/adapter.js';
 import { readCheckpoint, writeCheckpoint } from '../formats/checkpoint.js';
@@ -13,10 +13,12 @@ import { type StudentModule, type StudentOptions, studentModule } from '../model
 import { headName, loadRopeTable, loadTensor, loadWeights, weightShapes } from '../model/weights.js';
 import type { Value } from '../program/types.js';
 import type { StepRecord } from '../records.js';
+import { ALONE, totalsOf } from '../training/batchTotals.js';
 import { randomLora, randomWeights } from '../training/initialise.js';
 import { LossScale } from '../training/lossScale.js';
 import { learningRate, type ScheduleOptions } from '../training/schedule.js';
-import { type Losses, StepMeter } from '../training/stepMeter.js';
+import { TrainingStep } from '../training/step.js';
+import { StepMeter } from '../training/stepMeter.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
 import type { SnapshotSink } from './evaluator.js';
@@ -59,6 +61,7 @@ export class Student {
   #source!: Comlink.Remote<BatchSource>;
   #evaluator: Comlink.Remote<SnapshotSink> | undefined;
   #observer!: Comlink.Remote<StepObserver>;
+  #step!: TrainingStep;
   #meter!: StepMeter;
   /** Present where the device keeps gradients as halves. */
   #lossScale: LossScale | undefined;
@@ -80,8 +83,11 @@ export class Student {
     }
     await this.#restore();
     if (setup.student.lossScaling) this.#lossScale = new LossScale(this.#state.lossScale);
-    const { clip } = setup;
-    await this.#session.write(this.#model.optimizer.clip, Float32Array.of(clip > 0 ? clip : Infinity));
+    const { seed, clip, loraPlus, student } = setup;
+    this.#step = await TrainingStep.prepare(this.#session, this.#model, {
+      ...{ microBatches: student.microBatches, seed, clip, loraPlus },
+      lossScale: this.#lossScale,
+    });
     this.#source = reach<BatchSource>(setup.source);
     if (setup.evaluator) this.#evaluator = reach<SnapshotSink>(setup.evaluator);
   }
@@ -123,23 +129,12 @@ export class Student {
 
   /** One micro-batch; the last one of a batch also updates the parameters. @returns whether to go on. */
   async #learn(batch: MicroBatch): Promise<boolean> {
-    const { step, optimizer } = this.#model;
     this.#meter.received(batch);
-    await this.#session.write(step.tokens, batch.tokens);
-    await this.#session.write(step.labels, batch.labels);
-    await this.#session.write(step.positions, batch.positions);
-    await this.#session.write(step.place, batch.place);
-    await this.#session.write(step.seedStep, Uint32Array.of(this.#setup.seed, batch.step));
-    if (step.teacherHidden) await this.#session.write(step.teacherHidden, batch.signal!.hidden);
-    const losses = [step.ce, step.kl, optimizer.microSquares];
-    const lossScale = this.#lossScale;
-    if (optimizer.lossScale)
-      await this.#session.write(optimizer.lossScale, Float32Array.of(lossScale!.value));
-    const { accepted, done } = this.#session.submit('step', PRIORITY.student, losses);
+    const { accepted, done } = await this.#step.learn(batch, batch.signal);
     const before = this.#learning;
-    this.#learning = done.then(({ stats, values: [ce, kl, squares] }) => {
-      this.#meter.ran(stats);
-      this.#meter.learned(batch, { ce, kl, squares } as Losses, lossScale);
+    this.#learning = done.then((learned) => {
+      this.#meter.ran(learned.stats);
+      this.#meter.learned(batch, learned, this.#lossScale);
     });
     // Its losses are looked at once the next micro-batch is on its way; a failure shows there.
     this.#learning.catch(() => {});
@@ -149,31 +144,24 @@ export class Student {
     return true;
   }
 
-  async #update(batch: MicroBatch): Promise<boolean> {
-    const { optimizer } = this.#model;
-    const lr = learningRate(this.#setup.schedule, batch.step);
-    const scalars: [Value, number][] = [
-      // Batches that were skipped are no steps of the optimizer.
-      [optimizer.step, batch.step - (this.#lossScale?.skipped ?? 0)],
-      [optimizer.learningRate, lr],
-      [optimizer.learningRateB, lr * this.#setup.loraPlus],
-      [optimizer.scale, 1 / (Math.max(1, this.#meter.count) * (this.#lossScale?.value ?? 1))],
-    ];
-    for (const [value, number] of scalars) await this.#session.write(value, Float32Array.of(number));
-    const { done } = this.#session.submit('update', PRIORITY.student, [optimizer.squares]);
-    const [{ stats, values }] = await Promise.all([done, this.#learning]);
+  async #update({ step, cursor }: MicroBatch): Promise<boolean> {
+    const lr = learningRate(this.#setup.schedule, step);
+    const counts = await ALONE.gather(this.#meter.counts);
+    const count = counts.reduce((a, b) => a + b, 0);
+    const updated = this.#step.update({ step, learningRate: lr, count });
+    const [{ stats, squares }] = await Promise.all([updated, this.#learning]);
     this.#meter.ran(stats);
-    const squares = values[0] as Float32Array;
-    const tokens = this.#state.tokens + this.#meter.tokens;
+    const facts = await ALONE.gather(this.#meter.facts);
+    const tokens = this.#state.tokens + totalsOf(facts).tokens;
     const { alpha } = this.#setup.student.objective;
     const lossScale = this.#lossScale;
-    const record = this.#meter.finish({ step: batch.step, tokens, alpha, lr, squares, lossScale });
+    const record = this.#meter.finish({ step, tokens, alpha, lr, facts, squares, lossScale });
     lossScale?.count(record.grad_norm === null);
     this.#state = {
-      step: batch.step,
+      step,
       tokens,
       elapsedSeconds: record.elapsed_s,
-      cursor: batch.cursor,
+      cursor,
       lossScale: lossScale?.state,
     };
     return this.#obey(await this.#observer.step(record));

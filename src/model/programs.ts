@@ -2,9 +2,10 @@ import { Builder } from '../program/builder.js';
 import { addGradients } from '../program/gradients.js';
 import { jointLossHead } from '../program/ops/joint_loss_head.js';
 import { linear } from '../program/ops/linear.js';
-import { type AdamWOptions, accumulate, adamw, sumOfSquares } from '../program/ops/optimizer.js';
+import { type AdamWOptions, accumulate, adamw, fold, sumOfSquares } from '../program/ops/optimizer.js';
 import { withRecompute } from '../program/recompute.js';
 import type { Module, Value } from '../program/types.js';
+import { levelsOf, programOf } from './gradientTree.js';
 import { declareLora, type LoraOptions, type LoraValues } from './lora.js';
 import { declareTrained, type ForwardModel, type Trained } from './trained.js';
 import { type ForwardInputs, forward } from './transformer.js';
@@ -70,6 +71,8 @@ export interface StudentOptions {
   readonly recompute: boolean;
   /** Gradients are kept as halves: they are multiplied by the scalar `loss_scale`. */
   readonly lossScaling: boolean;
+  /** Micro-batches of a batch: their gradients are added in a fixed tree (gradientTree.ts). */
+  readonly microBatches: number;
   readonly train: BatchShape;
   readonly evaluate: BatchShape;
 }
@@ -113,8 +116,9 @@ export interface EvaluationValues {
 }
 
 /**
- * The student's module. Programs: `step` (forward and backward of a micro-batch, gradients added to those of the
- * batch), `update` (clip, AdamW, gradients back to 0), `evaluate` (forward with the adapter's snapshot).
+ * The student's module. Programs: `step` (forward and backward of a micro-batch, gradients added to the running sum),
+ * `keep_L` and `merge_L` (partial sums, see gradientTree.ts), `update` (clip, AdamW, gradients back to 0), `evaluate`
+ * (forward with the adapter's snapshot).
  */
 export interface StudentModule {
   readonly module: Module;
@@ -136,6 +140,7 @@ export function studentModule(options: StudentOptions): StudentModule {
   const teacherHead = teacher && declareTeacherHead(b, teacher);
   const optimizer = declareOptimizer(b, trained.values, options.lossScaling);
   const step = declareStep(b, options, trained, teacherHead, optimizer);
+  declareFolds(b, optimizer.gradients, levelsOf(options.microBatches));
   declareUpdate(b, trained.values, optimizer, options.optimizer);
   const evaluation = declareEvaluation(b, trained.evaluation, evaluate);
   return { module: b.module(), trained, teacherHead, step, optimizer, evaluate: evaluation };
@@ -206,6 +211,21 @@ function declareStep(
   });
   const { tokens, positions } = inputs;
   return { tokens, labels, positions, seedStep, place, teacherHidden, ...losses! };
+}
+
+/** Programs that move partial sums of gradients between the running sum and where they wait. */
+function declareFolds(b: Builder, gradients: ReadonlyMap<string, Value>, levels: number): void {
+  for (let level = 1; level <= levels; level++) {
+    const pairs = [...gradients].map(
+      ([name, sum]) => [sum, b.value('gradient', `gradient_${level}.${name}`, sum.shape)] as const,
+    );
+    b.program(programOf({ kind: 'keep', level }), { arena: 'train' }, () => {
+      for (const [sum, waiting] of pairs) fold(b, waiting, sum);
+    });
+    b.program(programOf({ kind: 'merge', level }), { arena: 'train' }, () => {
+      for (const [sum, waiting] of pairs) fold(b, sum, waiting);
+    });
+  }
 }
 
 function declareUpdate(

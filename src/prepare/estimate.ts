@@ -1,7 +1,9 @@
-import { PRIORITY, type Session } from '../devices/device.js';
+import { PRIORITY } from '../devices/device.js';
 import { type DeviceHost, type DeviceHosts, joinDevice } from '../devices/host.js';
-import { studentModule, teacherModule } from '../model/programs.js';
-import type { Module, Value } from '../program/types.js';
+import type { TeacherSignal } from '../messages.js';
+import { type StudentOptions, studentModule, teacherModule } from '../model/programs.js';
+import { LossScale } from '../training/lossScale.js';
+import { type LearnedRows, TrainingStep } from '../training/step.js';
 import type { Preparation } from './prepare.js';
 
 /**
@@ -9,36 +11,51 @@ import type { Preparation } from './prepare.js';
  * compute as fast as others; reading text, evaluations and checkpoints are not in it.
  */
 export async function secondsPerStep(prepared: Preparation, devices: DeviceHosts): Promise<number> {
-  const { student, teacher, microBatch, options } = prepared;
-  const { module, step } = studentModule(student);
-  const { sequence } = options;
-  const training = { module, positions: step.positions, sequence, programs: ['step', 'update'] };
-  const [learn, update] = await timePrograms(devices.student, training);
-  let forward: number | undefined = 0;
-  if (teacher) {
-    const { module, positions } = teacherModule(teacher, student.train);
-    [forward] = await timePrograms(devices.teacher, { module, positions, sequence, programs: ['forward'] });
-  }
-  return (options.batch / microBatch) * (learn! + forward!) + update!;
+  const { student, teacher } = prepared;
+  const { learn, update } = await timeStudent(devices.student, student);
+  const forward = teacher ? await timeTeacher(devices.teacher, teacher, student.train) : 0;
+  return student.microBatches * (learn + forward) + update;
 }
 
-interface Timed {
-  readonly module: Module;
-  readonly positions: Value;
-  readonly sequence: number;
-  readonly programs: readonly string[];
-}
-
-async function timePrograms(
+async function timeStudent(
   host: DeviceHost,
-  { module, positions, sequence, programs }: Timed,
-): Promise<number[]> {
+  student: StudentOptions,
+): Promise<Record<'learn' | 'update', number>> {
   const device = joinDevice(host.connect());
   try {
+    const model = studentModule(student);
+    const session = await device.compile(model.module);
+    const { microBatches, lossScaling, train } = student;
+    const lossScale = lossScaling ? new LossScale() : undefined;
+    const setting = { microBatches, seed: 0, clip: 1, loraPlus: 1, lossScale };
+    const step = await TrainingStep.prepare(session, model, setting);
+    const rows = wholeRows(train.rows * train.sequence, train.sequence);
+    const { teacherHidden } = model.step;
+    const signal: TeacherSignal = teacherHidden
+      ? { kind: 'hidden', hidden: new Float32Array(teacherHidden.shape[0]! * teacherHidden.shape[1]!) }
+      : { kind: 'none' };
+    // Micro-batch 0 moves no partial sums: they are small beside a step.
+    const learn = await secondsOf(async () => (await (await step.learn(rows, signal)).done).stats);
+    const rate = { step: 1, learningRate: 0, count: rows.tokens.length };
+    const update = await secondsOf(async () => (await step.update(rate)).stats);
+    await session.close();
+    return { learn, update };
+  } finally {
+    await device.close();
+  }
+}
+
+async function timeTeacher(
+  host: DeviceHost,
+  teacher: NonNullable<Preparation['teacher']>,
+  shape: StudentOptions['train'],
+): Promise<number> {
+  const device = joinDevice(host.connect());
+  try {
+    const { module, positions } = teacherModule(teacher, shape);
     const session = await device.compile(module);
-    await session.write(positions, rowPositions(positions, sequence));
-    const seconds: number[] = [];
-    for (const program of programs) seconds.push(await secondsOf(session, program));
+    await session.write(positions, wholeRows(positions.shape[0]!, shape.sequence).positions);
+    const seconds = await secondsOf(() => session.run('forward', PRIORITY.teacher));
     await session.close();
     return seconds;
   } finally {
@@ -50,16 +67,22 @@ const REPLAYS = 5;
 const ENOUGH_MS = 1000;
 
 /** The fastest of a few replays: the first ones touch their memory for the first time and run code not yet optimised. */
-async function secondsOf(session: Session, program: string): Promise<number> {
+async function secondsOf(replay: () => Promise<{ totalMs: number; waitMs: number }>): Promise<number> {
   const times: number[] = [];
   const start = performance.now();
   while (times.length < 2 || (times.length < REPLAYS && performance.now() - start < ENOUGH_MS)) {
-    const { totalMs, waitMs } = await session.run(program, PRIORITY.student);
+    const { totalMs, waitMs } = await replay();
     times.push(totalMs - waitMs);
   }
   return Math.min(...times) / 1000;
 }
 
 /** Whole rows of one document each: the most that attention can have to do. */
-const rowPositions = ({ shape }: Value, sequence: number): Uint32Array =>
-  Uint32Array.from({ length: shape[0]! }, (_, i) => i % sequence);
+const wholeRows = (size: number, sequence: number): LearnedRows => ({
+  step: 1,
+  index: 0,
+  tokens: new Uint32Array(size),
+  labels: new Int32Array(size),
+  positions: Uint32Array.from({ length: size }, (_, i) => i % sequence),
+  place: Uint32Array.from({ length: size }, (_, i) => i),
+});

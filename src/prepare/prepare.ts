@@ -161,6 +161,7 @@ function studentOptions(
     optimizer: { beta1, beta2, eps: epsilon, weightDecay },
     recompute,
     lossScaling: devices.student.info.lossScaling,
+    microBatches: options.batch / rows,
     train: { rows, sequence },
     evaluate: { rows: Math.max(1, Math.min(rows, Math.floor(EVALUATION_TOKENS / sequence))), sequence },
   };

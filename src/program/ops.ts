@@ -6,7 +6,7 @@ import { dropoutOp } from './ops/dropout.js';
 import { embedDwOp, embedOp } from './ops/embed.js';
 import { jointLossHeadOp } from './ops/joint_loss_head.js';
 import { linearDwOp, linearDxOp, linearOp } from './ops/linear.js';
-import { accumulateOp, adamwOp, sumOfSquaresOp } from './ops/optimizer.js';
+import { accumulateOp, adamwOp, foldOp, sumOfSquaresOp } from './ops/optimizer.js';
 import { rmsnormDwOp, rmsnormDxOp, rmsnormOp } from './ops/rmsnorm.js';
 import { ropeOp } from './ops/rope.js';
 import { swigluDxOp, swigluOp } from './ops/swiglu.js';
@@ -23,6 +23,7 @@ export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
     dropoutOp,
     embedDwOp,
     embedOp,
+    foldOp,
     jointLossHeadOp,
     linearDwOp,
     linearDxOp,

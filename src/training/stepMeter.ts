@@ -4,30 +4,21 @@ import type { RunStats } from '../devices/device.js';
 import type { MicroBatch } from '../messages.js';
 import type { StepRecord } from '../records.js';
 import { type LossPercentiles, summarizeLosses } from '../wasm/losses.js';
+import { type MicroBatchFacts, noiseScale, totalsOf } from './batchTotals.js';
 import type { LossScale } from './lossScale.js';
+import type { Losses } from './step.js';
 
 interface StepFacts {
   readonly step: number;
-  /** Tokens read by the run so far. */
+  /** Tokens read by the run so far, this batch included. */
   readonly tokens: number;
   readonly alpha: number;
   readonly lr: number;
+  /** All micro-batches of the batch. */
+  readonly facts: readonly MicroBatchFacts[];
   /** Squared norms of the batch's gradient sums times the loss scale, tensor by tensor. */
   readonly squares: Float32Array;
   readonly lossScale: LossScale | undefined;
-}
-
-interface MicroBatchFacts {
-  readonly count: number;
-  /** Squared norm of the gradient of the micro-batch's summed loss. */
-  readonly square: number;
-}
-
-/** Per token, and per tensor the squared norm of the micro-batch's gradient. */
-export interface Losses {
-  readonly ce: Float32Array;
-  readonly kl: Float32Array;
-  readonly squares: Float32Array;
 }
 
 /** Documents that an error lists. */
@@ -39,14 +30,14 @@ const sum = (numbers: Iterable<number>): number => {
   return total;
 };
 
-/** Adds up what a step is made of, and makes its record. Sums and counts; the one division is here. */
+/** Times a step, collects the facts of its micro-batches, and makes its record, with the one division of the losses. */
 export class StepMeter {
   #elapsedBefore: number;
   #started = performance.now();
   #stepStarted = performance.now();
   #waitingSince = performance.now();
-  #sums = { ce: 0, kl: 0, count: 0, tokens: 0, slots: 0 };
-  #micro: MicroBatchFacts[] = [];
+  #counts: number[] = [];
+  #facts: MicroBatchFacts[] = [];
   #ce: Float32Array[] = [];
   #labels: Int32Array[] = [];
   #ms = { data: 0, student: 0, device: 0, loader: 0, teacher: 0, forTeacher: 0 };
@@ -57,24 +48,22 @@ export class StepMeter {
     this.#elapsedBefore = elapsedBefore;
   }
 
-  /** Valid labels of the batch so far. */
-  get count(): number {
-    return this.#sums.count;
+  /** Labels of each micro-batch so far, known when it comes. */
+  get counts(): readonly number[] {
+    return this.#counts;
   }
 
-  /** Tokens of the batch so far, without padding. */
-  get tokens(): number {
-    return this.#sums.tokens;
+  /** Of each micro-batch so far whose losses are known. */
+  get facts(): readonly MicroBatchFacts[] {
+    return this.#facts;
   }
 
-  received({ spent, labels, filled, skipped, signal: hasTeacher }: MicroBatch): void {
+  received({ spent, labels, skipped, signal }: MicroBatch): void {
     this.#skipped = { total: skipped.total, found: [...this.#skipped.found, ...skipped.listed] };
-    for (const label of labels) if (label !== NO_LABEL) this.#sums.count++;
-    this.#sums.tokens += filled;
-    this.#sums.slots += labels.length;
+    this.#counts.push(labels.reduce((count, label) => count + (label === NO_LABEL ? 0 : 1), 0));
     const waited = performance.now() - this.#waitingSince;
     // With a teacher, only what it waited for the loader in the meantime is due to the data.
-    const forData = hasTeacher ? Math.min(waited, spent.teacherDataMs) : waited;
+    const forData = signal.kind !== 'none' ? Math.min(waited, spent.teacherDataMs) : waited;
     this.#ms.data += forData;
     this.#ms.forTeacher += waited - forData;
     this.#ms.loader += spent.loaderMs;
@@ -101,9 +90,8 @@ export class StepMeter {
           `${klSum}, squared gradient norm ${square}) in documents ${documents}; lower --lr or look at the text`,
       );
     }
-    this.#sums.ce += ceSum;
-    this.#sums.kl += klSum;
-    this.#micro.push({ count, square });
+    const { index, filled: tokens, labels } = batch;
+    this.#facts.push({ index, count, ceSum, klSum, square, tokens, slots: labels.length });
     this.#ce.push(ce);
     this.#labels.push(batch.labels);
   }
@@ -114,11 +102,11 @@ export class StepMeter {
   }
 
   /** The record of the step; the sums start again from zero. */
-  finish({ step, tokens, alpha, lr, squares, lossScale }: StepFacts): StepRecord {
+  finish({ step, tokens, alpha, lr, facts, squares, lossScale }: StepFacts): StepRecord {
     const now = performance.now();
-    const { count, slots } = this.#sums;
-    const divisor = Math.max(1, count);
-    const [ce, kl] = [this.#sums.ce / divisor, this.#sums.kl / divisor];
+    const batch = totalsOf(facts);
+    const divisor = Math.max(1, batch.count);
+    const [ce, kl] = [batch.ceSum / divisor, batch.klSum / divisor];
     const square = sum(squares) / (divisor * (lossScale?.value ?? 1)) ** 2;
     const total = now - this.#stepStarted;
     const fraction = (ms: number) => round(ms / total, 4);
@@ -127,7 +115,7 @@ export class StepMeter {
       type: 'step',
       step,
       tokens,
-      padding: round(1 - this.#sums.tokens / slots, 4),
+      padding: round(1 - batch.tokens / batch.slots, 4),
       loss: alpha * kl + (1 - alpha) * ce,
       ce,
       kl,
@@ -136,17 +124,17 @@ export class StepMeter {
       lr,
       ...(lossScale && { loss_scale: lossScale.value, skipped_steps: lossScale.skipped }),
       ...(this.#skipped.found.length > 0 && { skipped_documents: this.#skipped }),
-      noise_scale: noiseScale(this.#micro, square, this.#micro.length),
-      tokens_per_s: round((this.#sums.tokens / total) * 1000, 1),
+      noise_scale: noiseScale(facts, square),
+      tokens_per_s: round((batch.tokens / total) * 1000, 1),
       elapsed_s: round(this.#elapsedBefore + (now - this.#started) / 1000, 3),
       busy: { loader: fraction(ms.loader), teacher: fraction(ms.teacher), student: fraction(ms.student) },
       wait: { data: fraction(ms.data), teacher: fraction(ms.forTeacher), device: fraction(ms.device) },
       memory_bytes: process.memoryUsage.rss(),
     };
-    this.#sums = { ce: 0, kl: 0, count: 0, tokens: 0, slots: 0 };
     this.#ms = { data: 0, student: 0, device: 0, loader: 0, teacher: 0, forTeacher: 0 };
     this.#skipped = { total: this.#skipped.total, found: [] };
-    this.#micro = [];
+    this.#counts = [];
+    this.#facts = [];
     this.#ce = [];
     this.#labels = [];
     return record;
@@ -173,19 +161,3 @@ export class StepMeter {
 }
 
 const round = (x: number, digits: number): number => Number(x.toFixed(digits));
-
-/**
- * The simple noise scale tr(Sigma) / |G|^2 in units of labels, from the mean squared norm of the micro-batches'
- * gradients and that of the batch's (N labels), n the harmonic mean of the micro-batches' labels: |G|^2 = (N B - n S) / (N - n) and
- * tr(Sigma) = (S - B) / (1/n - 1/N), with S and B those squares of mean gradients (McCandlish et al. 2018, A.1).
- */
-function noiseScale(micro: readonly MicroBatchFacts[], big: number, parts: number): number | null {
-  const total = sum(micro.map(({ count }) => count));
-  if (parts < 2 || micro.some(({ count, square }) => count === 0 || !Number.isFinite(square))) return null;
-  if (!Number.isFinite(big)) return null;
-  const n = parts / sum(micro.map(({ count }) => 1 / count));
-  const small = sum(micro.map(({ count, square }) => square / count ** 2)) / parts;
-  const signal = (total * big - n * small) / (total - n);
-  const noise = (small - big) / (1 / n - 1 / total);
-  return signal > 0 ? noise / signal : null;
-}

@@ -2,6 +2,7 @@ import {
   type AdamWOptions,
   accumulate,
   adamw as adamwStep,
+  fold,
   sumOfSquares,
 } from '#src/program/ops/optimizer.js';
 import type { Value } from '#src/program/types.js';
@@ -30,6 +31,11 @@ const accumulateReference: Reference = ({ inputs, outputs: [, squares], attribut
   const [total, gradient] = inputs as [Tensor, Tensor];
   const sum = total.data.map((value, i) => value + gradient.data[i]!);
   return [sum, withEntry(squares!, attributes.index!, squaresOf(gradient))];
+};
+
+const foldReference: Reference = ({ inputs }) => {
+  const [total, part] = inputs as [Tensor, Tensor];
+  return [total.data.map((value, i) => value + part.data[i]!), zerosLike(part)];
 };
 
 const sumOfSquaresReference: Reference = ({ inputs: [x], outputs: [squares], attributes }) => [
@@ -72,6 +78,18 @@ const accumulateCase = (shape: readonly number[]) =>
     }),
     build: (b, { total, gradient, squares }) => accumulate(b, total, gradient, squares, 1),
     tolerance: { absolute: 0, relative: 2 ** -23, reason: sumReason },
+  });
+
+const foldCase = (shape: readonly number[]) =>
+  opCase({
+    op: 'fold',
+    label: shape.join(' x '),
+    inputs: (random) => ({
+      total: floats('gradient', shape, () => random.normal()),
+      part: floats('gradient', shape, () => random.normal()),
+    }),
+    build: (b, { total, part }) => fold(b, total, part),
+    tolerance: { absolute: 0, relative: 2 ** -24, reason: 'one f32 addition' },
   });
 
 const sumOfSquaresCase = (shape: readonly number[]) =>
@@ -165,6 +183,7 @@ function adamwCase(shape: readonly number[], options: Options = {}) {
 export const optimizer: OpTable = {
   references: {
     accumulate: accumulateReference,
+    fold: foldReference,
     sum_of_squares: sumOfSquaresReference,
     adamw: adamwReference,
   },
@@ -174,6 +193,9 @@ export const optimizer: OpTable = {
     accumulateCase([7, 43]),
     accumulateCase([8, 600]),
     accumulateCase([257, 301]),
+    foldCase([1]),
+    foldCase([7, 43]),
+    foldCase([257, 301]),
     sumOfSquaresCase([1]),
     sumOfSquaresCase([5]),
     sumOfSquaresCase([7, 43]),

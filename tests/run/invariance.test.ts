@@ -77,13 +77,14 @@ function pack(order: readonly Uint32Array[], perRow: number): Batch {
 
 const base: TrainingOptions = {
   ...{ student, teacher, adapter: makeAdapter(student) },
-  ...{ alpha: 0.5, temperature: 1.5, weightDecay: 0.01, microRows: 8, sequence: SEQUENCE, threads: 1 },
+  ...{ alpha: 0.5, temperature: 1.5, weightDecay: 0.01, microRows: 8, rows: ROWS },
+  ...{ sequence: SEQUENCE, threads: 1 },
 };
 const packed = pack(documents, Number.POSITIVE_INFINITY);
 
 async function learn(options: Partial<TrainingOptions>, batch: Batch) {
-  const training = await Training.start({ ...base, ...options });
-  const losses = await training.learn(batch, 3, 7);
+  const training = await Training.start({ ...base, ...options, seed: 7 });
+  const losses = await training.learn(batch, 3);
   const gradients = await training.gradients();
   await training.close();
   return { losses, gradients };
@@ -200,7 +201,7 @@ test('the same gradient from best-fit rows and from one stream', async () => {
   assertSame(await learn({}, bestFit), reference, 'best-fit');
   const long = 1024;
   const stream = await packedBy('stream', 1, long);
-  assertSame(await learn({ sequence: long, microRows: 1 }, stream), reference, 'one row');
+  assertSame(await learn({ sequence: long, microRows: 1, rows: 1 }, stream), reference, 'one row');
 });
 
 /** The same rows, the last eight first. */

@@ -72,11 +72,12 @@ async function bareSteps(microRows: number) {
       temperature: file.temperature,
     },
     ...{ adapter: { folder: '', config: adapterConfig(lora, ''), tensors }, dropout: lora.dropout },
-    ...{ weightDecay: file.weight_decay, microRows, sequence: SEQUENCE, threads: 1 },
+    ...{ weightDecay: file.weight_decay, microRows, rows: BATCH, sequence: SEQUENCE, threads: 1 },
+    ...{ clip: file.clip, seed: SEED },
   });
   const steps = [];
   for (const [i, batch] of (await readBatches()).entries()) {
-    const { ce, kl, count } = await training.learn(batch, i + 1, SEED);
+    const { ce, kl, count } = await training.learn(batch, i + 1);
     const loss = file.alpha * mean(kl, count) + (1 - file.alpha) * mean(ce, count);
     steps.push({ loss, norm: await training.update(file, i + 1, count) });
   }

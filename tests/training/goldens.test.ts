@@ -17,8 +17,12 @@ import {
 
 const CASES = ['mha-tied', 'gqa-llama3-rope', 'odd-padded-vocab', 'bf16-sharded'];
 
-/** f32 against f64: PyTorch's own f32 run differs by up to 1e-5 in logits and losses, 2e-6 in gradients. */
-const TOLERANCE = { logits: 1e-4, loss: 5e-5, gradient: 1e-4, stepLoss: 1e-4, final: 1e-3 };
+/**
+ * f32 against f64. Reached, the worst of the four cases: logits 1.3e-5, losses of a token 6.7e-6, gradients 2.5e-6, losses of
+ * a step 6.6e-7, norms 1.6e-5, parameters after twenty steps 1.9e-6. PyTorch's own f32 run is as far off. Room is left for
+ * processors that round products on their own (no FMA).
+ */
+const TOLERANCE = { logits: 3e-5, loss: 2e-5, gradient: 1e-5, stepLoss: 5e-6, norm: 5e-5, final: 1e-5 };
 
 for (const name of CASES) {
   const folder = join(projectRoot, 'tests/goldens', name);
@@ -68,7 +72,10 @@ for (const name of CASES) {
         const norm = await training.update(file, step, count);
         const off = Math.abs(loss - losses[step - 1]!);
         assert.ok(off <= TOLERANCE.stepLoss, `loss at step ${step} is ${loss}, off by ${off}`);
-        assert.ok(Math.abs(norm / norms[step - 1]! - 1) <= 1e-3, `gradient norm at step ${step} is ${norm}`);
+        assert.ok(
+          Math.abs(norm / norms[step - 1]! - 1) <= TOLERANCE.norm,
+          `gradient norm at step ${step} is ${norm}`,
+        );
       }
       for (const [tensor, data] of await training.parameters()) {
         const distance = relativeDistance(data, floats(`final.${tensor}`));

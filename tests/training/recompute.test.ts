@@ -21,7 +21,7 @@ async function outcomeOf(options: TrainingOptions, file: string) {
   const { batch } = readExpected(file);
   const training = await Training.start(options);
   try {
-    const { ce } = await training.learn(batch, 3, 5);
+    const { ce } = await training.learn(batch, 3);
     const { activations } = training.session.plan.bytes;
     return { ce, gradients: await training.gradients(), activations };
   } finally {
@@ -37,7 +37,8 @@ for (const name of CASES) {
       const { batch } = readExpected(file);
       const options: TrainingOptions = {
         ...{ student: openModelFiles(join(folder, 'student')), teacher: undefined },
-        ...{ alpha: 0, temperature: 1, weightDecay: 0, microRows: 1, sequence: batch.sequence },
+        ...{ alpha: 0, temperature: 1, weightDecay: 0, microRows: 1, rows: batch.rows },
+        ...{ sequence: batch.sequence, seed: 5 },
         ...(trainable === 'lora'
           ? { adapter: readAdapter(join(folder, 'adapter')), dropout: 0.2 }
           : { adapter: undefined }),
@@ -78,7 +79,7 @@ function activations(layers: number, trainable: 'lora' | 'all', recompute: boole
   const adapter = { rank: 8, alpha: 16, rsLora: false, dropout: 0, targetModules: TARGET_MODULES };
   const { module } = studentModule({
     ...{ student: llama1b(layers), lora: trainable === 'lora' ? adapter : undefined },
-    ...{ recompute, lossScaling: false },
+    ...{ recompute, lossScaling: false, microBatches: 1 },
     objective: { alpha: 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
     optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
     ...{ train: { rows: 2, sequence: 1024 }, evaluate: { rows: 1, sequence: 256 } },

@@ -17,6 +17,7 @@ function microBatch(labelled: number, filled: number): MicroBatch {
     documents: ['a'],
     skipped: { total: 0, listed: [] },
     spent,
+    signal: { kind: 'none' },
   } as unknown as MicroBatch;
 }
 
@@ -31,7 +32,8 @@ function stepOf(counts: readonly number[], signal: number, noise: number): StepR
     meter.learned(batch, { ce, kl: new Float32Array(SLOTS), squares: squareOf(n) }, undefined);
   }
   const squares = squareOf(counts.reduce((a, b) => a + b));
-  return meter.finish({ step: 1, tokens: 0, alpha: 0, lr: 1, squares, lossScale: undefined });
+  const facts = meter.facts;
+  return meter.finish({ step: 1, tokens: 0, alpha: 0, lr: 1, facts, squares, lossScale: undefined });
 }
 
 test('the noise scale is the trace over the squared norm, however the labels are spread', () => {

@@ -6,9 +6,11 @@ import type { KernelKind } from '#src/devices/webgpu/target.js';
 import { rowLogits } from '#src/evaluation/perplexity.js';
 import { type Adapter, readAdapter } from '#src/formats/adapter.js';
 import { openSafetensors, readFloat32, readTensor, type TensorInfo } from '#src/formats/safetensors.js';
+import type { TeacherSignal } from '#src/messages.js';
 import { loraOptions } from '#src/model/lora.js';
 import { openModelFiles } from '#src/model/modelFiles.js';
 import {
+  type BatchShape,
   evaluationModule,
   type Objective,
   type StudentModule,
@@ -17,9 +19,11 @@ import {
   teacherModule,
 } from '#src/model/programs.js';
 import { headName, loadTensor, loadWeights, type ModelFiles } from '#src/model/weights.js';
+import { LossScale } from '#src/training/lossScale.js';
 import { learningRate } from '#src/training/schedule.js';
+import { TrainingStep } from '#src/training/step.js';
 
-/** The joint step without actors: what tests compare with PyTorch and with itself. */
+/** The program's own training step, set up for tests to compare with PyTorch and with itself. */
 
 export interface Batch {
   readonly rows: number;
@@ -42,14 +46,20 @@ export interface TrainingOptions {
   readonly dropout?: number;
   readonly recompute?: boolean;
   readonly microRows: number;
+  /** Of a batch (default: those of a micro-batch). */
+  readonly rows?: number;
   readonly sequence: number;
   readonly threads?: number;
+  /** As `--clip` (default 0: none). */
+  readonly clip?: number;
+  /** Of dropout (default 0). */
+  readonly seed?: number;
   /** Kernels of the webgpu device, which may be software; absent: the wasm device. */
   readonly kernels?: KernelKind;
 }
 
 /** Where gradients are kept as halves. */
-const LOSS_SCALE = 64;
+const LOSS_SCALE = { scale: 64, steady: 0, skipped: 0 };
 
 const openTrainingDevice = ({ kernels, threads = 2 }: TrainingOptions): Promise<Device> =>
   kernels ? openDevice('webgpu', { kernels, allowSoftware: true }) : openDevice('wasm', { threads });
@@ -124,27 +134,31 @@ export interface Losses {
   readonly count: number;
 }
 
-/** A student with a live teacher, both on one device. */
+interface Reader {
+  readonly module: TeacherModule;
+  readonly session: Session;
+}
+
+/** A student with a live teacher, both on one device: the training step without actors, text and files. */
 export class Training {
   readonly student: StudentModule;
-  readonly #teacher: TeacherModule | undefined;
-  readonly #options: TrainingOptions;
-  readonly #close: () => Promise<void>;
   readonly session: Session;
-  readonly #teacherSession: Session | undefined;
+  readonly #options: TrainingOptions;
+  readonly #step: TrainingStep;
+  readonly #teacher: Reader | undefined;
+  readonly #close: () => Promise<void>;
 
   private constructor(
     options: TrainingOptions,
-    student: StudentModule,
-    teacher: TeacherModule | undefined,
-    sessions: [Session, Session | undefined],
+    [student, session, step]: readonly [StudentModule, Session, TrainingStep],
+    teacher: Reader | undefined,
     close: () => Promise<void>,
   ) {
     this.#options = options;
     this.student = student;
+    this.session = session;
+    this.#step = step;
     this.#teacher = teacher;
-    this.session = sessions[0];
-    this.#teacherSession = sessions[1];
     this.#close = close;
   }
 
@@ -153,64 +167,59 @@ export class Training {
     const { lossScaling } = device.info;
     const { student, teacher, adapter, alpha, temperature, weightDecay, microRows, sequence } = options;
     const { divergence = 'forward-kl', beta = 0.5, dropout = 0, recompute = false } = options;
+    const { clip = 0, seed = 0 } = options;
     const shape = { rows: microRows, sequence };
+    const microBatches = (options.rows ?? microRows) / microRows;
     const module = studentModule({
       student,
       teacher,
       lora: adapter && { ...loraOptions(adapter.config), dropout },
       objective: { alpha, temperature, divergence, beta },
       optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay },
-      recompute,
-      lossScaling,
-      train: shape,
-      evaluate: shape,
+      ...{ recompute, lossScaling, microBatches, train: shape, evaluate: shape },
     });
     const session = await device.compile(module.module);
-    if (lossScaling) await session.write(module.optimizer.lossScale!, Float32Array.of(LOSS_SCALE));
     await loadWeights(session, student, module.trained.training.weights);
     for (const [name, { data }] of adapter?.tensors ?? []) {
       await session.write(module.trained.values.get(name)!, data);
     }
-    const reader = teacher && teacherModule(teacher, shape);
-    const readerSession = reader && (await device.compile(reader.module));
-    if (teacher && reader && readerSession) {
-      await loadWeights(readerSession, teacher, reader.weights);
+    if (teacher)
       await loadTensor(session, teacher.tensors.get(headName(teacher.config))!, module.teacherHead!);
-    }
-    return new Training(options, module, reader, [session, readerSession], () => device.close());
+    const lossScale = lossScaling ? new LossScale(LOSS_SCALE) : undefined;
+    const setting = { microBatches, seed, clip, loraPlus: 1, lossScale };
+    const step = await TrainingStep.prepare(session, module, setting);
+    const reader = teacher && (await openReader(device, teacher, shape));
+    return new Training(options, [module, session, step], reader, () => device.close());
   }
 
   /** Forward and backward of a whole batch, micro-batch by micro-batch. */
-  async learn(batch: Batch, step = 1, seed = 0): Promise<Losses> {
-    const { microRows, sequence } = this.#options;
+  async learn(batch: Batch, step = 1): Promise<Losses> {
+    const { microRows, sequence, rows = microRows } = this.#options;
+    if (batch.rows !== rows) throw new Error(`Expected a batch of ${rows} rows, found ${batch.rows}`);
     const size = microRows * sequence;
     const ce = new Float32Array(batch.tokens.length);
     const kl = new Float32Array(batch.tokens.length);
-    for (let first = 0; first < batch.tokens.length; first += size) {
+    for (let index = 0; index < rows / microRows; index++) {
+      const first = index * size;
       const part = <T extends Uint32Array | Int32Array>(array: T) => array.slice(first, first + size) as T;
-      const values = this.student.step;
-      await this.session.write(values.tokens, part(batch.tokens));
-      await this.session.write(values.labels, part(batch.labels));
-      await this.session.write(values.positions, part(batch.positions));
-      await this.session.write(
-        values.place,
-        Uint32Array.from({ length: size }, (_, i) => first + i),
-      );
-      await this.session.write(values.seedStep, Uint32Array.of(seed, step));
-      if (this.#teacher && this.#teacherSession) {
-        await this.#teacherSession.write(this.#teacher.tokens, part(batch.tokens));
-        await this.#teacherSession.write(this.#teacher.positions, part(batch.positions));
-        await this.#teacherSession.run('forward');
-        await this.session.write(
-          values.teacherHidden!,
-          await this.#teacherSession.read(this.#teacher.hidden),
-        );
-      }
-      await this.session.run('step');
-      ce.set((await this.session.read(values.ce)) as Float32Array, first);
-      kl.set((await this.session.read(values.kl)) as Float32Array, first);
+      const [tokens, labels, positions] = [part(batch.tokens), part(batch.labels), part(batch.positions)];
+      const place = Uint32Array.from({ length: size }, (_, i) => first + i);
+      const signal = await this.#read(tokens, positions);
+      const learning = await this.#step.learn({ step, index, tokens, labels, positions, place }, signal);
+      const losses = await learning.done;
+      ce.set(losses.ce, first);
+      kl.set(losses.kl, first);
     }
     return { ce, kl, count: batch.labels.filter((label) => label >= 0).length };
+  }
+
+  async #read(tokens: Uint32Array, positions: Uint32Array): Promise<TeacherSignal> {
+    if (!this.#teacher) return { kind: 'none' };
+    const { module, session } = this.#teacher;
+    await session.write(module.tokens, tokens);
+    await session.write(module.positions, positions);
+    await session.run('forward');
+    return { kind: 'hidden', hidden: (await session.read(module.hidden)) as Float32Array };
   }
 
   /** Gradients of the summed loss, as accumulated since the last update. */
@@ -223,7 +232,7 @@ export class Training {
   }
 
   get #lossScale(): number {
-    return this.student.optimizer.lossScale ? LOSS_SCALE : 1;
+    return this.student.optimizer.lossScale ? LOSS_SCALE.scale : 1;
   }
 
   async parameters(): Promise<Map<string, Float32Array>> {
@@ -235,31 +244,22 @@ export class Training {
 
   /** One optimizer update (`step` from 1). @returns the gradient norm before clipping */
   async update(file: CaseFile, step: number, count: number): Promise<number> {
-    const { optimizer } = this.student;
-    const schedule = {
-      lr: file.learning_rate,
-      warmup: file.warmup,
-      schedule: 'cosine',
-      decay: 0,
-      steps: file.steps,
-    } as const;
-    for (const [value, number] of [
-      [optimizer.step, step],
-      [optimizer.learningRate, learningRate(schedule, step)],
-      [optimizer.learningRateB, learningRate(schedule, step)],
-      [optimizer.scale, 1 / (count * this.#lossScale)],
-      [optimizer.clip, file.clip],
-    ] as const) {
-      await this.session.write(value, Float32Array.of(number));
-    }
-    await this.session.run('update');
-    const squares = (await this.session.read(optimizer.squares)) as Float32Array;
+    const { learning_rate: lr, warmup, steps } = file;
+    const rate = learningRate({ lr, warmup, schedule: 'cosine', decay: 0, steps }, step);
+    const { squares } = await this.#step.update({ step, learningRate: rate, count });
     return Math.sqrt(squares.reduce((a, b) => a + b, 0)) / (count * this.#lossScale);
   }
 
   close(): Promise<void> {
     return this.#close();
   }
+}
+
+async function openReader(device: Device, teacher: ModelFiles, shape: BatchShape): Promise<Reader> {
+  const module = teacherModule(teacher, shape);
+  const session = await device.compile(module.module);
+  await loadWeights(session, teacher, module.weights);
+  return { module, session };
 }
 
 export const mean = (losses: Float32Array, count: number): number =>

@@ -6,7 +6,12 @@ import { embedDwLowering, embedLowering } from './lowering/embed.js';
 import { jointLossHeadLowering } from './lowering/joint_loss_head.js';
 import { linearDwLowering, linearDxLowering, linearLowering } from './lowering/linear.js';
 import type { Lowering } from './lowering/lowering.js';
-import { accumulateLowering, adamwLowering, sumOfSquaresLowering } from './lowering/optimizer.js';
+import {
+  accumulateLowering,
+  adamwLowering,
+  foldLowering,
+  sumOfSquaresLowering,
+} from './lowering/optimizer.js';
 import { rmsnormDwLowering, rmsnormDxLowering, rmsnormLowering } from './lowering/rmsnorm.js';
 import { ropeLowering } from './lowering/rope.js';
 import { swigluDxLowering, swigluLowering } from './lowering/swiglu.js';
@@ -22,6 +27,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   dropout: dropoutLowering,
   embed: embedLowering,
   embed_dw: embedDwLowering,
+  fold: foldLowering,
   joint_loss_head: jointLossHeadLowering,
   linear: linearLowering,
   linear_dw: linearDwLowering,

@@ -12,6 +12,16 @@ export const accumulateOp: Op = {
   cost: ({ inputs: [total] }) => ({ flops: 3 * elementCount(total!.shape), bytes: 3 * valueBytes(total!) }),
 };
 
+/** total += part, and part = 0: a partial sum of gradients moves to where it is added or kept. */
+export function fold(b: Builder, total: Value, part: Value): void {
+  b.call('fold', [total, part], [total, part]);
+}
+
+export const foldOp: Op = {
+  name: 'fold',
+  cost: ({ inputs: [total] }) => ({ flops: elementCount(total!.shape), bytes: 4 * valueBytes(total!) }),
+};
+
 /** squares[index] = sum(x^2), summed in a fixed order, in f64 or in pairs. */
 export function sumOfSquares(b: Builder, x: Value, squares: Value, index: number): void {
   b.call('sum_of_squares', [x], [squares], { index });

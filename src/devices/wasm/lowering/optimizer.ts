@@ -25,6 +25,13 @@ export const accumulateLowering: Lowering = {
   workspaceBytes: ({ inputs: [total] }) => partialsBytes(total!),
 };
 
+export const foldLowering: Lowering = {
+  lower: ({ inputs: [total, part] }, at) => {
+    const args = [at.of(total), at.of(part), elementCount(total!.shape), TILE_NUMBERS];
+    return [{ kernel: 'fold', tiles: tilesOf(total!), args }];
+  },
+};
+
 export const sumOfSquaresLowering: Lowering = {
   lower: ({ inputs: [x], outputs: [squares], attributes: { index } }, at) => {
     const args = [at.of(x), at.workspace, elementCount(x!.shape), TILE_NUMBERS];

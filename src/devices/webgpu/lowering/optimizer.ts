@@ -82,6 +82,16 @@ export const accumulateLowering: Lowering = {
   workspaceBytes: ({ inputs: [, gradient] }, target) => sumOf(gradient!, target).bytes,
 };
 
+export const foldLowering: Lowering = {
+  lower: ({ inputs: [total, part] }, at) =>
+    rangesOf(total!, at.target).map((range) => ({
+      ...{ file: 'optimizer', entry: 'fold', types: {}, constants: {} },
+      shape: [range.size],
+      bindings: [sliceOf(total!, range, at), sliceOf(part!, range, at)],
+      groups: [range.groups, 1],
+    })),
+};
+
 export const sumOfSquaresLowering: Lowering = {
   lower: ({ inputs: [x], outputs: [squares], attributes: { index } }, at) =>
     sumSquares('sum_of_squares', [x!], [squares!, index!], at),
