@@ -22,7 +22,7 @@ export -f bench 2>/dev/null
 run() { part "$1" "$2" bash -c "results='$results'; $(declare -f bench); bench ${*:3}"; }
 
 part adapter 60 node build/bench/adapter.js
-part ops 600 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/ops/ops.test.js
+part ops 600 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/ops/webgpu.test.js
 part products 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/matrixProducts.test.js
 part attention 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/attentionMatrix.test.js
 part tuner 300 env RIVULET_REQUIRE_WEBGPU=1 node build/tests/devices/tuner.test.js

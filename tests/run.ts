@@ -11,10 +11,12 @@ import { parseArgs } from 'node:util';
 
 const SUITES = ['interop', 'campaign'];
 /** What takes longest starts first, so that nothing long runs alone at the end. */
-const FIRST = ['run/resume', 'run/options', 'ops/ops', 'run/', 'data/tokenizer'];
+const FIRST = ['run/resume', 'run/options', 'ops/webgpu', 'ops/wasm', 'run/', 'data/tokenizer'];
 const AT_ONCE = 2;
 const LIMIT_S = 300;
 const CAMPAIGN_LIMIT_S = 1800;
+/** What a file may take to end once its last test has. */
+const ENDING_S = 20;
 
 interface Result {
   readonly passed: number;
@@ -83,22 +85,39 @@ function execute(path: string): Promise<{ output: string; problem: string | unde
   const env = { ...process.env, NO_COLOR: '1' };
   const child = spawn(process.execPath, [join(testsRoot, path)], { stdio: ['ignore', 'pipe', 'pipe'], env });
   const chunks: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk));
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
+  const printed = () => Buffer.concat(chunks).toString();
+  let late: string | undefined;
+  const end = (why: string) => {
+    late ??= why;
     child.kill('SIGKILL');
     // Its own children may still hold them.
     for (const stream of [child.stdout, child.stderr]) stream.destroy();
-  }, limit * 1000);
+  };
+  const timers = [
+    setTimeout(() => end(`took more than ${limit} s, in ${runningIn(printed())}`), limit * 1000),
+  ];
+  child.stdout.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    if (!/^ {2}Duration:/m.test(chunk.toString())) return;
+    timers.push(setTimeout(() => end(`did not end within ${ENDING_S} s of its last test`), ENDING_S * 1000));
+  });
+  child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
   return new Promise((resolve) => {
     child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      const output = Buffer.concat(chunks).toString();
-      const problem = problemOf(output, late ? `took more than ${limit} s` : (signal ?? code));
+      for (const timer of timers) clearTimeout(timer);
+      const output = printed();
+      const problem = problemOf(output, late ?? signal ?? code);
       resolve({ output, problem: problem && `${path} ${problem}` });
     });
   });
+}
+
+/** Where a file is: uvu prints a suite's name when it begins, and a mark for each test that ended. */
+function runningIn(output: string): string {
+  const line = output.split('\n').findLast((text) => /[•✘]|^ *\S/.test(text)) ?? '';
+  const ended = line.match(/[•✘]/g)?.length ?? 0;
+  const suite = line.replace(/[•✘].*$/, '').trim();
+  return `test ${ended + 1}${suite === '' ? '' : ` of ${suite}`}`;
 }
 
 function problemOf(output: string, ending: string | number | null): string | undefined {

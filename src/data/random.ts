@@ -3,7 +3,21 @@
  * has to be saved for a resume.
  */
 
-/** A uniform integer in [0, 2^32). `seed` and `stream` may have up to 53 bits, `counter` 32. */
+/**
+ * The numbers of a stream, uniform integers in [0, 2^32), by their counter (32 bits). `seed` and `stream` may have up to
+ * 53 bits. Streams are independent: the second key makes different numbers of the same place in the first one's
+ * sequence, as in the hash of dropout (src/program/ops/dropout.ts).
+ */
+export function randomStream(seed: number, stream: number): (counter: number) => number {
+  const key = absorb(absorb(0x9e3779b9, seed), stream);
+  const second = absorb(absorb(0x85ebca6b, seed), stream);
+  return (counter) => mix(mix(key + Math.imul(counter, 0x9e3779b9)) ^ second);
+}
+
+/**
+ * A uniform integer in [0, 2^32), for orders and choices alone: streams are one sequence, entered at different places, so
+ * that long ones may share numbers. The orders of runs that were begun before `randomStream` depend on it.
+ */
 export function randomUint32(seed: number, stream: number, counter: number): number {
   const key = absorb(absorb(0x9e3779b9, seed), stream);
   return mix(key + Math.imul(counter, 0x9e3779b9));

@@ -1,4 +1,4 @@
-import { randomUint32 } from '../data/random.js';
+import { randomStream } from '../data/random.js';
 import { elementCount } from '../program/types.js';
 
 /** Tensors by the names of adapter or checkpoint files. */
@@ -17,9 +17,8 @@ export function randomLora(shapes: ReadonlyMap<string, readonly number[]>, seed:
       const bound = 1 / Math.sqrt(shape[1]!);
       const data = new Float32Array(elementCount(shape));
       if (name.endsWith('.lora_A.weight')) {
-        for (let i = 0; i < data.length; i++) {
-          data[i] = bound * ((2 * (randomUint32(seed, stream, i) + 0.5)) / 2 ** 32 - 1);
-        }
+        const random = randomStream(seed, stream);
+        for (let i = 0; i < data.length; i++) data[i] = bound * ((2 * (random(i) + 0.5)) / 2 ** 32 - 1);
       }
       return [name, { shape, data }];
     }),
@@ -40,7 +39,8 @@ export function randomWeights(shapes: ReadonlyMap<string, readonly number[]>, se
 
 /** Box and Muller's pairs: radius from one uniform number, angle from another. */
 function fillNormal(data: Float32Array, seed: number, stream: number): void {
-  const uniform = (i: number) => (randomUint32(seed, stream, i) + 0.5) / 2 ** 32;
+  const random = randomStream(seed, stream);
+  const uniform = (i: number) => (random(i) + 0.5) / 2 ** 32;
   for (let i = 0; i < data.length; i += 2) {
     const radius = STANDARD_DEVIATION * Math.sqrt(-2 * Math.log(uniform(i)));
     const angle = 2 * Math.PI * uniform(i + 1);

@@ -14,13 +14,17 @@ import { type PreparedCase, prepare } from '../ops/harness.js';
 import { cases } from '../ops/index.js';
 
 /**
- * Why there is no adapter here, software or not. Where a driver must be there (RIVULET_REQUIRE_WEBGPU=1), its absence is
- * a failure and no reason to skip.
+ * Whether webgpu must be tested (RIVULET_REQUIRE_WEBGPU=1): then a driver that is a program will do, and no driver at all is a
+ * failure. Otherwise tests take a GPU that is hardware, or are skipped: many machines have software drivers, which
+ * take minutes.
  */
-export const noGpu: Error | undefined = await findAdapter({ allowSoftware: true }).then(
+const isRequired = process.env.RIVULET_REQUIRE_WEBGPU === '1';
+
+/** Why webgpu is not tested here. */
+export const noGpu: Error | undefined = await findAdapter({ allowSoftware: isRequired }).then(
   () => undefined,
   (error: Error) => {
-    if (process.env.RIVULET_REQUIRE_WEBGPU === '1') throw error;
+    if (isRequired) throw error;
     console.log(`webgpu is skipped: ${error.message}`);
     return error;
   },
