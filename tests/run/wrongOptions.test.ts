@@ -1,0 +1,92 @@
+import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TrainInput, train } from 'rivulet';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { makeFixture } from '../fixtures.js';
+import { inputErrorOf } from '../inputErrors.js';
+import { outcomeOf } from './outcome.js';
+
+/** Options that can't be right: one line, and nothing is written. */
+
+const fixture = makeFixture('wrong-options');
+const freshFolder = () => mkdtempSync(join(fixture.folder, 'options-'));
+const base: TrainInput = {
+  student: fixture.student,
+  data: [fixture.text],
+  ...{ batch: 4, sequence: 16, steps: 2, evalFraction: 0, threads: 1, shuffleRows: 64 },
+};
+const earlier = await outcomeOf(base);
+
+const wrong = suite('wrong input');
+const copyOf = (model: string, change: (folder: string) => void): string => {
+  const folder = join(freshFolder(), 'model');
+  cpSync(model, folder, { recursive: true });
+  change(folder);
+  return folder;
+};
+const editJson = (path: string, edit: (json: string) => string) =>
+  writeFileSync(path, edit(readFileSync(path, 'utf8')));
+
+const wrongInputs: Record<string, [change: Record<string, unknown>, message: RegExp]> = {
+  'no student': [{ student: undefined }, /^--student: expected MODEL, found nothing/],
+  'a student that is not there': [
+    { student: 'nowhere' },
+    /^nowhere: expected a model's folder, or owner\/name .*, found neither/,
+  ],
+  'data that is not there': [{ data: ['nowhere.txt'] }, /^nowhere\.txt: expected a text file, found nothing/],
+  'no data': [{ data: [] }, /^--data: expected at least one path/],
+  'an unknown option': [
+    { learningRate: 1, warmpu: 3 },
+    /^unknown option --learning-rate; see --help; unknown option --warmpu; did you mean --warmup\?$/,
+  ],
+  'a number out of range': [
+    { batch: 0, alpha: 2 },
+    /^--batch: expected at least 1, found 0; --alpha: expected 0 to 1/,
+  ],
+  'a sequence that is too long': [{ sequence: 129 }, /^--sequence: expected at most 128, .*, found 129$/],
+  'a rank that is too large': [{ rank: 17 }, /^--rank: expected at most 16, .*, found 17$/],
+  'a micro-batch that does not divide': [
+    { microBatch: 3 },
+    /^--micro-batch: expected a divisor of --batch 4, found 3/,
+  ],
+  'steps and tokens': [{ tokens: 100 }, /^--tokens: expected it without --steps/],
+  'unknown layers': [{ targetModules: 'q_proj,head' }, /^--target-modules: expected .*, found head$/],
+  'another tokenizer': [
+    {
+      teacher: copyOf(fixture.teacher, (folder) =>
+        editJson(join(folder, 'tokenizer.json'), (json) => json.replaceAll('<0x41>', '<0xZZ>')),
+      ),
+    },
+    /^--teacher: expected the tokenizer of .*: token \d+: "<0x41>" and "<0xZZ>"$/,
+  ],
+  'a config for other weights': [
+    {
+      student: copyOf(fixture.student, (folder) =>
+        editJson(join(folder, 'config.json'), (json) =>
+          json.replace('"intermediate_size":40', '"intermediate_size":48'),
+        ),
+      ),
+    },
+    /expected the weights that config\.json describes, found: model\.layers\.0\.mlp\.gate_proj\.weight is \[40, 24\]/,
+  ],
+  'an adapter of another model': [
+    { init: join(earlier.out, 'adapter'), student: fixture.teacher },
+    /adapter_model\.safetensors: expected this model's adapter, found tensors of the wrong shape/,
+  ],
+  'a device that runs no whole steps': [
+    { device: 'gpu' },
+    /^--device: expected auto \| wasm \| webgpu \| webgpu:WHICH, found gpu$/,
+  ],
+};
+
+for (const [what, [change, expected]] of Object.entries(wrongInputs)) {
+  wrong(what, async () => {
+    const out = join(freshFolder(), 'run');
+    const options = { ...base, out, ...change } as unknown as TrainInput;
+    assert.match(await inputErrorOf(() => train(options).finished), expected);
+    assert.not(existsSync(out), 'nothing was written');
+  });
+}
+
+wrong.run();
