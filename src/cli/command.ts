@@ -1,5 +1,6 @@
 import { Command, type CommanderError, Option } from 'commander';
 import { InputError } from '../base/errors.js';
+import { callingInHelp } from '../base/invocation.js';
 import { unknownOption } from '../base/nearestName.js';
 import { version } from '../base/version.js';
 import { flagOf } from '../options/table.js';
@@ -36,7 +37,7 @@ const COLUMNS_OF_A_FILE = 80;
  * Parsing throws an InputError for wrong usage, and a CommanderError with exit code 0 once help or version is printed.
  */
 export function commandOf({ name, description, usage, examples }: CommandTexts, table: Table): Command {
-  const call = `node dist/${name}.js`;
+  const call = callingInHelp(name);
   const command = new Command(call)
     .description(description)
     .usage(usage.join(`\n       ${call} `))

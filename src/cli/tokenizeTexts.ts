@@ -1,3 +1,4 @@
+import { calling, quoted } from '../base/invocation.js';
 import type { Corpus, PackedRows } from '../library/tokenize.js';
 import type { TokenizeInput } from '../options/tokenize.js';
 
@@ -21,7 +22,7 @@ export function corpusText({ model, eos }: TokenizeInput, corpus: Corpus): strin
   if (shards) {
     lines.push(
       `shards     ${whole(shards.files)} in ${shards.folder}; to train on them:`,
-      `  node dist/train.js --student ${model} --data ${shards.folder}${eos ? ' --eos' : ''}`,
+      `  ${calling('train')} --student ${quoted(model)} --data ${quoted(shards.folder)}${eos ? ' --eos' : ''}`,
     );
   }
   return lines.join('\n');

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { calling, quoted } from '../base/invocation.js';
 import type { Run } from '../library/train.js';
 import type { TrainOptions } from '../options/train.js';
 import { totalBytes } from '../prepare/memory.js';
@@ -42,10 +43,12 @@ export function summary(
   student: string | undefined,
 ): string {
   if (!finished) {
-    return `stopped after step ${steps}; to continue:\n  node dist/train.js --resume --out ${out}`;
+    return `stopped after step ${steps}; to continue:\n  ${calling('train')} --resume --out ${quoted(out)}`;
   }
-  const made = adapter ? `--model ${student} --adapter ${adapter}` : `--model ${model}`;
-  return `${adapter ? 'adapter' : 'model'} in ${adapter ?? model}; to evaluate it:\n  node dist/evaluate.js ${made} --perplexity FILE`;
+  const made = adapter
+    ? `--model ${quoted(student!)} --adapter ${quoted(adapter)}`
+    : `--model ${quoted(model!)}`;
+  return `${adapter ? 'adapter' : 'model'} in ${adapter ?? model}; to evaluate it:\n  ${calling('evaluate')} ${made} --perplexity FILE`;
 }
 
 /** Held-out losses of a run so far, in nats per token, first to last. */

@@ -13,7 +13,7 @@ import {
   toggle,
   whole,
 } from './schemas.js';
-import type { Given, Option, OptionTable, Resolved } from './table.js';
+import type { Option, OptionTable, Resolved } from './table.js';
 
 /** The options of `train`, in the order help shows them. */
 export const TRAIN_OPTIONS = {
@@ -287,10 +287,11 @@ export const TRAIN_OPTIONS = {
 /** Every option, checked, with defaults filled in. */
 export type TrainOptions = Resolved<typeof TRAIN_OPTIONS>;
 
-export type TrainInput =
-  | Given<typeof TRAIN_OPTIONS>
-  /** What is left out may be in the file. */
-  | (Partial<TrainOptions> & { readonly config: string });
+/**
+ * All may be left out: the config file or the run that is resumed has the rest, and with neither models nor text the
+ * run is the quickstart. What is missing is an InputError before anything starts.
+ */
+export type TrainInput = { readonly [K in keyof TrainOptions]?: TrainOptions[K] | undefined };
 
 /** Operational options may differ between the parts of a resumed run. */
 export const isOperational = (name: string): boolean =>

@@ -19,7 +19,7 @@ import { type Ending, runProgram } from './process.js';
 /** The programs as a user meets them: help, usage errors, what they print. */
 
 const fixture = makeFixture('programs');
-const start = (name: 'train' | 'evaluate' | 'tokenize', args: string[]): Promise<Ending> =>
+const start = (name: Parameters<typeof runProgram>[0], args: string[]): Promise<Ending> =>
   runProgram(name, args, { cwd: mkdtempSync(join(fixture.folder, 'programs-')) });
 
 const help = suite('--help');
@@ -60,6 +60,23 @@ help('--version', async () => {
   const { code, stdout } = await start('train', ['--version']);
   assert.is(code, 0);
   assert.is(stdout, `${version}\n`);
+});
+
+help('rivulet runs each verb, and names the nearest where there is none', async () => {
+  const none = await start('rivulet', []);
+  assert.is(none.code, 0);
+  for (const verb of ['train', 'evaluate', 'tokenize']) {
+    assert.match(none.stdout, new RegExp(`^  ${verb} `, 'm'));
+    const { code, stdout } = await start('rivulet', [verb, '--help']);
+    assert.is(code, 0);
+    assert.match(stdout, new RegExp(`^Usage: .*${verb}.* --`));
+  }
+  const wrong = await start('rivulet', ['trian']);
+  assert.is(wrong.code, 2);
+  assert.is(wrong.stderr, 'error: expected train, evaluate, tokenize, found trian; did you mean train?\n');
+  const inherited = await start('rivulet', ['constructor']);
+  assert.is(inherited.code, 2);
+  assert.is((await start('rivulet', ['--version'])).stdout, `${version}\n`);
 });
 
 help.run();

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { InputError } from '../../base/errors.js';
+import { calling, quoted } from '../../base/invocation.js';
 import type { Tokenizer } from '../tokenizer.js';
 
 /** How the text of a shard became ids. */
@@ -47,7 +48,7 @@ export function checkEncoding(file: string, found: Encoding, expected: Encoding)
   if (found.fingerprint !== fingerprint || found.vocabulary !== vocabulary) {
     throw new InputError(
       `${file}: expected token ids of the tokenizer in ${tokenizer}, found those of the one in ${found.tokenizer}; ` +
-        `write the shards again with node dist/tokenize.js --model ${tokenizer}`,
+        `write the shards again with ${calling('tokenize')} --model ${quoted(tokenizer)}`,
     );
   }
   if (found.eos === eos) return;

@@ -193,7 +193,7 @@ test('another tokenizer is refused, by both names', async () => {
   const expected = 'expected token ids of the tokenizer in STUDENT, found those of the one in OTHER';
   assert.is(
     message,
-    `${shardPath(shards)}: ${expected}; write the shards again with node dist/tokenize.js --model STUDENT`,
+    `${shardPath(shards)}: ${expected}; write the shards again with npx rivulet tokenize --model STUDENT`,
   );
 });
 
