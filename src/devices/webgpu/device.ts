@@ -5,6 +5,7 @@ import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
 import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
 import { type AdapterOptions, describeAdapter, findAdapter, isSoftware } from './adapter.js';
+import type { Dialect } from './dialect.js';
 import { Gpu } from './gpu.js';
 import { planOn } from './layout.js';
 import type { Target } from './lowering/lowering.js';
@@ -52,10 +53,10 @@ export class WebGpuDevice implements Device {
   /** Finds the adapter; throws an InputError where there is none that may be used. */
   static async start(options: WebGpuOptions = {}): Promise<WebGpuDevice> {
     const adapter = await findAdapter(options);
-    const bytes = isSoftware(adapter.info) ? totalmem() : await freeBytes(options);
+    const { bytes, dialect } = await survey(options);
     const { kernels, tune = 'quick', choices } = options;
     const tuner = new Tuner(tune, tuningFile(describeAdapter(adapter.info)), choices);
-    return new WebGpuDevice(adapter, targetOf(adapter, kernels), tuner, bytes);
+    return new WebGpuDevice(adapter, targetOf(adapter, dialect, kernels), tuner, bytes);
   }
 
   plan(module: Module): MemoryPlan {
@@ -93,14 +94,18 @@ export class WebGpuDevice implements Device {
   }
 }
 
-/** WebGPU doesn't tell how much memory a GPU has, so it is tried out, on a device of its own that may break of it. */
-async function freeBytes(options: WebGpuOptions): Promise<number> {
+/**
+ * What only an open device tells. WebGPU doesn't say how much memory a GPU has, so it is tried out, on a device of its
+ * own that may break of it.
+ */
+async function survey(options: WebGpuOptions): Promise<{ bytes: number; dialect: Dialect }> {
   const adapter = await findAdapter(options);
   // Where a GPU shares the host's memory, drivers promise more than there is.
   const most = adapter.info.vendor === 'apple' ? 0.75 * totalmem() : MOST_MEMORY;
   const probe = await Gpu.open(adapter);
   try {
-    return await probe.freeBytes(most);
+    const bytes = isSoftware(adapter.info) ? totalmem() : await probe.freeBytes(most);
+    return { bytes, dialect: probe.dialect };
   } finally {
     await probe.close();
   }

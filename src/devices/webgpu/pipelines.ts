@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { oneLine } from './adapter.js';
+import { type Dialect, translated } from './dialect.js';
 import type { Dispatch } from './lowering/lowering.js';
 
 export type Kernel = Pick<Dispatch, 'file' | 'entry' | 'types' | 'constants'>;
@@ -10,12 +11,14 @@ export type Rewrite = (code: string) => string;
 /** The compute pipelines of a GPU device, made once for each kernel and set of constants. */
 export class Pipelines {
   readonly #device: GPUDevice;
+  readonly #dialect: Dialect;
   readonly #rewrite: Rewrite;
   readonly #modules = new Map<string, Promise<GPUShaderModule>>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
-  constructor(device: GPUDevice, rewrite: Rewrite = (code) => code) {
+  constructor(device: GPUDevice, dialect: Dialect, rewrite: Rewrite = (code) => code) {
     this.#device = device;
+    this.#dialect = dialect;
     this.#rewrite = rewrite;
   }
 
@@ -32,7 +35,8 @@ export class Pipelines {
 
   async #compile(file: string, code: string): Promise<GPUShaderModule> {
     this.#device.pushErrorScope('validation');
-    const module = this.#device.createShaderModule({ label: file, code: this.#rewrite(code) });
+    const spoken = translated(this.#rewrite(code), this.#dialect);
+    const module = this.#device.createShaderModule({ label: file, code: spoken });
     const error = await this.#device.popErrorScope();
     if (error) doesNotCompile(file, error);
     return module;

@@ -109,7 +109,7 @@ function matrixKernels(matrices: Matrices, workgroupBytes: number): Kernel[] {
     const { m, n, k } = matrices;
     const constants = {
       ...{ MATRIX_M: m, MATRIX_N: n, MATRIX_K: k },
-      ...{ THREADS: threads, SUBGROUPS_M: grid.m, SUBGROUPS_N: grid.n },
+      ...{ THREADS: threads, SUBGROUP_SIZE: matrices.subgroup, SUBGROUPS_M: grid.m, SUBGROUPS_N: grid.n },
     };
     const name = `matrix ${tile.m} x ${tile.n} x ${tile.k}`;
     return [{ name, file: 'linear_matrix', tile, rate, wide: true, constants }];

@@ -70,7 +70,7 @@ export interface Matrices {
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  /** Threads of a subgroup, at most; a workgroup is a multiple of it. */
+  /** Threads of a subgroup: as many as kernels ask for, else at most. A workgroup is a multiple of it. */
   readonly subgroup: number;
 }
 
