@@ -33,10 +33,30 @@ export function productVariants(product: Product, target: Target): Variant[] {
   const parts = splitProduct(product, target);
   const ranked = kernelsFor(target).map((kernel) => ({ kernel, cost: costOf(product, kernel) }));
   ranked.sort((a, b) => a.cost - b.cost);
-  return ranked.map(({ kernel }) => ({
+  const variants = ranked.map(({ kernel }) => ({
     name: kernel.name,
     dispatches: parts.map((part) => dispatch(part, kernel)),
   }));
+  return variants.filter(({ dispatches }) => dispatches.every(fitsRegisters));
+}
+
+/** Of the 255 or 256 that GPUs have for a thread; addresses and matrices on their way take the rest. */
+const MOST_REGISTERS = 168;
+
+/**
+ * Whether a thread's sums, and what it reads ahead for the next step, stay in registers (kernels/linear_matrix.wgsl).
+ * Largest tiles with eights of f32 on both sides don't: they would go through memory in every step.
+ */
+function fitsRegisters({ file, constants }: Dispatch): boolean {
+  if (file !== 'linear_matrix') return true;
+  const { TILE_M, TILE_N, TILE_K, THREADS, TERMS } = constants as Record<string, number>;
+  const isHalves = (name: string) =>
+    constants[`${name}_WIDE`] === 1 && constants[`${name}_DTYPE`] !== X_DTYPES.f32;
+  const ahead = (side: 'X' | 'W', length: number) => {
+    const operands = TERMS === 1 ? [`${side}1`] : [`${side}1`, `${side}2`];
+    return ((length * TILE_K!) / 8 / THREADS!) * (operands.every(isHalves) ? 4 : 8);
+  };
+  return (TILE_M! * TILE_N!) / THREADS! + ahead('X', TILE_M!) + ahead('W', TILE_N!) <= MOST_REGISTERS;
 }
 
 /** What two products have in common that the same variant suits. */
