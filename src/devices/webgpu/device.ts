@@ -12,8 +12,9 @@ import type { Target } from './lowering/lowering.js';
 import { RemoteSession } from './remote.js';
 import { WebGpuSession } from './session.js';
 import { type KernelKind, targetOf } from './target.js';
+import { Trials } from './trials.js';
 import { Tuner, type Tuning } from './tuner.js';
-import { type Choices, tuningFile } from './tuningCache.js';
+import { type Choices, trialsFile, tuningFile } from './tuningCache.js';
 
 export interface WebGpuOptions extends AdapterOptions {
   readonly kernels?: 'auto' | KernelKind | undefined;
@@ -34,13 +35,21 @@ export class WebGpuDevice implements Device {
   readonly #adapter: GPUAdapter;
   readonly target: Target;
   readonly tuner: Tuner;
+  readonly #trials: Trials;
   readonly #sessions: Session[] = [];
   #gpu: Promise<Gpu> | undefined;
 
-  private constructor(adapter: GPUAdapter, target: Target, tuner: Tuner, maxTotalBytes: number) {
+  private constructor(
+    adapter: GPUAdapter,
+    target: Target,
+    tuner: Tuner,
+    trials: Trials,
+    maxTotalBytes: number,
+  ) {
     this.#adapter = adapter;
     this.target = target;
     this.tuner = tuner;
+    this.#trials = trials;
     const kernels = target.matrices ? 'matrix' : target.precision;
     const description = `${describeAdapter(adapter.info)}, ${kernels} kernels`;
     const lossScaling = target.precision === 'f16';
@@ -55,8 +64,10 @@ export class WebGpuDevice implements Device {
     const adapter = await findAdapter(options);
     const { bytes, dialect } = await survey(options);
     const { kernels, tune = 'quick', choices } = options;
-    const tuner = new Tuner(tune, tuningFile(describeAdapter(adapter.info)), choices);
-    return new WebGpuDevice(adapter, targetOf(adapter, dialect, kernels), tuner, bytes);
+    const description = describeAdapter(adapter.info);
+    const tuner = new Tuner(tune, tuningFile(description), choices);
+    const trials = new Trials({ adapter: adapterOf(options), file: trialsFile(description) });
+    return new WebGpuDevice(adapter, targetOf(adapter, dialect, kernels), tuner, trials, bytes);
   }
 
   plan(module: Module): MemoryPlan {
@@ -75,7 +86,9 @@ export class WebGpuDevice implements Device {
     }
     // A thread that only attaches to sessions of another one never opens the GPU.
     this.#gpu ??= Gpu.open(this.#adapter);
-    const session = await WebGpuSession.compile(await this.#gpu, module, this.target, this.tuner);
+    const gpu = await this.#gpu;
+    const target = await this.#trials.admitted(gpu, module, this.target, this.tuner);
+    const session = await WebGpuSession.compile(gpu, module, target, this.tuner);
     this.#sessions.push(session);
     return session;
   }
@@ -93,6 +106,11 @@ export class WebGpuDevice implements Device {
     await gpu?.close();
   }
 }
+
+const adapterOf = ({ adapter, allowSoftware }: WebGpuOptions): AdapterOptions => ({
+  ...(adapter === undefined ? {} : { adapter }),
+  ...(allowSoftware === undefined ? {} : { allowSoftware }),
+});
 
 /**
  * What only an open device tells. WebGPU doesn't say how much memory a GPU has, so it is tried out, on a device of its

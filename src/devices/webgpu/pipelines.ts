@@ -25,7 +25,7 @@ export class Pipelines {
   get(kernel: Kernel): Promise<GPUComputePipeline> {
     const { file, entry, types, constants } = kernel;
     return cached(this.#pipelines, JSON.stringify([file, entry, types, constants]), async () => {
-      const { code, overrides } = shaderOf(kernel);
+      const { code, overrides } = this.shader(kernel);
       const module = await cached(this.#modules, code, () => this.#compile(file, code));
       const compute = { module, entryPoint: entry, constants: overrides };
       const pipeline = this.#device.createComputePipelineAsync({ label: entry, layout: 'auto', compute });
@@ -33,10 +33,15 @@ export class Pipelines {
     });
   }
 
+  /** A kernel as this device takes it. */
+  shader(kernel: Kernel): Shader {
+    const { code, overrides } = shaderOf(kernel);
+    return { code: translated(this.#rewrite(code), this.#dialect), overrides };
+  }
+
   async #compile(file: string, code: string): Promise<GPUShaderModule> {
     this.#device.pushErrorScope('validation');
-    const spoken = translated(this.#rewrite(code), this.#dialect);
-    const module = this.#device.createShaderModule({ label: file, code: spoken });
+    const module = this.#device.createShaderModule({ label: file, code });
     const error = await this.#device.popErrorScope();
     if (error) doesNotCompile(file, error);
     return module;

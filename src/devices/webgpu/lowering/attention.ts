@@ -2,7 +2,7 @@ import { InputError } from '../../../base/errors.js';
 import { type Call, rows, type Value } from '../../../program/types.js';
 import { attentionByMatrices, attentionDxByMatrices, matrixTiles } from './attentionMatrix.js';
 import { shapeOf } from './attentionShape.js';
-import { type Dispatch, floatType, type Lowering, type Operands } from './lowering.js';
+import { areAdmitted, type Dispatch, floatType, type Lowering, type Operands } from './lowering.js';
 
 /** Of a thread: drivers keep no larger sums in registers (kernels/attention_tiles.wgsl). */
 const MOST_ROWS = 8;
@@ -88,8 +88,9 @@ export const attentionLowering: Lowering = {
   lower(call, at): Dispatch[] {
     const [q, k, v, positions] = call.inputs as Value[];
     const [o, lse] = call.outputs as Value[];
-    const matrix = matrixTiles(call, [0, 1, 2], at);
-    if (matrix) return attentionByMatrices(call, matrix, at);
+    const tilesOfMatrices = matrixTiles(call, [0, 1, 2], at);
+    const byMatrices = tilesOfMatrices && attentionByMatrices(call, tilesOfMatrices, at);
+    if (byMatrices && areAdmitted(byMatrices, at.target)) return byMatrices;
     const { heads, headDim } = call.attributes;
     const tiles = tilesFor(headDim!, 1, at.target.workgroupBytes);
     return [
@@ -125,9 +126,10 @@ function dxRows(call: Call, at: Operands): Dispatch {
 }
 
 function dxTiles(call: Call, at: Operands): Dispatch[] {
-  const matrix = matrixTiles(call, [0, 1, 2, 6], at);
+  const tilesOfMatrices = matrixTiles(call, [0, 1, 2, 6], at);
   const terms = termsRegion(call, at);
-  if (matrix) return attentionDxByMatrices(call, matrix, terms, at);
+  const byMatrices = tilesOfMatrices && attentionDxByMatrices(call, tilesOfMatrices, terms, at);
+  if (byMatrices && areAdmitted(byMatrices, at.target)) return byMatrices;
   const [q, k, v, positions, , , dO] = call.inputs as Value[];
   const [dq, dk, dv] = call.outputs as Value[];
   const { heads, keyValueHeads, headDim } = call.attributes;

@@ -1,5 +1,6 @@
 import { type Product, type Slices, splitProduct, type Term } from './linearProduct.js';
 import {
+  areAdmitted,
   type Dispatch,
   type ElementType,
   f32Word,
@@ -37,7 +38,9 @@ export function productVariants(product: Product, target: Target): Variant[] {
     name: kernel.name,
     dispatches: parts.map((part) => dispatch(part, kernel)),
   }));
-  return variants.filter(({ dispatches }) => dispatches.every(fitsRegisters));
+  return variants.filter(
+    ({ dispatches }) => dispatches.every(fitsRegisters) && areAdmitted(dispatches, target),
+  );
 }
 
 /** Of the 255 or 256 that GPUs have for a thread; addresses and matrices on their way take the rest. */
