@@ -21,10 +21,11 @@ await runProgram(async () => {
     features: [...features].sort(),
     limits: own(limits),
     matrices: [...(subgroupMatrixConfigs ?? [])].map(own),
-    target: targetOf(adapter),
   };
   const gpu = await Gpu.open(adapter);
+  const { dialect } = gpu;
+  const target = targetOf(adapter, dialect);
   const free_bytes = await gpu.freeBytes(2 ** 40);
   await gpu.close();
-  process.stdout.write(`${JSON.stringify({ ...found, free_bytes }, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify({ ...found, dialect, target, free_bytes }, null, 2)}\n`);
 });

@@ -43,19 +43,19 @@ fn exponentiate(
   let keys = columns_of(first);
   var maxima: Rows;
   for (var i = 0u; i < ROWS; i++) {
-    let s = select(vec4f(LOWEST), shape.scale * scores[i], seen(place, token_of(place, i), keys));
-    scores[i] = s;
+    let s = select(vec4f(LOWEST), shape.scale * scores[0][i], seen(place, token_of(place, i), keys));
+    scores[0][i] = s;
     maxima[i] = max(softmax.maxima[i], max(max(s.x, s.y), max(s.z, s.w)));
   }
   across_columns(&maxima, false);
   for (var i = 0u; i < ROWS; i++) {
     let shrink = exp(softmax.maxima[i] - maxima[i]);
-    let p = select(exp(scores[i] - maxima[i]), vec4f(0), scores[i] == vec4f(LOWEST));
-    scores[i] = p;
+    let p = select(exp(scores[0][i] - maxima[i]), vec4f(0), scores[0][i] == vec4f(LOWEST));
+    scores[0][i] = p;
     softmax.maxima[i] = maxima[i];
     softmax.sums[i] = fma(softmax.sums[i], shrink, p.x + p.y + p.z + p.w);
     for (var j = 0u; j < VECTORS; j++) {
-      outputs[j * MOST_ROWS + i] *= shrink;
+      outputs[j][i] *= shrink;
     }
   }
 }
@@ -97,7 +97,7 @@ fn attention(
       lse[(place.base + token) * shape.heads + head] = softmax.maxima[i] + log(sum);
     }
     for (var j = 0u; j < VECTORS; j++) {
-      let result = outputs[j * MOST_ROWS + i] / sum;
+      let result = outputs[j][i] / sum;
       let span = span_of(queries, token, j);
       for (var e = 0u; e < span.count; e++) {
         o[span.first + e] = O(result[e]);

@@ -80,15 +80,15 @@ fn attention_dq(
     for (var i = 0u; i < ROWS; i++) {
       let query = token_of(place, i);
       let term = terms[(place.base + query) * shape.heads + head];
-      let p = probabilities(scores[i], vec4f(term.x), seen(place, query, columns_of(key)));
-      gradients[i] = score_gradients(p, gradients[i], vec4f(term.y));
+      let p = probabilities(scores[0][i], vec4f(term.x), seen(place, query, columns_of(key)));
+      gradients[0][i] = score_gradients(p, gradients[0][i], vec4f(term.y));
     }
     put_scores(&gradients);
     add_product(keys, key, &sums);
   }
   for (var i = 0u; i < ROWS; i++) {
     for (var j = 0u; j < VECTORS; j++) {
-      let result = sums[j * MOST_ROWS + i];
+      let result = sums[j][i];
       let span = span_of(queries, token_of(place, i), j);
       for (var e = 0u; e < span.count; e++) {
         dq[span.first + e] = DQ(result[e]);
@@ -118,7 +118,7 @@ fn transposed_probabilities(scores: ptr<function, Block>, place: Place, first: u
   );
   for (var i = 0u; i < ROWS; i++) {
     let key = vec4u(token_of(place, i));
-    scores[i] = probabilities(scores[i], norms, (key >= firsts) & (key <= queries));
+    scores[0][i] = probabilities(scores[0][i], norms, (key >= firsts) & (key <= queries));
   }
 }
 
@@ -133,7 +133,7 @@ fn transposed_gradients(products: ptr<function, Block>, place: Place, first: u32
   );
   for (var i = 0u; i < ROWS; i++) {
     let p = left[thread.column * LEFT_STRIDE + thread.row + i * ROW_THREADS];
-    products[i] = score_gradients(p, products[i], d);
+    products[0][i] = score_gradients(p, products[0][i], d);
   }
 }
 
@@ -168,7 +168,7 @@ fn attention_dkv(@builtin(local_invocation_index) index: u32, @builtin(workgroup
   }
   for (var i = 0u; i < ROWS; i++) {
     for (var j = 0u; j < VECTORS; j++) {
-      let result = sums[j * MOST_ROWS + i];
+      let result = sums[j][i];
       let span = span_of(rows, token_of(place, i), j);
       for (var e = 0u; e < span.count; e++) {
         if (second) {

@@ -1,7 +1,8 @@
 enable f16;
-enable chromium_experimental_subgroup_matrix;
+enable subgroup_matrix;
+enable subgroup_size_control;
 requires unrestricted_pointer_parameters;
-diagnostic(off, chromium.subgroup_matrix_uniformity);
+diagnostic(off, subgroup_matrix_uniformity);
 // Attention (see attention.wgsl) by subgroup matrices, for sequences of whole tiles and heads of whole matrices:
 //   attention_lse         lse, from the scores
 //   attention_o           o = P v, P = e^(scale q k^T - lse): no row's sum has to be rescaled, which matrices cannot
@@ -13,7 +14,7 @@ diagnostic(off, chromium.subgroup_matrix_uniformity);
 // in tiles of TILE_COLUMNS and in order. Factors are read where they lie in storage; scores go through workgroup memory,
 // where each thread turns its share of a row into halves for the next product. Sums are f32. All results are written (=).
 
-// Open: MATRIX_M, MATRIX_N, MATRIX_K, SUBGROUPS, THREADS, HEAD_DIM.
+// Open: MATRIX_M, MATRIX_N, MATRIX_K, SUBGROUPS, SUBGROUP_SIZE, THREADS, HEAD_DIM.
 const TILE_ROWS: u32 = SUBGROUPS * MATRIX_M;
 const TILE_COLUMNS: u32 = 32;
 const TILE: u32 = TILE_ROWS * TILE_COLUMNS;
@@ -175,7 +176,7 @@ fn probability(place: Place, score: f32, lse: f32, query: u32, key: u32) -> f32 
 
 @group(0) @binding(6) var<storage, read_write> lse: array<f32>;
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(THREADS) @subgroup_size(SUBGROUP_SIZE)
 fn attention_lse(
   @builtin(local_invocation_index) thread: u32,
   @builtin(subgroup_id) subgroup: u32,
@@ -237,7 +238,7 @@ fn put_sums(subgroup: u32, sums: ptr<function, Sums>, start: u32) {
 @group(0) @binding(6) var<storage, read_write> o: array<O>;
 @group(0) @binding(7) var<storage, read> norms: array<f32>;
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(THREADS) @subgroup_size(SUBGROUP_SIZE)
 fn attention_o(
   @builtin(local_invocation_index) thread: u32,
   @builtin(subgroup_id) subgroup: u32,
@@ -274,7 +275,7 @@ fn attention_o(
 @group(0) @binding(6) var<storage, read> terms: array<vec2f>;
 @group(0) @binding(7) var<storage, read_write> dq: array<DQ>;
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(THREADS) @subgroup_size(SUBGROUP_SIZE)
 fn attention_matrix_dq(
   @builtin(local_invocation_index) thread: u32,
   @builtin(subgroup_id) subgroup: u32,
@@ -315,7 +316,7 @@ fn attention_matrix_dq(
 @group(0) @binding(7) var<storage, read_write> dk: array<DK>;
 @group(0) @binding(8) var<storage, read_write> dv: array<DV>;
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(THREADS) @subgroup_size(SUBGROUP_SIZE)
 fn attention_matrix_dkv(
   @builtin(local_invocation_index) thread: u32,
   @builtin(subgroup_id) subgroup: u32,

@@ -6,30 +6,19 @@
 // A thread has ROWS rows ROW_THREADS apart; of the scores, 4 adjacent columns; of the sums, VECTORS vec4s COLUMN_THREADS
 // apart. Sums are f32, in the order of what is summed.
 
-// Of arrays in registers: a multiple of 4, and the most that ROWS and VECTORS may be.
-const MOST_ROWS: u32 = 8;
-const MOST_VECTORS: u32 = 3;
-
-override ROWS: u32 = 8;
-override ROW_THREADS: u32 = 8;
-override COLUMN_THREADS: u32 = 8;
-override VECTORS: u32 = 2;
-override DEPTH: u32 = 8;
-// A multiple of 4.
-override STAGED: u32 = 16;
-override SIDES: u32 = 1;
-
-override SIDE_THREADS: u32 = ROW_THREADS * COLUMN_THREADS;
-override THREADS: u32 = SIDES * SIDE_THREADS;
-override TILE_ROWS: u32 = ROWS * ROW_THREADS;
-override TILE_COLUMNS: u32 = 4 * COLUMN_THREADS;
+// Open: ROWS, ROW_THREADS, COLUMN_THREADS, VECTORS, DEPTH, STAGED, SIDES; ROWS and STAGED are multiples of 4. Arrays in
+// registers have as many elements as the loops over them have trips: drivers unroll those, and keep others in memory.
+const SIDE_THREADS: u32 = ROW_THREADS * COLUMN_THREADS;
+const THREADS: u32 = SIDES * SIDE_THREADS;
+const TILE_ROWS: u32 = ROWS * ROW_THREADS;
+const TILE_COLUMNS: u32 = 4 * COLUMN_THREADS;
 // vec4s of a token in the second factor of a product with scores.
-override WIDTH: u32 = VECTORS * COLUMN_THREADS;
+const WIDTH: u32 = VECTORS * COLUMN_THREADS;
 // Such that threads that store along head_dim hit different banks.
-override LEFT_STRIDE: u32 = TILE_ROWS + 2;
-override RIGHT_STRIDE: u32 = COLUMN_THREADS + 1;
-override LEFT_SIZE: u32 = max(DEPTH, COLUMN_THREADS) * LEFT_STRIDE;
-override RIGHT_SIZE: u32 = max(max(4 * DEPTH * RIGHT_STRIDE, STAGED * WIDTH), ROWS / 4 * SIDE_THREADS);
+const LEFT_STRIDE: u32 = TILE_ROWS + 2;
+const RIGHT_STRIDE: u32 = COLUMN_THREADS + 1;
+const LEFT_SIZE: u32 = max(DEPTH, COLUMN_THREADS) * LEFT_STRIDE;
+const RIGHT_SIZE: u32 = max(max(4 * DEPTH * RIGHT_STRIDE, STAGED * WIDTH), ROWS / 4 * SIDE_THREADS);
 
 const LOWEST: f32 = -0x1.fffffep+127;
 
@@ -56,9 +45,9 @@ var<workgroup> left: array<vec4f, SIDES * LEFT_SIZE>;
 var<workgroup> right: array<vec4f, SIDES * RIGHT_SIZE>;
 var<workgroup> reach: atomic<u32>;
 
-// vec4s along columns, [vector][row].
-alias Block = array<vec4f, MOST_ROWS * MOST_VECTORS>;
-alias Rows = array<f32, MOST_ROWS>;
+// vec4s along columns, [vector][row]; scores are the first vector.
+alias Block = array<array<vec4f, ROWS>, VECTORS>;
+alias Rows = array<f32, ROWS>;
 
 struct Thread {
   side: u32,
@@ -192,7 +181,7 @@ fn stage_factor(head: Head, first: u32) {
 // sums += left right, for `depth` vec4s of left from `start` on; right has rows of `stride` vec4s.
 fn multiply(start: u32, depth: u32, stride: u32, vectors: u32, sums: ptr<function, Block>) {
   for (var k4 = 0u; k4 < depth; k4++) {
-    var a: array<vec4f, MOST_ROWS>;
+    var a: array<vec4f, ROWS>;
     for (var i = 0u; i < ROWS; i++) {
       a[i] = left[left_at(start + k4, thread.row + i * ROW_THREADS)];
     }
@@ -203,12 +192,12 @@ fn multiply(start: u32, depth: u32, stride: u32, vectors: u32, sums: ptr<functio
       let b2 = right[at + 2 * stride];
       let b3 = right[at + 3 * stride];
       for (var i = 0u; i < ROWS; i++) {
-        var sum = sums[j * MOST_ROWS + i];
+        var sum = sums[j][i];
         sum = fma(vec4f(a[i].x), b0, sum);
         sum = fma(vec4f(a[i].y), b1, sum);
         sum = fma(vec4f(a[i].z), b2, sum);
         sum = fma(vec4f(a[i].w), b3, sum);
-        sums[j * MOST_ROWS + i] = sum;
+        sums[j][i] = sum;
       }
     }
   }
@@ -230,7 +219,7 @@ fn inner_products(rows: Head, place: Place, columns: Head, first: u32) -> Block 
 
 fn put_scores(scores: ptr<function, Block>) {
   for (var i = 0u; i < ROWS; i++) {
-    left[left_at(thread.column, thread.row + i * ROW_THREADS)] = scores[i];
+    left[left_at(thread.column, thread.row + i * ROW_THREADS)] = scores[0][i];
   }
 }
 

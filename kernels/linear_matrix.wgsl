@@ -1,6 +1,7 @@
 enable f16;
-enable chromium_experimental_subgroup_matrix;
-diagnostic(off, chromium.subgroup_matrix_uniformity);
+enable subgroup_matrix;
+enable subgroup_size_control;
+diagnostic(off, subgroup_matrix_uniformity);
 // import linear_operands.wgsl
 // Products (see linear_operands.wgsl) by subgroup matrices: f16 factors of MATRIX_M x MATRIX_K and MATRIX_K x MATRIX_N, f32
 // sums. One workgroup of SUBGROUPS_M x SUBGROUPS_N subgroups computes a tile of y, each subgroup a part of it. Tiles of X
@@ -99,8 +100,8 @@ fn right(column: u32, k: u32) -> Right {
   return subgroupMatrixLoad<Right, row_major>(&cells, X_CELLS + k * W_STRIDE + column / 8, W_STRIDE);
 }
 
-// First row and column of a subgroup's part. Where subgroups are smaller than the adapter's largest there are more of them
-// than parts: those compute what others do.
+// First row and column of a subgroup's part. Where the size of subgroups cannot be asked for, they may be smaller than
+// SUBGROUP_SIZE, and more of them than parts: those compute what others do.
 fn part_of(subgroup: u32) -> vec2u {
   return vec2u(subgroup / SUBGROUPS_N % SUBGROUPS_M * PART_M, subgroup % SUBGROUPS_N * PART_N);
 }
@@ -137,7 +138,7 @@ fn write_strips(slice: u32, tile: vec2u, i: u32, thread: u32) {
   }
 }
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(THREADS) @subgroup_size(SUBGROUP_SIZE)
 fn linear_matrix(
   @builtin(local_invocation_index) thread: u32,
   @builtin(workgroup_id) group: vec3u,

@@ -19,7 +19,7 @@ const validated = suite('attention by matrices on the null backend');
 
 for (const matrices of [SQUARE, SMALL]) {
   validated(`shaders of ${matrices.m} x ${matrices.n} x ${matrices.k} are valid`, async () => {
-    const { device } = await openNullDevice();
+    const nullDevice = await openNullDevice();
     const target: Target = {
       ...{ bufferBytes: 2 ** 31, bindingBytes: 2 ** 31, groups: 65_535, workgroupBytes: 2 ** 15 },
       ...{ precision: 'f16', matrices },
@@ -30,7 +30,7 @@ for (const matrices of [SQUARE, SMALL]) {
     assert.equal([...new Set(kernels.map(({ entry }) => entry))].sort(), [
       ...['attention_lse', 'attention_matrix_dkv', 'attention_matrix_dq', 'attention_o'],
     ]);
-    await expectValid(device, kernels);
+    await expectValid(nullDevice, kernels);
   });
 }
 

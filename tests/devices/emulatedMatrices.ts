@@ -4,13 +4,13 @@
  * @param threads of a subgroup, a multiple of the columns of a sum
  */
 export function emulateMatrices(code: string, threads: number): string {
-  if (!code.includes('enable chromium_experimental_subgroup_matrix;')) return code;
+  if (!code.includes('enable subgroup_matrix;')) return code;
   const halves = [...code.matchAll(/var<storage, read> (\w+): array<f16>/g)].map(([, name]) => name!);
   const source = code.includes('cells: array<Cell') ? CELLS : SCORES;
   const buffers = [...halves, source.factors];
   const emulated = code
-    .replace('enable chromium_experimental_subgroup_matrix;', '')
-    .replace('diagnostic(off, chromium.subgroup_matrix_uniformity);', '')
+    .replace('enable subgroup_matrix;', '')
+    .replace('diagnostic(off, subgroup_matrix_uniformity);', '')
     .replace(/subgroup_matrix_(left|right)<f16, \w+, \w+>/g, 'EmulatedFactor')
     .replace(/subgroup_matrix_result<f32, \w+, \w+>/g, 'EmulatedSum')
     .replace('ptr<storage, array<f16>, read>', 'u32')

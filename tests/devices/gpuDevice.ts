@@ -42,7 +42,10 @@ export const kernelKinds: readonly KernelKind[] = ['f32', 'f16', ...(await matri
 async function matrixKinds(): Promise<KernelKind[]> {
   if (noGpu) return [];
   try {
-    targetOf(await findAdapter({ allowSoftware: true }), 'matrix');
+    const adapter = await findAdapter({ allowSoftware: true });
+    const gpu = await Gpu.open(adapter);
+    await gpu.close();
+    targetOf(adapter, gpu.dialect, 'matrix');
     return ['matrix'];
   } catch {
     console.log('subgroup matrices are emulated: the adapter has none');
@@ -66,7 +69,7 @@ export async function openChanged(change: Partial<Target>, changes: Changes = {}
   const { kernels = 'f32', rewrite, tuner } = changes;
   const adapter = await findAdapter({ allowSoftware: true });
   const gpu = await Gpu.open(adapter, rewrite);
-  const target: Target = { ...targetOf(adapter, kernels), ...change };
+  const target: Target = { ...targetOf(adapter, gpu.dialect, kernels), ...change };
   return {
     ...{ gpu, target },
     info: {

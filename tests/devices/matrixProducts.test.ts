@@ -45,38 +45,38 @@ function matrixKernelsOn(target: Target): Dispatch[] {
 const validated = suite('subgroup matrices on the null backend');
 
 validated('every shader is valid', async () => {
-  const { device } = await openNullDevice();
+  const nullDevice = await openNullDevice();
   const kernels = matrixKernelsOn({ ...LIMITS, matrices: SQUARE });
   assert.ok(kernels.length > 100, `found ${kernels.length} kernels`);
-  await expectValid(device, kernels);
+  await expectValid(nullDevice, kernels);
 });
 
 validated('shaders for matrices of other shapes are valid', async () => {
-  const { device } = await openNullDevice();
+  const nullDevice = await openNullDevice();
   for (const matrices of [SMALL, FLAT]) {
     const kernels = matrixKernelsOn({ ...LIMITS, matrices });
     const tiles = new Map(
       kernels.map((kernel) => [`${kernel.constants.TILE_M} ${kernel.constants.TILE_N}`, kernel]),
     );
     assert.is(tiles.size, 5);
-    await expectValid(device, [...tiles.values()]);
+    await expectValid(nullDevice, [...tiles.values()]);
   }
 });
 
 validated('pipelines of what fits the backend are valid', async () => {
-  const { adapter, device } = await openNullDevice();
+  const { adapter, device, dialect } = await openNullDevice();
   const matrices = { ...SQUARE, subgroup: adapter.info.subgroupMaxSize! };
   const target = { ...LIMITS, matrices, workgroupBytes: adapter.limits.maxComputeWorkgroupStorageSize };
   const kernels = matrixKernelsOn(target);
   assert.ok(kernels.length > 10, `found ${kernels.length} kernels`);
-  const pipelines = new Pipelines(device);
+  const pipelines = new Pipelines(device, dialect);
   for (const kernel of kernels) await pipelines.get(kernel);
 });
 
 validated('a shader that is not valid is refused', async () => {
-  const { device } = await openNullDevice();
+  const { device, dialect } = await openNullDevice();
   const [kernel] = matrixKernelsOn({ ...LIMITS, matrices: SQUARE });
-  const broken = new Pipelines(device, (code) => code.replace('row_major', 'major'));
+  const broken = new Pipelines(device, dialect, (code) => code.replace('row_major', 'major'));
   const error = await broken.get(kernel!).catch((reason: Error) => reason);
   assert.match(String(error), /^Error: kernels\/linear_matrix\.wgsl does not compile: .*major/);
 });

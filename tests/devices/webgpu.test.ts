@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { type Device, PRIORITY, type Session, type SessionHandle } from '#src/devices/device.js';
 import { openDevice } from '#src/devices/openDevice.js';
 import { findAdapter, isSoftware } from '#src/devices/webgpu/adapter.js';
+import type { WebGpuDevice } from '#src/devices/webgpu/device.js';
 import { Gpu } from '#src/devices/webgpu/gpu.js';
 import { layOut } from '#src/devices/webgpu/layout.js';
 import type { Target } from '#src/devices/webgpu/lowering/lowering.js';
@@ -273,7 +274,7 @@ testGpu('the plan is what is allocated', async () => {
   const module = product(3, 4, 5);
   const { plan } = await device.compile(module);
   assert.equal(plan.bytes, device.plan(module).bytes);
-  const layout = layOut(module, targetOf(adapter!));
+  const layout = layOut(module, (device as WebGpuDevice).target);
   const total = layout.storages.reduce((sum, bytes) => sum + bytes);
   assert.is(total, plan.bytes.persistent + plan.bytes.activations);
   assert.is(total, 4 * (3 * 4 + 5 * 4 + 3 * 5));
@@ -341,7 +342,7 @@ async function openGpu(): Promise<{ gpu: Gpu; session: WebGpuSession }> {
   const found = await findAdapter({ allowSoftware: true });
   const gpu = await Gpu.open(found);
   const module = doubled();
-  return { gpu, session: await WebGpuSession.compile(gpu, module, targetOf(found)) };
+  return { gpu, session: await WebGpuSession.compile(gpu, module, targetOf(found, gpu.dialect)) };
 }
 
 testGpu('an error that nobody caught rejects what comes after it', async () => {

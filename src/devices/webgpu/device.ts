@@ -5,14 +5,16 @@ import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
 import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
 import { type AdapterOptions, describeAdapter, findAdapter, isSoftware } from './adapter.js';
+import type { Dialect } from './dialect.js';
 import { Gpu } from './gpu.js';
 import { planOn } from './layout.js';
 import type { Target } from './lowering/lowering.js';
 import { RemoteSession } from './remote.js';
 import { WebGpuSession } from './session.js';
 import { type KernelKind, targetOf } from './target.js';
+import { Trials } from './trials.js';
 import { Tuner, type Tuning } from './tuner.js';
-import { type Choices, tuningFile } from './tuningCache.js';
+import { type Choices, trialsFile, tuningFile } from './tuningCache.js';
 
 export interface WebGpuOptions extends AdapterOptions {
   readonly kernels?: 'auto' | KernelKind | undefined;
@@ -33,13 +35,21 @@ export class WebGpuDevice implements Device {
   readonly #adapter: GPUAdapter;
   readonly target: Target;
   readonly tuner: Tuner;
+  readonly #trials: Trials;
   readonly #sessions: Session[] = [];
   #gpu: Promise<Gpu> | undefined;
 
-  private constructor(adapter: GPUAdapter, target: Target, tuner: Tuner, maxTotalBytes: number) {
+  private constructor(
+    adapter: GPUAdapter,
+    target: Target,
+    tuner: Tuner,
+    trials: Trials,
+    maxTotalBytes: number,
+  ) {
     this.#adapter = adapter;
     this.target = target;
     this.tuner = tuner;
+    this.#trials = trials;
     const kernels = target.matrices ? 'matrix' : target.precision;
     const description = `${describeAdapter(adapter.info)}, ${kernels} kernels`;
     const lossScaling = target.precision === 'f16';
@@ -52,10 +62,12 @@ export class WebGpuDevice implements Device {
   /** Finds the adapter; throws an InputError where there is none that may be used. */
   static async start(options: WebGpuOptions = {}): Promise<WebGpuDevice> {
     const adapter = await findAdapter(options);
-    const bytes = isSoftware(adapter.info) ? totalmem() : await freeBytes(options);
+    const { bytes, dialect } = await survey(options);
     const { kernels, tune = 'quick', choices } = options;
-    const tuner = new Tuner(tune, tuningFile(describeAdapter(adapter.info)), choices);
-    return new WebGpuDevice(adapter, targetOf(adapter, kernels), tuner, bytes);
+    const description = describeAdapter(adapter.info);
+    const tuner = new Tuner(tune, tuningFile(description), choices);
+    const trials = new Trials({ adapter: adapterOf(options), file: trialsFile(description) });
+    return new WebGpuDevice(adapter, targetOf(adapter, dialect, kernels), tuner, trials, bytes);
   }
 
   plan(module: Module): MemoryPlan {
@@ -74,7 +86,9 @@ export class WebGpuDevice implements Device {
     }
     // A thread that only attaches to sessions of another one never opens the GPU.
     this.#gpu ??= Gpu.open(this.#adapter);
-    const session = await WebGpuSession.compile(await this.#gpu, module, this.target, this.tuner);
+    const gpu = await this.#gpu;
+    const target = await this.#trials.admitted(gpu, module, this.target, this.tuner);
+    const session = await WebGpuSession.compile(gpu, module, target, this.tuner);
     this.#sessions.push(session);
     return session;
   }
@@ -93,14 +107,23 @@ export class WebGpuDevice implements Device {
   }
 }
 
-/** WebGPU doesn't tell how much memory a GPU has, so it is tried out, on a device of its own that may break of it. */
-async function freeBytes(options: WebGpuOptions): Promise<number> {
+const adapterOf = ({ adapter, allowSoftware }: WebGpuOptions): AdapterOptions => ({
+  ...(adapter === undefined ? {} : { adapter }),
+  ...(allowSoftware === undefined ? {} : { allowSoftware }),
+});
+
+/**
+ * What only an open device tells. WebGPU doesn't say how much memory a GPU has, so it is tried out, on a device of its
+ * own that may break of it.
+ */
+async function survey(options: WebGpuOptions): Promise<{ bytes: number; dialect: Dialect }> {
   const adapter = await findAdapter(options);
   // Where a GPU shares the host's memory, drivers promise more than there is.
   const most = adapter.info.vendor === 'apple' ? 0.75 * totalmem() : MOST_MEMORY;
   const probe = await Gpu.open(adapter);
   try {
-    return await probe.freeBytes(most);
+    const bytes = isSoftware(adapter.info) ? totalmem() : await probe.freeBytes(most);
+    return { bytes, dialect: probe.dialect };
   } finally {
     await probe.close();
   }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeviceLostError, InputError } from '../../base/errors.js';
 import { describeAdapter, oneLine } from './adapter.js';
+import { type Dialect, dialectOf, MATRIX_FEATURES } from './dialect.js';
 import { Pipelines, type Rewrite } from './pipelines.js';
 import { RunQueue } from './runQueue.js';
 
@@ -20,12 +21,12 @@ export const SLICE_BYTES = 4 * 2 ** 20;
 /** Uploads after which the device is waited for, so that they don't pile up in host memory. */
 const UNFENCED_BYTES = 64 * 2 ** 20;
 /** Asked for where the adapter has them. */
-const OPTIONAL_FEATURES = [
+const OPTIONAL_FEATURES: readonly GPUFeatureName[] = [
   'timestamp-query',
   'shader-f16',
   'subgroups',
-  'chromium-experimental-subgroup-matrix' as GPUFeatureName,
-] as const;
+  ...MATRIX_FEATURES,
+];
 /** Asked for as high as the adapter goes; a device has the specification's minimum otherwise. */
 const RAISED_LIMITS = [
   'maxBufferSize',
@@ -44,6 +45,7 @@ const SHORTEST_SLEEP_MS = 2;
 export class Gpu {
   readonly device: GPUDevice;
   readonly description: string;
+  readonly dialect: Dialect;
   /** One runs, one more is ready behind it. */
   readonly runs = new RunQueue(2);
   /** When the last replay was over (performance.now). */
@@ -57,10 +59,11 @@ export class Gpu {
   #unfenced = 0;
   #failure: Error | undefined;
 
-  private constructor(device: GPUDevice, description: string, rewrite?: Rewrite) {
+  private constructor(device: GPUDevice, description: string, dialect: Dialect, rewrite?: Rewrite) {
     this.device = device;
     this.description = description;
-    this.pipelines = new Pipelines(device, rewrite);
+    this.dialect = dialect;
+    this.pipelines = new Pipelines(device, dialect, rewrite);
     this.hasTimestamps = device.features.has('timestamp-query');
     this.absent = device.createBuffer({ label: 'absent', size: 256, usage: USAGE.storage });
     this.#staging = device.createBuffer({
@@ -88,7 +91,7 @@ export class Gpu {
     const device = await opening.catch((error: Error) => {
       throw new Error(`Expected ${description} to open, found: ${oneLine(error.message)}`);
     });
-    return new Gpu(device, description, rewrite);
+    return new Gpu(device, description, await dialectOf(device, adapter.info), rewrite);
   }
 
   /** Bytes that can be had now, up to `most`, found by taking them and giving them back. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { oneLine } from './adapter.js';
+import { type Dialect, translated } from './dialect.js';
 import type { Dispatch } from './lowering/lowering.js';
 
 export type Kernel = Pick<Dispatch, 'file' | 'entry' | 'types' | 'constants'>;
@@ -10,19 +11,21 @@ export type Rewrite = (code: string) => string;
 /** The compute pipelines of a GPU device, made once for each kernel and set of constants. */
 export class Pipelines {
   readonly #device: GPUDevice;
+  readonly #dialect: Dialect;
   readonly #rewrite: Rewrite;
   readonly #modules = new Map<string, Promise<GPUShaderModule>>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
-  constructor(device: GPUDevice, rewrite: Rewrite = (code) => code) {
+  constructor(device: GPUDevice, dialect: Dialect, rewrite: Rewrite = (code) => code) {
     this.#device = device;
+    this.#dialect = dialect;
     this.#rewrite = rewrite;
   }
 
   get(kernel: Kernel): Promise<GPUComputePipeline> {
     const { file, entry, types, constants } = kernel;
     return cached(this.#pipelines, JSON.stringify([file, entry, types, constants]), async () => {
-      const { code, overrides } = shaderOf(kernel);
+      const { code, overrides } = this.shader(kernel);
       const module = await cached(this.#modules, code, () => this.#compile(file, code));
       const compute = { module, entryPoint: entry, constants: overrides };
       const pipeline = this.#device.createComputePipelineAsync({ label: entry, layout: 'auto', compute });
@@ -30,9 +33,15 @@ export class Pipelines {
     });
   }
 
+  /** A kernel as this device takes it. */
+  shader(kernel: Kernel): Shader {
+    const { code, overrides } = shaderOf(kernel);
+    return { code: translated(this.#rewrite(code), this.#dialect), overrides };
+  }
+
   async #compile(file: string, code: string): Promise<GPUShaderModule> {
     this.#device.pushErrorScope('validation');
-    const module = this.#device.createShaderModule({ label: file, code: this.#rewrite(code) });
+    const module = this.#device.createShaderModule({ label: file, code });
     const error = await this.#device.popErrorScope();
     if (error) doesNotCompile(file, error);
     return module;

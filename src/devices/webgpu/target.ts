@@ -1,11 +1,12 @@
 import { InputError } from '../../base/errors.js';
 import { describeAdapter, isSoftware } from './adapter.js';
+import type { Dialect } from './dialect.js';
 import type { Matrices, Target } from './lowering/lowering.js';
 
 /** f32 | f16: activations and frozen matrices in halves | matrix: that, multiplied by subgroup matrices. */
 export type KernelKind = 'f32' | 'f16' | 'matrix';
 
-/** What Dawn tells of its experimental subgroup matrices. */
+/** What an adapter tells of a kind of subgroup matrices. */
 interface MatrixConfiguration {
   readonly componentType: string;
   readonly resultComponentType: string;
@@ -17,10 +18,15 @@ interface MatrixConfiguration {
 /**
  * What kernels are made for on this adapter. `auto` is the last kind that it offers, but f32 on a CPU that plays a
  * GPU, where halves only cost time. Throws an InputError where it lacks what `wanted` needs.
+ * @param dialect of its devices
  */
-export function targetOf(adapter: GPUAdapter, wanted: 'auto' | KernelKind = 'auto'): Target {
+export function targetOf(
+  adapter: GPUAdapter,
+  dialect: Dialect,
+  wanted: 'auto' | KernelKind = 'auto',
+): Target {
   const { limits, info } = adapter;
-  const matrices = matricesOf(adapter);
+  const matrices = matricesOf(info, dialect);
   const offered: KernelKind[] = ['f32'];
   if (adapter.features.has('shader-f16')) offered.push('f16', ...(matrices ? (['matrix'] as const) : []));
   const kind = wanted === 'auto' ? (isSoftware(info) ? 'f32' : offered.at(-1)!) : wanted;
@@ -47,13 +53,13 @@ function lanesOf({ features, info }: GPUAdapter): Pick<Target, 'lanes'> {
 }
 
 /** The configuration with halves as factors and f32 as sums, the largest where there are several. */
-function matricesOf({ features, info }: GPUAdapter): Matrices | null {
-  if (!features.has('chromium-experimental-subgroup-matrix' as GPUFeatureName)) return null;
+function matricesOf(info: GPUAdapterInfo, { matrices, subgroup }: Dialect): Matrices | null {
+  if (!matrices) return null;
   const { subgroupMatrixConfigs } = info as { subgroupMatrixConfigs?: Iterable<MatrixConfiguration> };
   const usable = [...(subgroupMatrixConfigs ?? [])].filter(
     ({ componentType, resultComponentType }) => componentType === 'f16' && resultComponentType === 'f32',
   );
   const [best] = usable.sort((a, b) => b.M * b.N * b.K - a.M * a.N * a.K);
   if (!best) return null;
-  return { m: best.M, n: best.N, k: best.K, subgroup: info.subgroupMaxSize ?? 32 };
+  return { m: best.M, n: best.N, k: best.K, subgroup: subgroup ?? info.subgroupMaxSize ?? 32 };
 }

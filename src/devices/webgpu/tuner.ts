@@ -34,19 +34,26 @@ export class Tuner {
     return Object.fromEntries(this.#choices);
   }
 
+  /** The variants of a product that come into question, the default one first: the one that is chosen, or some to time. */
+  candidates(key: string, variants: readonly Variant[]): readonly Variant[] {
+    const chosen = variants.find(({ name }) => name === this.#choices.get(key));
+    if (chosen) return [chosen];
+    return variants.slice(0, this.#tuning === 'off' ? 1 : EFFORT[this.#tuning].variants);
+  }
+
   /** The target with the fastest variants of a module's products, timed on its storage, which ends up as zeros. */
   async tuned(gpu: Gpu, module: Module, target: Target, storages: readonly GPUBuffer[]): Promise<Target> {
     const unknown = new Map<string, readonly Variant[]>();
     const choose: Target['choose'] = (key, variants) => {
       const chosen = variants.find(({ name }) => name === this.#choices.get(key));
-      if (!chosen && variants.length > 1) unknown.set(key, variants);
+      if (!chosen && variants.length > 1) unknown.set(key, this.candidates(key, variants));
       return chosen;
     };
     layOut(module, { ...target, choose });
     // On a CPU that plays a GPU, the default is the one that was made for it.
     const isTimed = this.#tuning !== 'off' && target.lanes === undefined && unknown.size > 0;
     if (isTimed) {
-      const fastest = await timeAll(gpu, unknown, storages, EFFORT[this.#tuning]);
+      const fastest = await timeAll(gpu, unknown, storages, EFFORT[this.#tuning].repeats);
       for (const [key, name] of fastest) this.#choices.set(key, name);
       writeChoices(this.#file, this.choices);
     }
@@ -59,12 +66,12 @@ async function timeAll(
   gpu: Gpu,
   products: ReadonlyMap<string, readonly Variant[]>,
   storages: readonly GPUBuffer[],
-  { variants: most, repeats }: (typeof EFFORT)[keyof typeof EFFORT],
+  repeats: number,
 ): Promise<Map<string, string>> {
   const choices = new Map<string, string>();
   for (const [key, variants] of products) {
     const times = new Map<string, number>();
-    for (const variant of variants.slice(0, most)) {
+    for (const variant of variants) {
       times.set(variant.name, await msOf(gpu, variant, storages, repeats));
     }
     const [fastest] = [...times].sort(([, a], [, b]) => a - b);

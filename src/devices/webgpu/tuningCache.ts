@@ -13,9 +13,14 @@ function cacheFolder(env = process.env): string {
   return join(base || join(homedir(), '.cache'), 'rivulet');
 }
 
+const fileOf = (folder: string, adapter: string): string =>
+  join(cacheFolder(), folder, `${adapter.replaceAll(/[^\w.]+/g, '-')}.json`);
+
 /** Where the fastest variants on an adapter are remembered: one file for each adapter with its driver. */
-export const tuningFile = (adapter: string): string =>
-  join(cacheFolder(), 'tuning', `${adapter.replaceAll(/[^\w.]+/g, '-')}.json`);
+export const tuningFile = (adapter: string): string => fileOf('tuning', adapter);
+
+/** Where it is remembered which pipelines its driver makes (trials.ts). */
+export const trialsFile = (adapter: string): string => fileOf('trials', adapter);
 
 /** What is remembered; nothing where the file is not there or damaged: it is made anew then. */
 export function readChoices(file: string): Choices {

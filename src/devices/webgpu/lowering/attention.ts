@@ -2,11 +2,12 @@ import { InputError } from '../../../base/errors.js';
 import { type Call, rows, type Value } from '../../../program/types.js';
 import { attentionByMatrices, attentionDxByMatrices, matrixTiles } from './attentionMatrix.js';
 import { shapeOf } from './attentionShape.js';
-import { type Dispatch, floatType, type Lowering, type Operands } from './lowering.js';
+import { areAdmitted, type Dispatch, floatType, type Lowering, type Operands } from './lowering.js';
 
-/** kernels/attention_tiles.wgsl: MOST_ROWS, MOST_VECTORS; attention_dx.wgsl: rows of attention_dx_rows in a workgroup. */
+/** Of a thread: drivers keep no larger sums in registers (kernels/attention_tiles.wgsl). */
 const MOST_ROWS = 8;
-const MOST_VECTORS = 3;
+const VECTORS = 2;
+/** kernels/attention_dx.wgsl: rows of attention_dx_rows in a workgroup. */
 const ROWS_AT_ONCE = 16;
 /** Of a workgroup of either one or two sides. */
 const THREADS = 64;
@@ -31,13 +32,13 @@ export interface Tiles {
 export function tilesFor(headDim: number, sides: 1 | 2, workgroupBytes: number): Tiles {
   const width = Math.ceil(headDim / 4);
   let columnThreads = 8;
-  while (columnThreads * MOST_VECTORS < width) columnThreads *= 2;
+  while (columnThreads * VECTORS < width) columnThreads *= 2;
   const tiles = [MOST_ROWS, MOST_ROWS / 2].flatMap((ROWS) =>
     [8, 4, 2, 1].map((DEPTH) => ({
       ROWS,
       ROW_THREADS: Math.max(1, THREADS / sides / columnThreads),
       COLUMN_THREADS: columnThreads,
-      VECTORS: Math.max(2, Math.ceil(width / columnThreads)),
+      VECTORS,
       DEPTH,
       STAGED: Math.max(4, 2 * DEPTH),
       SIDES: sides,
@@ -87,8 +88,9 @@ export const attentionLowering: Lowering = {
   lower(call, at): Dispatch[] {
     const [q, k, v, positions] = call.inputs as Value[];
     const [o, lse] = call.outputs as Value[];
-    const matrix = matrixTiles(call, [0, 1, 2], at);
-    if (matrix) return attentionByMatrices(call, matrix, at);
+    const tilesOfMatrices = matrixTiles(call, [0, 1, 2], at);
+    const byMatrices = tilesOfMatrices && attentionByMatrices(call, tilesOfMatrices, at);
+    if (byMatrices && areAdmitted(byMatrices, at.target)) return byMatrices;
     const { heads, headDim } = call.attributes;
     const tiles = tilesFor(headDim!, 1, at.target.workgroupBytes);
     return [
@@ -115,7 +117,7 @@ function dxRows(call: Call, at: Operands): Dispatch {
   return {
     file: 'attention_dx',
     entry: 'attention_dx_rows',
-    constants: {},
+    constants: { ...tilesFor(call.attributes.headDim!, 1, at.target.workgroupBytes) },
     types: { O: floatType(o, at), DO: floatType(dO, at) },
     shape: shapeOf(q!, call.attributes),
     bindings: [at.of(o!), at.of(dO!), at.of(lse!), termsRegion(call, at)],
@@ -124,9 +126,10 @@ function dxRows(call: Call, at: Operands): Dispatch {
 }
 
 function dxTiles(call: Call, at: Operands): Dispatch[] {
-  const matrix = matrixTiles(call, [0, 1, 2, 6], at);
+  const tilesOfMatrices = matrixTiles(call, [0, 1, 2, 6], at);
   const terms = termsRegion(call, at);
-  if (matrix) return attentionDxByMatrices(call, matrix, terms, at);
+  const byMatrices = tilesOfMatrices && attentionDxByMatrices(call, tilesOfMatrices, terms, at);
+  if (byMatrices && areAdmitted(byMatrices, at.target)) return byMatrices;
   const [q, k, v, positions, , , dO] = call.inputs as Value[];
   const [dq, dk, dv] = call.outputs as Value[];
   const { heads, keyValueHeads, headDim } = call.attributes;

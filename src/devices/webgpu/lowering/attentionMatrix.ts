@@ -8,7 +8,10 @@ const TILE_COLUMNS = 32;
 
 /** The constants the kernels leave open. */
 type Tiles = Readonly<
-  Record<'MATRIX_M' | 'MATRIX_N' | 'MATRIX_K' | 'SUBGROUPS' | 'THREADS' | 'HEAD_DIM', number>
+  Record<
+    'MATRIX_M' | 'MATRIX_N' | 'MATRIX_K' | 'SUBGROUPS' | 'SUBGROUP_SIZE' | 'THREADS' | 'HEAD_DIM',
+    number
+  >
 >;
 
 /** Tiles for a call, where its factors are halves, its sequences whole tiles and its heads whole matrices. */
@@ -26,11 +29,11 @@ export function matrixTiles(
     ...[TILE_ROWS % m, TILE_COLUMNS % n, TILE_COLUMNS % k, headDim % n, headDim % k],
     TILE_COLUMNS % rowThreads(matrices),
   ];
-  if (whole.some((rest) => rest !== 0)) return undefined;
+  if (whole.some((rest) => rest !== 0) || !Number.isInteger(rowThreads(matrices))) return undefined;
   const subgroups = TILE_ROWS / m;
   return {
     ...{ MATRIX_M: m, MATRIX_N: n, MATRIX_K: k, HEAD_DIM: headDim },
-    ...{ SUBGROUPS: subgroups, THREADS: subgroups * matrices.subgroup },
+    ...{ SUBGROUPS: subgroups, SUBGROUP_SIZE: matrices.subgroup, THREADS: subgroups * matrices.subgroup },
   };
 }
 

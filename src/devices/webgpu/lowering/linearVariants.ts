@@ -1,5 +1,6 @@
 import { type Product, type Slices, splitProduct, type Term } from './linearProduct.js';
 import {
+  areAdmitted,
   type Dispatch,
   type ElementType,
   f32Word,
@@ -33,10 +34,32 @@ export function productVariants(product: Product, target: Target): Variant[] {
   const parts = splitProduct(product, target);
   const ranked = kernelsFor(target).map((kernel) => ({ kernel, cost: costOf(product, kernel) }));
   ranked.sort((a, b) => a.cost - b.cost);
-  return ranked.map(({ kernel }) => ({
+  const variants = ranked.map(({ kernel }) => ({
     name: kernel.name,
     dispatches: parts.map((part) => dispatch(part, kernel)),
   }));
+  return variants.filter(
+    ({ dispatches }) => dispatches.every(fitsRegisters) && areAdmitted(dispatches, target),
+  );
+}
+
+/** Of the 255 or 256 that GPUs have for a thread; addresses and matrices on their way take the rest. */
+const MOST_REGISTERS = 168;
+
+/**
+ * Whether a thread's sums, and what it reads ahead for the next step, stay in registers (kernels/linear_matrix.wgsl).
+ * Largest tiles with eights of f32 on both sides don't: they would go through memory in every step.
+ */
+function fitsRegisters({ file, constants }: Dispatch): boolean {
+  if (file !== 'linear_matrix') return true;
+  const { TILE_M, TILE_N, TILE_K, THREADS, TERMS } = constants as Record<string, number>;
+  const isHalves = (name: string) =>
+    constants[`${name}_WIDE`] === 1 && constants[`${name}_DTYPE`] !== X_DTYPES.f32;
+  const ahead = (side: 'X' | 'W', length: number) => {
+    const operands = TERMS === 1 ? [`${side}1`] : [`${side}1`, `${side}2`];
+    return ((length * TILE_K!) / 8 / THREADS!) * (operands.every(isHalves) ? 4 : 8);
+  };
+  return (TILE_M! * TILE_N!) / THREADS! + ahead('X', TILE_M!) + ahead('W', TILE_N!) <= MOST_REGISTERS;
 }
 
 /** What two products have in common that the same variant suits. */
@@ -109,7 +132,7 @@ function matrixKernels(matrices: Matrices, workgroupBytes: number): Kernel[] {
     const { m, n, k } = matrices;
     const constants = {
       ...{ MATRIX_M: m, MATRIX_N: n, MATRIX_K: k },
-      ...{ THREADS: threads, SUBGROUPS_M: grid.m, SUBGROUPS_N: grid.n },
+      ...{ THREADS: threads, SUBGROUP_SIZE: matrices.subgroup, SUBGROUPS_M: grid.m, SUBGROUPS_N: grid.n },
     };
     const name = `matrix ${tile.m} x ${tile.n} x ${tile.k}`;
     return [{ name, file: 'linear_matrix', tile, rate, wide: true, constants }];

@@ -55,9 +55,15 @@ export interface Target extends Limits {
   readonly matrices: Matrices | null;
   /** Threads of every subgroup of an adapter that is a CPU; absent on a GPU. */
   readonly lanes?: number | undefined;
+  /** Whether the driver makes a kernel's pipeline; absent: any. */
+  readonly admits?: (dispatch: Dispatch) => boolean;
   /** Picks a variant of a product; absent: the default one. Products of one key have the same fastest variant. */
   readonly choose?: (key: string, variants: readonly Variant[]) => Variant | undefined;
 }
+
+/** Whether kernels that do something together can be used on a target. */
+export const areAdmitted = (dispatches: readonly Dispatch[], { admits }: Target): boolean =>
+  admits === undefined || dispatches.every(admits);
 
 /** A way to compute a product. */
 export interface Variant {
@@ -70,7 +76,7 @@ export interface Matrices {
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  /** Threads of a subgroup, at most; a workgroup is a multiple of it. */
+  /** Threads of a subgroup: as many as kernels ask for, else at most. A workgroup is a multiple of it. */
   readonly subgroup: number;
 }
 
