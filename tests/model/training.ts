@@ -46,9 +46,13 @@ export interface TrainingOptions {
   readonly threads?: number;
   /** Kernels of the webgpu device, which may be software; absent: the wasm device. */
   readonly kernels?: KernelKind;
+  /** Where to train, in place of a device of its own; it is closed with the training. */
+  readonly device?: Device;
+  /** What gradients are multiplied by where they are kept as halves; default 64. */
+  readonly lossScale?: number;
 }
 
-/** Where gradients are kept as halves. */
+/** The first one of src/model/lossScale.ts. */
 const LOSS_SCALE = 64;
 
 const openTrainingDevice = ({ kernels, threads = 2 }: TrainingOptions): Promise<Device> =>
@@ -149,7 +153,7 @@ export class Training {
   }
 
   static async start(options: TrainingOptions): Promise<Training> {
-    const device = await openTrainingDevice(options);
+    const device = options.device ?? (await openTrainingDevice(options));
     const { lossScaling } = device.info;
     const { student, teacher, adapter, alpha, temperature, weightDecay, microRows, sequence } = options;
     const { divergence = 'forward-kl', beta = 0.5, dropout = 0, recompute = false } = options;
@@ -166,7 +170,8 @@ export class Training {
       evaluate: shape,
     });
     const session = await device.compile(module.module);
-    if (lossScaling) await session.write(module.optimizer.lossScale!, Float32Array.of(LOSS_SCALE));
+    const scale = Float32Array.of(options.lossScale ?? LOSS_SCALE);
+    if (lossScaling) await session.write(module.optimizer.lossScale!, scale);
     await loadWeights(session, student, module.trained.training.weights);
     for (const [name, { data }] of adapter?.tensors ?? []) {
       await session.write(module.trained.values.get(name)!, data);
@@ -223,7 +228,7 @@ export class Training {
   }
 
   get #lossScale(): number {
-    return this.student.optimizer.lossScale ? LOSS_SCALE : 1;
+    return this.student.optimizer.lossScale ? (this.#options.lossScale ?? LOSS_SCALE) : 1;
   }
 
   async parameters(): Promise<Map<string, Float32Array>> {
