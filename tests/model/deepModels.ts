@@ -77,8 +77,7 @@ function trainedTensor(name: string, shape: readonly number[], random: Random): 
 
 const blockOf = (name: string): number => Number(/layers\.(\d+)\./.exec(name)?.[1] ?? -1);
 
-const normSize = (name: string): number =>
-  blockOf(name) < 0 ? 2 : Math.min(1, 0.3 + 0.05 * blockOf(name));
+const normSize = (name: string): number => (blockOf(name) < 0 ? 2 : Math.min(1, 0.3 + 0.05 * blockOf(name)));
 
 /** Standard deviation of W x for x of deviation 1. */
 function matrixSize(name: string): number {
@@ -123,11 +122,18 @@ function outliersOf(name: string): [index: number, value: number][] {
 
 /** On all linear layers; what it adds to them is some percent of their size, as in the middle of a run. */
 export function deepAdapter(config: ModelConfig, seed: number): Adapter {
-  const options = { rank: RANK, alpha: 2 * RANK, rsLora: false, dropout: 0, targetModules: [...TARGET_MODULES] };
+  const options = {
+    rank: RANK,
+    alpha: 2 * RANK,
+    rsLora: false,
+    dropout: 0,
+    targetModules: [...TARGET_MODULES],
+  };
   const tensors = randomLora(loraShapes(config, options), seed);
   const random = new Random(seed);
   for (const [name, { data }] of tensors) {
-    if (name.endsWith('.lora_B.weight')) data.forEach((_, i) => (data[i] = 0.02 * random.normal()));
+    if (!name.endsWith('.lora_B.weight')) continue;
+    for (let i = 0; i < data.length; i++) data[i] = 0.02 * random.normal();
   }
   return {
     ...{ folder: '', tensors },

@@ -19,7 +19,11 @@ export function openHalves(kernels: 'f16' | 'matrix'): Promise<Device> {
   return openChanged({ matrices: MATRICES, lanes: undefined }, { kernels: 'f16', rewrite });
 }
 
-export async function gradientsOn(device: Device, options: TrainingOptions, batch: Batch): Promise<Gradients> {
+export async function gradientsOn(
+  device: Device,
+  options: TrainingOptions,
+  batch: Batch,
+): Promise<Gradients> {
   const training = await Training.start({ ...options, device });
   await training.learn(batch);
   const gradients = await training.gradients();
