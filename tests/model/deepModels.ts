@@ -44,11 +44,11 @@ export function writeDeepModel(folder: string, layers: number, style: Style, see
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...CONFIG, num_hidden_layers: layers }));
   const shapes = weightShapes(readModelConfig(folder));
-  const fresh = style === 'fresh' ? randomWeights(shapes, seed) : undefined;
+  const fresh = randomWeights(shapes, seed);
   const random = new Random(seed);
   const tensors = new Map<string, TensorData>();
   for (const [name, shape] of shapes) {
-    const values = fresh?.get(name)!.data ?? trainedTensor(name, shape, random);
+    const values = style === 'fresh' ? fresh.get(name)!.data : trainedTensor(name, shape, random);
     if (style === 'outliers') for (const [at, value] of outliersOf(name)) values[at] = value;
     const data = new Uint16Array(values.length);
     float32ToBfloat16(values, data);
@@ -115,7 +115,7 @@ function outliersOf(name: string): [index: number, value: number][] {
   if (name === 'model.norm.weight') return [[MASSIVE, 0.01]];
   if (blockOf(name) !== EARLY) return [];
   if (/(gate|up)_proj/.test(name)) {
-    return Array.from({ length: HIDDEN }, (_, at) => [NEURON * HIDDEN + at, at === FIRST ? 16 : 0]);
+    return Array.from({ length: HIDDEN }, (_, at) => [NEURON * HIDDEN + at, at === FIRST ? 96 : 0]);
   }
   return name.includes('down_proj') ? [[MASSIVE * INTERMEDIATE + NEURON, 1]] : [];
 }
