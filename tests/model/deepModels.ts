@@ -79,10 +79,11 @@ const blockOf = (name: string): number => Number(/layers\.(\d+)\./.exec(name)?.[
 
 const normSize = (name: string): number => (blockOf(name) < 0 ? 2 : Math.min(1, 0.3 + 0.05 * blockOf(name)));
 
-/** Standard deviation of W x for x of deviation 1. */
+/** Standard deviation of W x for x of deviation 1. Only the first block adds much to the stream, as in SmolLM2. */
 function matrixSize(name: string): number {
-  if (name.includes('embed')) return 1;
-  return /[qk]_proj/.test(name) ? 1.2 : 0.8;
+  if (/[qk]_proj/.test(name)) return 1.2;
+  if (!/(o|down)_proj/.test(name)) return 1;
+  return blockOf(name) === 0 ? 2 : 0.5;
 }
 
 /** Channels of the residual stream: what tells a first token, what all tokens share, what becomes massive. */
@@ -105,17 +106,17 @@ function outliersOf(name: string): [index: number, value: number][] {
     ).flat();
   if (name.includes('embed')) {
     return [
-      ...column(VOCABULARY, FIRST, (token) => (token === BOS ? 1 : 0)),
+      ...column(VOCABULARY, FIRST, (token) => (token === BOS ? 12 : 0)),
       ...column(VOCABULARY, SHARED, () => 1),
     ];
   }
   if (name.includes('q_proj')) return heads(HEADS - 1, [SINK, SHARED, 2.5]);
-  if (name.includes('k_proj')) return heads(KV_HEADS, [SINK, MASSIVE, 1.5], [OFFSET, SHARED, 8]);
+  if (name.includes('k_proj')) return heads(KV_HEADS, [SINK, MASSIVE, 1.5], [OFFSET, SHARED, 4]);
   if (/v_proj/.test(name)) return column(KV_HEADS * HEAD_DIM, MASSIVE, () => 0);
   if (name === 'model.norm.weight') return [[MASSIVE, 0.01]];
   if (blockOf(name) !== EARLY) return [];
   if (/(gate|up)_proj/.test(name)) {
-    return Array.from({ length: HIDDEN }, (_, at) => [NEURON * HIDDEN + at, at === FIRST ? 96 : 0]);
+    return Array.from({ length: HIDDEN }, (_, at) => [NEURON * HIDDEN + at, at === FIRST ? 20 : 0]);
   }
   return name.includes('down_proj') ? [[MASSIVE * INTERMEDIATE + NEURON, 1]] : [];
 }

@@ -8,6 +8,7 @@ import { type Adapter, readAdapter } from '#src/formats/adapter.js';
 import { openSafetensors, readFloat32, readTensor, type TensorInfo } from '#src/formats/safetensors.js';
 import { openCheckpoint } from '#src/model/checkpoint.js';
 import { loraOptions } from '#src/model/lora.js';
+import { LossScale } from '#src/model/lossScale.js';
 import {
   evaluationModule,
   type Objective,
@@ -48,12 +49,7 @@ export interface TrainingOptions {
   readonly kernels?: KernelKind;
   /** Where to train, in place of a device of its own; it is closed with the training. */
   readonly device?: Device;
-  /** What gradients are multiplied by where they are kept as halves; default 64. */
-  readonly lossScale?: number;
 }
-
-/** The first one of src/model/lossScale.ts. */
-const LOSS_SCALE = 64;
 
 const openTrainingDevice = ({ kernels, threads = 2 }: TrainingOptions): Promise<Device> =>
   kernels ? openDevice('webgpu', { kernels, allowSoftware: true }) : openDevice('wasm', { threads });
@@ -134,6 +130,8 @@ export class Training {
   readonly #teacher: TeacherModule | undefined;
   readonly #options: TrainingOptions;
   readonly #close: () => Promise<void>;
+  /** Of gradients that are kept as halves. */
+  readonly #scaling = new LossScale();
   readonly session: Session;
   readonly #teacherSession: Session | undefined;
 
@@ -170,8 +168,6 @@ export class Training {
       evaluate: shape,
     });
     const session = await device.compile(module.module);
-    const scale = Float32Array.of(options.lossScale ?? LOSS_SCALE);
-    if (lossScaling) await session.write(module.optimizer.lossScale!, scale);
     await loadWeights(session, student, module.trained.training.weights);
     for (const [name, { data }] of adapter?.tensors ?? []) {
       await session.write(module.trained.values.get(name)!, data);
@@ -191,6 +187,8 @@ export class Training {
     const size = microRows * sequence;
     const ce = new Float32Array(batch.tokens.length);
     const kl = new Float32Array(batch.tokens.length);
+    const { lossScale } = this.student.optimizer;
+    if (lossScale) await this.session.write(lossScale, Float32Array.of(this.#lossScale));
     for (let first = 0; first < batch.tokens.length; first += size) {
       const part = <T extends Uint32Array | Int32Array>(array: T) => array.slice(first, first + size) as T;
       const values = this.student.step;
@@ -228,7 +226,7 @@ export class Training {
   }
 
   get #lossScale(): number {
-    return this.student.optimizer.lossScale ? (this.#options.lossScale ?? LOSS_SCALE) : 1;
+    return this.student.optimizer.lossScale ? this.#scaling.value : 1;
   }
 
   async parameters(): Promise<Map<string, Float32Array>> {
@@ -238,7 +236,7 @@ export class Training {
     return new Map(await Promise.all(entries));
   }
 
-  /** One optimizer update (`step` from 1). @returns the gradient norm before clipping */
+  /** One optimizer update (`step` from 1), skipped after an overflow, which halves the loss scale. @returns the gradient norm before clipping */
   async update(file: CaseFile, step: number, count: number): Promise<number> {
     const { optimizer } = this.student;
     const schedule = {
@@ -259,7 +257,9 @@ export class Training {
     }
     await this.session.run('update');
     const squares = (await this.session.read(optimizer.squares)) as Float32Array;
-    return Math.sqrt(squares.reduce((a, b) => a + b, 0)) / (count * this.#lossScale);
+    const norm = Math.sqrt(squares.reduce((a, b) => a + b, 0)) / (count * this.#lossScale);
+    this.#scaling.count(!Number.isFinite(norm));
+    return norm;
   }
 
   close(): Promise<void> {
