@@ -19,12 +19,13 @@ for (const family of families.keys()) {
 }
 
 for (const shape of SHAPES) {
-  test(`all weights trained, ${shape}`, () =>
-    makeEvery('navi31', {
+  test(`all weights trained, ${shape}`, async () => {
+    await makeEvery('navi31', {
       kernels: 'auto',
       steps: [{ family: 'qwen3', shape, rank: 8, full: true }],
       variants: 'all',
-    }));
+    });
+  });
 }
 
 for (const [gpu, kernels] of [
@@ -34,21 +35,23 @@ for (const [gpu, kernels] of [
   ['raven', 'auto'],
   ['raven', 'f32'],
 ] as const) {
-  test(`${gpu}, ${kernels}: every variant`, () =>
-    makeEvery(gpu, {
+  test(`${gpu}, ${kernels}: every variant`, async () => {
+    await makeEvery(gpu, {
       kernels,
       steps: SHAPES.map((shape) => ({ family: 'qwen3', shape, rank: 8 })),
       variants: 'all',
-    }));
+    });
+  });
 }
 
 for (const kernels of ['auto', 'f16'] as const) {
-  test(`heads of ${HEADS.join(', ')}, ${kernels}`, () =>
-    makeEvery('navi31', {
+  test(`heads of ${HEADS.join(', ')}, ${kernels}`, async () => {
+    await makeEvery('navi31', {
       kernels,
       steps: HEADS.map((headDim) => ({ family: 'llama', shape: 'tiny', rank: 8, headDim }) as const),
       variants: 'default',
-    }));
+    });
+  });
 }
 
 tests.run();

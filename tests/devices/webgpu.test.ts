@@ -16,7 +16,7 @@ import { Builder } from '#src/program/builder.js';
 import { linear } from '#src/program/ops/linear.js';
 import type { DType, Module } from '#src/program/types.js';
 import { inputErrorOf } from '../inputErrors.js';
-import { gpuSuite, noGpu } from './gpuDevice.js';
+import { gpuSuite, noGpu, openChanged } from './gpuDevice.js';
 import type { Order, Reply } from './webgpuThread.js';
 
 const [ROWS, DEPTH, WIDTH] = [3, 4, 5];
@@ -198,6 +198,36 @@ testGpu('values larger than the staging buffers, and arrays in shared memory, ar
     -1,
   );
   await session.close();
+});
+
+testGpu('data is copied before a write returns, whatever becomes of it', async () => {
+  const b = new Builder();
+  const large = [5, 2 ** 18] as const;
+  // Kept as it is, in words that are read first, as halves.
+  const [whole, odd, halved] = [
+    b.value('state', 'whole', large),
+    b.value('state', 'odd', [9], 'f16'),
+    b.value('weight', 'halved', large),
+  ];
+  const halves = await openChanged({}, { kernels: 'f16' });
+  const session = await halves.compile(b.module());
+  for (const [value, data, offset] of [
+    [whole, new Float32Array(5 * 2 ** 18), 0],
+    [odd, new Uint16Array(5), 1],
+    [halved, new Float32Array(5 * 2 ** 18), 0],
+  ] as const) {
+    data.fill(3);
+    const written = session.write(value, data, offset);
+    data.fill(7);
+    await written;
+    const read = (await session.read(value)).slice(offset, offset + data.length);
+    assert.is(
+      read.findIndex((x) => x !== 3),
+      -1,
+      value.name,
+    );
+  }
+  await halves.close();
 });
 
 testGpu('wrong types and lengths are refused', async () => {

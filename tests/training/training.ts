@@ -56,10 +56,9 @@ export interface TrainingOptions {
   readonly seed?: number;
   /** Kernels of the webgpu device, which may be software; absent: the wasm device. */
   readonly kernels?: KernelKind;
+  /** Where to train, in place of a device of its own; it is closed with the training. */
+  readonly device?: Device;
 }
-
-/** Where gradients are kept as halves. */
-const LOSS_SCALE = { scale: 64, steady: 0, skipped: 0 };
 
 const openTrainingDevice = ({ kernels, threads = 2 }: TrainingOptions): Promise<Device> =>
   kernels ? openDevice('webgpu', { kernels, allowSoftware: true }) : openDevice('wasm', { threads });
@@ -145,12 +144,19 @@ export class Training {
   readonly session: Session;
   readonly #options: TrainingOptions;
   readonly #step: TrainingStep;
+  /** Of gradients that are kept as halves. */
+  readonly #lossScale: LossScale | undefined;
   readonly #teacher: Reader | undefined;
   readonly #close: () => Promise<void>;
 
   private constructor(
     options: TrainingOptions,
-    [student, session, step]: readonly [StudentModule, Session, TrainingStep],
+    [student, session, step, lossScale]: readonly [
+      StudentModule,
+      Session,
+      TrainingStep,
+      LossScale | undefined,
+    ],
     teacher: Reader | undefined,
     close: () => Promise<void>,
   ) {
@@ -158,12 +164,13 @@ export class Training {
     this.student = student;
     this.session = session;
     this.#step = step;
+    this.#lossScale = lossScale;
     this.#teacher = teacher;
     this.#close = close;
   }
 
   static async start(options: TrainingOptions): Promise<Training> {
-    const device = await openTrainingDevice(options);
+    const device = options.device ?? (await openTrainingDevice(options));
     const { lossScaling } = device.info;
     const { student, teacher, adapter, alpha, temperature, weightDecay, microRows, sequence } = options;
     const { divergence = 'forward-kl', beta = 0.5, dropout = 0, recompute = false } = options;
@@ -185,11 +192,11 @@ export class Training {
     }
     if (teacher)
       await loadTensor(session, teacher.tensors.get(headName(teacher.config))!, module.teacherHead!);
-    const lossScale = lossScaling ? new LossScale(LOSS_SCALE) : undefined;
+    const lossScale = lossScaling ? new LossScale() : undefined;
     const setting = { microBatches, seed, clip, loraPlus: 1, lossScale };
     const step = await TrainingStep.prepare(session, module, setting);
     const reader = teacher && (await openReader(device, teacher, shape));
-    return new Training(options, [module, session, step], reader, () => device.close());
+    return new Training(options, [module, session, step, lossScale], reader, () => device.close());
   }
 
   /** Forward and backward of a whole batch, micro-batch by micro-batch. */
@@ -226,13 +233,13 @@ export class Training {
   async gradients(): Promise<Map<string, Float32Array>> {
     const entries = [...this.student.optimizer.gradients].map(async ([name, value]) => {
       const scaled = (await this.session.read(value)) as Float32Array;
-      return [name, scaled.map((x) => x / this.#lossScale)] as const;
+      return [name, scaled.map((x) => x / this.#factor)] as const;
     });
     return new Map(await Promise.all(entries));
   }
 
-  get #lossScale(): number {
-    return this.student.optimizer.lossScale ? LOSS_SCALE.scale : 1;
+  get #factor(): number {
+    return this.#lossScale?.value ?? 1;
   }
 
   async parameters(): Promise<Map<string, Float32Array>> {
@@ -242,12 +249,14 @@ export class Training {
     return new Map(await Promise.all(entries));
   }
 
-  /** One optimizer update (`step` from 1). @returns the gradient norm before clipping */
+  /** One optimizer update (`step` from 1), skipped after an overflow, which halves the loss scale. @returns the gradient norm before clipping */
   async update(file: CaseFile, step: number, count: number): Promise<number> {
     const { learning_rate: lr, warmup, steps } = file;
     const rate = learningRate({ lr, warmup, schedule: 'cosine', decay: 0, steps }, step);
     const { squares } = await this.#step.update({ step, learningRate: rate, count });
-    return Math.sqrt(squares.reduce((a, b) => a + b, 0)) / (count * this.#lossScale);
+    const norm = Math.sqrt(squares.reduce((a, b) => a + b, 0)) / (count * this.#factor);
+    this.#lossScale?.count(!Number.isFinite(norm));
+    return norm;
   }
 
   close(): Promise<void> {

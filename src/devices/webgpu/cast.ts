@@ -40,22 +40,26 @@ export class Cast {
     }
   }
 
-  /** Expects the part to begin at an even element, and to end at one or at the end of the value. */
+  /**
+   * Expects the part to begin at an even element, and to end at one or at the end of the value. All of `bytes` is on its
+   * way before it returns: the caller may fill them anew.
+   */
   async write({ value, buffer, from, count }: Part, bytes: Uint8Array, length: number): Promise<void> {
     if (from % 2 === 1 || (count % 2 === 1 && from + count < length)) {
       throw new Error(`write ${value.name}: expected pairs of elements, found ${count} from ${from} on`);
     }
     const entry = WRITES[value.dtype]!;
     const width = bytes.length / count;
+    const written: Promise<void>[] = [];
     for (let done = 0; done < count; done += SLICE_ELEMENTS) {
       const slice = Math.min(SLICE_ELEMENTS, count - done);
       const data = new Uint8Array(roundUp(slice, 2) * width);
       data.set(bytes.subarray(done * width, (done + slice) * width));
-      const written = this.#gpu.write(this.#scratch!, 0, data);
+      written.push(this.#gpu.write(this.#scratch!, 0, data));
       const place = { buffer, from: from + done, count: slice };
       this.#dispatch(entry, place, (stored) => [{ buffer: this.#scratch! }, stored]);
-      await written;
     }
+    await Promise.all(written);
   }
 
   /** Fills `target` with the whole value as f32. */

@@ -154,17 +154,17 @@ export class Gpu {
     this.throwIfFailed();
   }
 
-  /** Copies bytes into a buffer, all but very large ones before it returns. Offset and length: multiples of 4. */
+  /** Copies bytes into a buffer, all of them before it returns. Offset and length: multiples of 4. */
   async write(buffer: GPUBuffer, offset: number, data: Uint8Array): Promise<void> {
+    this.throwIfFailed();
     for (let from = 0; from < data.length; from += SLICE_BYTES) {
-      this.throwIfFailed();
       const slice = unshared(data.subarray(from, from + SLICE_BYTES));
       this.device.queue.writeBuffer(buffer, offset + from, slice);
-      this.#unfenced += slice.length;
-      if (this.#unfenced < UNFENCED_BYTES) continue;
-      this.#unfenced = 0;
-      await this.finished();
     }
+    this.#unfenced += data.length;
+    if (this.#unfenced < UNFENCED_BYTES) return;
+    this.#unfenced = 0;
+    await this.finished();
   }
 
   /** Copies `target.length` bytes from a buffer. Offset and length: multiples of 4. */

@@ -82,7 +82,8 @@ export class WebGpuSession implements Session {
     const start = offset * data.BYTES_PER_ELEMENT;
     if (start % 4 === 0 && bytes.length % 4 === 0)
       return this.#gpu.write(this.#bufferOf(value), start, bytes);
-    return this.#gpu.exclusive(() => this.#writeHalves(value, start, bytes));
+    const copy = bytes.slice();
+    return this.#gpu.exclusive(() => this.#writeHalves(value, start, copy));
   }
 
   /** Buffers are written in words of 4 bytes: a 16-bit neighbour in the first or last one is read and kept. */

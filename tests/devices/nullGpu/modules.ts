@@ -71,6 +71,7 @@ export function stepModules(step: StepShape, lossScaling: boolean): Module[] {
     optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 },
     recompute: true,
     lossScaling,
+    microBatches: 4,
     train: BATCH,
     evaluate: BATCH,
   });
