@@ -18,6 +18,7 @@ export interface Sizes {
   readonly headDim: number;
   readonly vocabulary: number;
   readonly teacherHidden: number;
+  readonly teacherIntermediate: number;
 }
 
 export function sizesOf(
@@ -35,6 +36,7 @@ export function sizesOf(
     headDim: student.headDim ?? student.hidden / student.heads,
     vocabulary: student.vocabulary,
     teacherHidden: teacher.hidden,
+    teacherIntermediate: teacher.intermediate,
   };
 }
 
@@ -72,6 +74,20 @@ const BLOCK = 2 ** 20;
 export async function fill(session: Session, value: Value, sequence = SEQUENCE): Promise<void> {
   const size = elementCount(value.shape);
   const block = randomBlock(value, Math.min(size, BLOCK), sequence);
+  for (let from = 0; from < size; from += BLOCK) {
+    await session.write(value, block.subarray(0, size - from), from);
+  }
+}
+
+/** A model's numbers, as large as an initialised model's, so that a step stays finite: norms 1, matrices near 0.02. */
+export async function fillModelValue(session: Session, value: Value): Promise<void> {
+  const size = elementCount(value.shape);
+  // Sign and mantissa at random, the exponent of 2^-6; 1.0 in vectors.
+  const bits = Uint16Array.from({ length: Math.min(size, BLOCK) }, (_, i) =>
+    value.shape.length > 1 ? 0x3c80 | (randomUint32(1, value.id, i) & 0x807f) : 0x3f80,
+  );
+  const block =
+    value.dtype === 'bf16' ? bits : new Float32Array(Uint32Array.from(bits, (half) => half << 16).buffer);
   for (let from = 0; from < size; from += BLOCK) {
     await session.write(value, block.subarray(0, size - from), from);
   }
