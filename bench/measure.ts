@@ -79,15 +79,27 @@ export async function fill(session: Session, value: Value, sequence = SEQUENCE):
   }
 }
 
-/** A model's numbers, as large as an initialised model's, so that a step stays finite: norms 1, matrices near 0.02. */
+/** Of matrices: as large as an initialised model's, near 0.02, as bf16 with sign and mantissa at random. */
+const makeMatrixBits = () =>
+  Uint16Array.from({ length: 2 * BLOCK }, (_, i) => 0x3c80 | (randomUint32(1, 0, i) & 0x807f));
+let matrixBits: Uint16Array | undefined;
+/** Of norms: 1.0. */
+const NORM_BITS = 0x3f80;
+const asF32 = (bits: Uint16Array) => new Float32Array(Uint32Array.from(bits, (half) => half << 16).buffer);
+/** Of places in `matrixBits` where tensors begin, so that none is the same as another. */
+const SHIFT = 40_504;
+
+/** A model's numbers, such that a step stays finite: norms are 1, matrices small. */
 export async function fillModelValue(session: Session, value: Value): Promise<void> {
   const size = elementCount(value.shape);
-  // Sign and mantissa at random, the exponent of 2^-6; 1.0 in vectors.
-  const bits = Uint16Array.from({ length: Math.min(size, BLOCK) }, (_, i) =>
-    value.shape.length > 1 ? 0x3c80 | (randomUint32(1, value.id, i) & 0x807f) : 0x3f80,
-  );
-  const block =
-    value.dtype === 'bf16' ? bits : new Float32Array(Uint32Array.from(bits, (half) => half << 16).buffer);
+  const first = (value.id * SHIFT) % BLOCK;
+  const length = Math.min(size, BLOCK);
+  matrixBits ??= makeMatrixBits();
+  const isMatrix = value.shape.length > 1;
+  const bits = isMatrix
+    ? matrixBits.subarray(first, first + length)
+    : new Uint16Array(length).fill(NORM_BITS);
+  const block = value.dtype === 'bf16' ? bits : asF32(bits);
   for (let from = 0; from < size; from += BLOCK) {
     await session.write(value, block.subarray(0, size - from), from);
   }

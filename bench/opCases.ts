@@ -51,7 +51,9 @@ async function main(): Promise<void> {
     );
   }
   await device.close();
-  if (failed > 0) process.exitCode = 1;
+  if (failed === 0) return;
+  process.stderr.write(`error: ${failed} of ${of} cases failed\n`);
+  process.exitCode = 1;
 }
 
 await runProgram(main);

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { runProgram } from '#src/exit.js';
-import { type Part, partsOf, SCALES } from './sittingParts.js';
+import { type Part, partsOf, SCALES, type Scale } from './sittingParts.js';
 import { type PartResult, type Result, summarize, tableOf } from './sittingSummary.js';
 
 /**
@@ -131,8 +131,18 @@ async function runPart(part: Part, limit: number, out: string): Promise<PartResu
   return { part: name, ...ending, seconds: (performance.now() - begin) / 1000, results };
 }
 
-async function main(): Promise<void> {
-  const begin = performance.now();
+interface Asked {
+  readonly out: string;
+  readonly peer: string | undefined;
+  readonly scale: Scale;
+  readonly seconds: number;
+}
+
+function parse(): Asked {
+  const positive = (text: string): number => {
+    if (!(Number(text) > 0)) throw new InvalidArgumentError('expected a number above 0.');
+    return Number(text);
+  };
   const program = new Command('sitting')
     .argument('<OUT>', 'folder of the results')
     .argument('[PEER]', 'PyTorch script of the same joint step')
@@ -142,15 +152,17 @@ async function main(): Promise<void> {
         .env('RIVULET_SITTING')
         .default('full'),
     )
-    .addOption(
-      new Option('--seconds <N>', 'when it ends')
-        .argParser(Number)
-        .env('RIVULET_SITTING_SECONDS')
-        .default(SECONDS),
-    )
+    .addOption(new Option('--seconds <N>', 'when it ends').argParser(positive).env('RIVULET_SITTING_SECONDS'))
     .parse();
   const [out, peer] = program.processedArgs.map((path) => path && resolve(path)) as [string, string?];
-  const { scale: name, seconds } = program.opts<{ scale: keyof typeof SCALES; seconds: number }>();
+  const { scale: name, seconds } = program.opts<{ scale: keyof typeof SCALES; seconds?: number }>();
+  const scale = SCALES[name];
+  return { out, peer, scale, seconds: seconds ?? scale.patience * SECONDS };
+}
+
+async function main(): Promise<void> {
+  const begin = performance.now();
+  const { out, peer, scale, seconds } = parse();
   mkdirSync(out, { recursive: true });
   for (const file of ['results.jsonl', 'log.txt']) writeFileSync(join(out, file), '');
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -159,8 +171,9 @@ async function main(): Promise<void> {
       stopCurrent();
     });
   }
-  const parts = partsOf(SCALES[name], peer);
+  const parts = partsOf(scale, peer);
   const done: PartResult[] = [];
+  let summary = summarize(scale, parts, done);
   for (const [index, part] of parts.entries()) {
     const left = seconds - (performance.now() - begin) / 1000;
     const result = await runPart(part, limitOf(parts, index, left), out);
@@ -168,11 +181,11 @@ async function main(): Promise<void> {
     const { results: _, ...ending } = result;
     appendFileSync(join(out, 'results.jsonl'), `${JSON.stringify({ ...ending, name: 'part' })}\n`);
     process.stdout.write(`${result.part}: ${result.status}, ${result.seconds.toFixed(1)} s ${result.note}\n`);
-    const summary = summarize(SCALES[name], parts, done);
+    summary = summarize(scale, parts, done);
     writeFileSync(join(out, 'summary.json'), `${JSON.stringify(summary, null, 1)}\n`);
     writeFileSync(join(out, 'summary.txt'), tableOf(summary));
   }
-  process.stdout.write(`\n${tableOf(summarize(SCALES[name], parts, done))}`);
+  process.stdout.write(`\n${tableOf(summary)}`);
   // A killed process that will not die must not keep this one alive.
   process.exit();
 }

@@ -21,16 +21,18 @@ export interface Scale {
   /** Of the op tests' cases, each N-th is run. */
   readonly every: number;
   readonly peerDevice: 'cuda' | 'cpu';
+  /** Times what parts and the whole may take. */
+  readonly patience: number;
 }
 
 export const SCALES: Readonly<Record<'full' | 'small', Scale>> = {
   full: {
-    ...{ shape: 'llama', batch: 8, sequence: 1024, every: 1, peerDevice: 'cuda' },
+    ...{ shape: 'llama', batch: 8, sequence: 1024, every: 1, peerDevice: 'cuda', patience: 1 },
     smollm: { shape: 'smollm2', batch: 4, sequence: 512 },
   },
   // For a GPU that is a program.
   small: {
-    ...{ shape: 'tiny', batch: 2, sequence: 64, every: 12, peerDevice: 'cpu' },
+    ...{ shape: 'tiny', batch: 2, sequence: 64, every: 12, peerDevice: 'cpu', patience: 4 },
     smollm: { shape: 'tiny', batch: 1, sequence: 64 },
   },
 };
@@ -66,7 +68,7 @@ export function partsOf(scale: Scale, peer: string | undefined): Part[] {
     const what = ['--device', scale.peerDevice, '--impl', 'hf', '--loss', loss, '--rank', String(RANK)];
     return { command: ['python3', peer, ...sizes(scale), ...what, ...args] };
   };
-  return [
+  const parts: Part[] = [
     { name: 'adapter', seconds: 15, command: node('bench/adapter') },
     { name: 'ops', seconds: 60, command: node('bench/opCases', '--every', String(scale.every)) },
     { name: 'matmul-torch', seconds: 25, command: ['python3', 'build/bench/matmul_torch.py', ...products] },
@@ -82,4 +84,5 @@ export function partsOf(scale: Scale, peer: string | undefined): Part[] {
     { name: 'joint-torch-naive', seconds: 35, ...torch('naive') },
     { name: 'joint-again', seconds: 45, command: joint },
   ];
+  return parts.map((part) => ({ ...part, seconds: scale.patience * part.seconds }));
 }
