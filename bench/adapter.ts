@@ -3,7 +3,7 @@ import { describeAdapter, findAdapter } from '#src/devices/webgpu/adapter.js';
 import { Gpu } from '#src/devices/webgpu/gpu.js';
 import { targetOf } from '#src/devices/webgpu/target.js';
 
-/** Prints what the webgpu device finds on this machine, as JSON: adapter, features, limits, matrices, free memory. */
+/** Prints what the webgpu device finds on this machine, as one line of JSON: adapter, features, limits, matrices, memory. */
 await runProgram(async () => {
   const adapter = await findAdapter();
   const { info, limits, features } = adapter;
@@ -16,6 +16,7 @@ await runProgram(async () => {
     );
   };
   const found = {
+    name: 'adapter',
     adapter: describeAdapter(info),
     info: own(info),
     features: [...features].sort(),
@@ -27,5 +28,6 @@ await runProgram(async () => {
   const target = targetOf(adapter, dialect);
   const free_bytes = await gpu.freeBytes(2 ** 40);
   await gpu.close();
-  process.stdout.write(`${JSON.stringify({ ...found, dialect, target, free_bytes }, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify({ ...found, dialect, target, free_bytes })}
+`);
 });

@@ -21,8 +21,9 @@ function product(kind: Kind, m: number, k: number, n: number): OpBench {
   };
 }
 
-/** The squares and the head everybody compares, then the layers of the student. */
-export function linearBenches({ tokens, hidden, intermediate, rank }: Sizes): OpBench[] {
+/** The squares and the head everybody compares, then the layers of the student, and the teacher's widest. */
+export function linearBenches(sizes: Sizes): OpBench[] {
+  const { tokens, hidden, intermediate, rank, teacherHidden, teacherIntermediate } = sizes;
   return [
     product('linear', 512, 512, 512),
     product('linear', 2048, 288, 32000),
@@ -33,8 +34,8 @@ export function linearBenches({ tokens, hidden, intermediate, rank }: Sizes): Op
     product('linear_dx', tokens, intermediate, hidden),
     product('linear_dw', hidden, tokens, rank),
     product('linear_dw', rank, tokens, hidden),
+    product('linear', tokens, teacherHidden, teacherIntermediate),
     // Every weight trained: both sides are wide.
-    product('linear', tokens, 512, 1376),
     product('linear_dw', 1376, tokens, 512),
     product('linear_dw', intermediate, tokens, hidden),
     product('linear_dw', hidden, tokens, intermediate),

@@ -18,6 +18,7 @@ export interface Sizes {
   readonly headDim: number;
   readonly vocabulary: number;
   readonly teacherHidden: number;
+  readonly teacherIntermediate: number;
 }
 
 export function sizesOf(
@@ -35,6 +36,7 @@ export function sizesOf(
     headDim: student.headDim ?? student.hidden / student.heads,
     vocabulary: student.vocabulary,
     teacherHidden: teacher.hidden,
+    teacherIntermediate: teacher.intermediate,
   };
 }
 
@@ -72,6 +74,32 @@ const BLOCK = 2 ** 20;
 export async function fill(session: Session, value: Value, sequence = SEQUENCE): Promise<void> {
   const size = elementCount(value.shape);
   const block = randomBlock(value, Math.min(size, BLOCK), sequence);
+  for (let from = 0; from < size; from += BLOCK) {
+    await session.write(value, block.subarray(0, size - from), from);
+  }
+}
+
+/** Of matrices: as large as an initialised model's, near 0.02, as bf16 with sign and mantissa at random. */
+const makeMatrixBits = () =>
+  Uint16Array.from({ length: 2 * BLOCK }, (_, i) => 0x3c80 | (randomUint32(1, 0, i) & 0x807f));
+let matrixBits: Uint16Array | undefined;
+/** Of norms: 1.0. */
+const NORM_BITS = 0x3f80;
+const asF32 = (bits: Uint16Array) => new Float32Array(Uint32Array.from(bits, (half) => half << 16).buffer);
+/** Of places in `matrixBits` where tensors begin, so that none is the same as another. */
+const SHIFT = 40_504;
+
+/** A model's numbers, such that a step stays finite: norms are 1, matrices small. */
+export async function fillModelValue(session: Session, value: Value): Promise<void> {
+  const size = elementCount(value.shape);
+  const first = (value.id * SHIFT) % BLOCK;
+  const length = Math.min(size, BLOCK);
+  matrixBits ??= makeMatrixBits();
+  const isMatrix = value.shape.length > 1;
+  const bits = isMatrix
+    ? matrixBits.subarray(first, first + length)
+    : new Uint16Array(length).fill(NORM_BITS);
+  const block = value.dtype === 'bf16' ? bits : asF32(bits);
   for (let from = 0; from < size; from += BLOCK) {
     await session.write(value, block.subarray(0, size - from), from);
   }

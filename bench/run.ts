@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { Command, Option } from 'commander';
@@ -7,7 +6,7 @@ import { openDevice } from '#src/devices/openDevice.js';
 import { addBenches } from './add.js';
 import { attentionBenches } from './attention.js';
 import { columnSumBenches } from './column_sum.js';
-import { documentsLine, measureDocuments } from './documents.js';
+import { commit } from './commit.js';
 import { dropoutBenches } from './dropout.js';
 import { embedBenches } from './embed.js';
 import { jointLossHeadBenches } from './joint_loss_head.js';
@@ -17,12 +16,11 @@ import { optimizerBenches } from './optimizer.js';
 import { peakOf } from './peaks.js';
 import { rmsnormBenches } from './rmsnorm.js';
 import { ropeBenches } from './rope.js';
-import { RANK, ROWS, SEQUENCE, type ShapeName } from './shapes.js';
-import { measureStep, type StepResult } from './step.js';
+import { RANK, ROWS, SEQUENCE, SHAPES, type ShapeName } from './shapes.js';
+import { measureStep, type StepResult, tuneStep } from './step.js';
 import { swigluBenches } from './swiglu.js';
-import { measureTokenizer, tokenizerLines } from './tokenizer.js';
 
-/** Every bench by name: one per op file; beside them the whole step, the tokenizer and documents. */
+/** Every bench by name: one per op file. */
 const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
   linear: linearBenches,
   column_sum: columnSumBenches,
@@ -36,6 +34,9 @@ const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
   dropout: dropoutBenches,
   optimizer: optimizerBenches,
 };
+
+/** Beside them; `tuning` finds the fastest kernels for a step and keeps them, and runs only when asked for. */
+const OTHERS = ['tuning', 'step', 'tokenizer', 'documents'] as const;
 
 interface Options {
   readonly only?: string;
@@ -59,12 +60,9 @@ function parse(): Options {
   return new Command('bench')
     .description('Kernel throughput and the speed of the whole joint step.')
     .addOption(
-      new Option('--only <NAME>', 'an op, step, tokenizer or documents').choices([
-        ...Object.keys(OPS),
-        ...['step', 'tokenizer', 'documents'],
-      ]),
+      new Option('--only <NAME>', `an op, ${OTHERS.join(', ')}`).choices([...Object.keys(OPS), ...OTHERS]),
     )
-    .addOption(new Option('--shape <NAME>', 'sizes').choices(['tiny', 'small', 'llama']).default('small'))
+    .addOption(new Option('--shape <NAME>', 'sizes').choices(Object.keys(SHAPES)).default('small'))
     .option('--device <NAME>', 'wasm | webgpu | webgpu:WHICH', 'wasm')
     .addOption(
       new Option('--kernels <KIND>', 'of webgpu').choices(['auto', 'f32', 'f16', 'matrix']).default('auto'),
@@ -81,14 +79,6 @@ function parse(): Options {
     .option('--save <FILE>', 'append the results to a JSONL file')
     .parse()
     .opts<Options>();
-}
-
-function commit(): string {
-  try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim();
-  } catch {
-    return 'unknown';
-  }
 }
 
 function opLine(
@@ -118,6 +108,9 @@ function stepLines(label: string, result: StepResult): string {
   ].join('\n');
 }
 
+/** Prints and saves a result; `readable` is it in words. */
+type Publish = (result: Record<string, unknown>, readable: string) => void;
+
 async function main(): Promise<void> {
   const options = parse();
   const { device: name, threads, shape, kernels, tune, rank } = options;
@@ -132,38 +125,61 @@ async function main(): Promise<void> {
     cpu: cpus()[0]?.model,
     commit: commit(),
   };
-  const publish = (result: Record<string, unknown>, readable: string) => {
+  const publish: Publish = (result, readable) => {
     const line = JSON.stringify({ ...result, ...facts, date: new Date().toISOString() });
     process.stdout.write(`${options.json ? line : readable}\n`);
     if (options.save) appendFileSync(options.save, `${line}\n`);
   };
+  const isAsked = (what: string) => (options.only ?? what) === what;
   const sizes = { rank, rows: options.batch, sequence: options.sequence };
-  for (const [op, benches] of Object.entries(OPS)) {
-    if (options.only !== undefined && options.only !== op) continue;
+  for (const [op, benches] of Object.entries(OPS).filter(([name]) => isAsked(name))) {
     for (const bench of benches(sizesOf(shape, sizes))) {
-      const result = await measureOp(device, bench);
-      publish({ name: op, case: bench.label, ...result }, opLine(bench.label, result, peak));
+      try {
+        const result = await measureOp(device, bench);
+        publish({ name: op, case: bench.label, ...result }, opLine(bench.label, result, peak));
+      } catch (error) {
+        const { name: kind, message } = error as Error;
+        if (kind === 'DeviceLostError') throw error;
+        // What there is no room for is left out; one that fails is no reason to leave out the others.
+        const isTooLarge = kind === 'InputError';
+        process.stderr.write(`${isTooLarge ? 'skipped' : 'error'}: ${bench.label}: ${message}\n`);
+        if (!isTooLarge) process.exitCode = 1;
+      }
     }
   }
-  if (options.only === undefined || options.only === 'step') {
-    const { teacher, batch: rows, sequence, recompute, iterations } = options;
-    const batch = { rows, sequence };
-    const asked = { shape, teacher: teacher === 'live', batch, rank, recompute, iterations };
-    const result = await measureStep(device, asked);
+  const { teacher, batch: rows, sequence, recompute, iterations } = options;
+  const step = {
+    ...{ shape, teacher: teacher === 'live', batch: { rows, sequence } },
+    ...{ rank, recompute, iterations },
+  };
+  if (options.only === 'tuning') {
+    const seconds = await tuneStep(device, step);
+    publish({ name: 'tuning', seconds }, `tuning ${shape}, ${tune}: ${seconds.toFixed(1)} s`);
+  }
+  if (isAsked('step')) {
+    const result = await measureStep(device, step);
     const label = `step ${shape} ${rows} x ${sequence}, teacher ${teacher}${recompute ? ', recompute' : ''}`;
-    publish({ name: 'step', teacher, ...batch, recompute, ...result }, stepLines(label, result));
+    publish({ name: 'step', teacher, ...step.batch, recompute, ...result }, stepLines(label, result));
   }
-  if (options.only === undefined || options.only === 'tokenizer') {
-    const report = await measureTokenizer();
-    if (report) publish({ name: 'tokenizer', ...report }, tokenizerLines(report));
-    else process.stderr.write('tokenizer: skipped, it needs the shared data\n');
-  }
-  if (options.only === undefined || options.only === 'documents') {
-    for (const result of await measureDocuments()) {
-      publish({ name: 'documents', ...result }, documentsLine(result));
-    }
-  }
+  if (isAsked('tokenizer')) await publishTokenizer(publish);
+  if (isAsked('documents')) await publishDocuments(publish);
   await device.close();
+}
+
+// Both load packages that only they need, and that a machine for the other benches may lack.
+
+async function publishTokenizer(publish: Publish): Promise<void> {
+  const { measureTokenizer, tokenizerLines } = await import('./tokenizer.js');
+  const report = await measureTokenizer();
+  if (report) publish({ name: 'tokenizer', ...report }, tokenizerLines(report));
+  else process.stderr.write('tokenizer: skipped, it needs the shared data\n');
+}
+
+async function publishDocuments(publish: Publish): Promise<void> {
+  const { documentsLine, measureDocuments } = await import('./documents.js');
+  for (const result of await measureDocuments()) {
+    publish({ name: 'documents', ...result }, documentsLine(result));
+  }
 }
 
 await runProgram(main);

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '#src/model/config.js';
 
-export type ShapeName = 'tiny' | 'small' | 'llama';
+export type ShapeName = 'tiny' | 'small' | 'smollm2' | 'llama';
 
 interface Dimensions {
   readonly hidden: number;
@@ -22,6 +22,12 @@ export const SHAPES: Readonly<Record<ShapeName, { student: Dimensions; teacher: 
     student: { hidden: 288, intermediate: 768, layers: 6, heads: 6, keyValueHeads: 6, vocabulary: 32000 },
     teacher: { hidden: 512, intermediate: 1376, layers: 8, heads: 8, keyValueHeads: 8, vocabulary: 32000 },
   },
+  // SmolLM2-135M, and SmolLM2-360M with the same tokenizer.
+  smollm2: {
+    student: { hidden: 576, intermediate: 1536, layers: 30, heads: 9, keyValueHeads: 3, vocabulary: 49_152 },
+    teacher: { hidden: 960, intermediate: 2560, layers: 32, heads: 15, keyValueHeads: 5, vocabulary: 49_152 },
+  },
+  // Llama 3.2 1B and Llama 3.1 8B.
   llama: {
     student: {
       hidden: 2048,

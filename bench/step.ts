@@ -1,12 +1,19 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { type Device, type OpProfile, PRIORITY, type Session } from '#src/devices/device.js';
 import type { TeacherSignal } from '#src/messages.js';
 import { targetModules } from '#src/model/lora.js';
-import { type BatchShape, type StepValues, studentModule, teacherModule } from '#src/model/programs.js';
+import {
+  type BatchShape,
+  type StudentModule,
+  studentModule,
+  type TeacherModule,
+  teacherModule,
+} from '#src/model/programs.js';
 import { type ModelFiles, type ModelWeights, ropeTable, weightShapes } from '#src/model/weights.js';
-import type { Value } from '#src/program/types.js';
 import { LossScale } from '#src/training/lossScale.js';
 import { type LearnedRows, TrainingStep } from '#src/training/step.js';
-import { fill, percentiles, type Timing } from './measure.js';
+import { fill, fillModelValue, percentiles, type Timing } from './measure.js';
 import { configOf, SHAPES, type ShapeName } from './shapes.js';
 
 export interface StepOptions {
@@ -26,6 +33,12 @@ export interface StepResult extends Timing {
   readonly planned_bytes: number;
   /** Peak resident memory of the process. */
   readonly peak_bytes: number;
+  /** Memory of the GPU that is in use during the steps, by anyone; where nvidia-smi tells. */
+  readonly gpu_bytes?: number;
+  /** Cross-entropy of the last step, nats per token: near the logarithm of the vocabulary, the weights are random. */
+  readonly ce: number;
+  /** SHA-256 of what was trained, after all steps: runs with the same one computed the same bits. */
+  readonly digest: string;
   readonly profile: readonly OpProfile[];
 }
 
@@ -35,7 +48,7 @@ const WARM_UP = 2;
 /** A model that exists as shapes only; `fill` makes its numbers. */
 function randomFiles(shape: ShapeName, who: 'student' | 'teacher'): ModelFiles {
   const config = configOf(SHAPES[shape][who]);
-  const dtype = shape === 'llama' ? 'BF16' : 'F32';
+  const dtype = ['llama', 'smollm2'].includes(shape) ? 'BF16' : 'F32';
   const tensors = [...weightShapes(config)].map(([name, dimensions]) => {
     const info = { name, dtype, shape: [...dimensions], byteOffset: 0, byteLength: 0, path: '' };
     return [name, info] as const;
@@ -52,35 +65,56 @@ async function fillModel(
   session: Session,
   { config, values, ropeTable: table }: ModelWeights,
 ): Promise<void> {
-  for (const value of values.values()) await fill(session, value);
+  for (const value of values.values()) await fillModelValue(session, value);
   await session.write(table, ropeTable(config, table.shape[0]!));
 }
 
-/** A student's module on the device, its frozen and trained weights filled. */
-async function openStudent(device: Device, options: StepOptions, teacher: ModelFiles | undefined) {
-  const { shape, batch, rank, recompute } = options;
-  const { lossScaling } = device.info;
+/** The modules of a step, whose numbers need not exist. */
+function modulesOf(
+  { info: { lossScaling } }: Device,
+  { shape, batch, rank, recompute, teacher: hasTeacher }: StepOptions,
+): { student: StudentModule; teacher: TeacherModule | undefined } {
+  const teacher = hasTeacher ? randomFiles(shape, 'teacher') : undefined;
   const student = studentModule({
     student: randomFiles(shape, 'student'),
     teacher,
     lora: { rank, alpha: 2 * rank, rsLora: false, dropout: 0, targetModules: targetModules(['all-linear']) },
-    objective: { alpha: teacher ? 0.5 : 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
+    objective: { alpha: hasTeacher ? 0.5 : 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
     optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
-    ...{ recompute, lossScaling, microBatches: 1, train: batch },
+    recompute,
+    lossScaling,
+    microBatches: 1,
+    train: batch,
     evaluate: { rows: 1, sequence: batch.sequence },
   });
-  const session = await device.compile(student.module);
-  await fillModel(session, student.trained.training.weights);
-  for (const value of student.trained.values.values()) await fill(session, value);
-  if (student.teacherHead) await fill(session, student.teacherHead);
-  const lossScale = lossScaling ? new LossScale({ scale: 1, steady: 0, skipped: 0 }) : undefined;
-  const setting = { microBatches: 1, seed: 0, clip: 1, loraPlus: 1, lossScale };
-  return { session, step: await TrainingStep.prepare(session, student, setting), values: student.step };
+  return { student, teacher: teacher && teacherModule(teacher, batch) };
 }
 
-/** A teacher's module on the device, with weights and tokens. */
-async function openTeacher(device: Device, files: ModelFiles, batch: BatchShape) {
-  const teacher = teacherModule(files, batch);
+/** Compiles what a step needs, and with that tunes its products. @returns seconds */
+export async function tuneStep(device: Device, options: StepOptions): Promise<number> {
+  const start = performance.now();
+  const { student, teacher } = modulesOf(device, options);
+  for (const { module } of teacher ? [student, teacher] : [student]) {
+    await (await device.compile(module)).close();
+  }
+  return (performance.now() - start) / 1000;
+}
+
+/** A student on the device, its frozen and trained weights filled. */
+async function openStudent(device: Device, student: StudentModule) {
+  const session = await device.compile(student.module);
+  await fillModel(session, student.trained.training.weights);
+  for (const value of student.trained.values.values()) await fillModelValue(session, value);
+  if (student.teacherHead) await fillModelValue(session, student.teacherHead);
+  const lossScale = student.optimizer.lossScale ? new LossScale() : undefined;
+  const setting = { microBatches: 1, seed: 0, clip: 1, loraPlus: 1, lossScale };
+  return { session, step: await TrainingStep.prepare(session, student, setting), module: student };
+}
+
+type OpenStudent = Awaited<ReturnType<typeof openStudent>>;
+
+/** A teacher on the device, with weights and tokens. */
+async function openTeacher(device: Device, teacher: TeacherModule, batch: BatchShape) {
   const session = await device.compile(teacher.module);
   await fillModel(session, teacher.weights);
   await fill(session, teacher.tokens, batch.sequence);
@@ -88,12 +122,14 @@ async function openTeacher(device: Device, files: ModelFiles, batch: BatchShape)
   return { session, hidden: teacher.hidden };
 }
 
+type OpenTeacher = Awaited<ReturnType<typeof openTeacher>>;
+
 /** Tokens and labels as `fill` draws them, whole rows of one document each. */
 async function rowsOf(
-  { session, values }: { readonly session: Session; readonly values: StepValues },
+  { session, module }: OpenStudent,
   { rows, sequence }: BatchShape,
 ): Promise<LearnedRows> {
-  const { tokens, labels, positions } = values;
+  const { tokens, labels, positions } = module.step;
   for (const value of [tokens, labels, positions]) await fill(session, value, sequence);
   return {
     ...{ step: 1, index: 0 },
@@ -107,36 +143,41 @@ async function rowsOf(
 /** One optimizer step on random weights and tokens: teacher, student forward and backward, clip and AdamW. */
 class Step {
   readonly #options: StepOptions;
-  readonly #step: TrainingStep;
+  readonly #student: OpenStudent;
+  readonly #teacher: OpenTeacher | undefined;
   readonly #rows: LearnedRows;
-  readonly #teacher: { readonly session: Session; readonly hidden: Value } | undefined;
-  readonly sessions: readonly Session[];
 
   private constructor(
     options: StepOptions,
-    student: { readonly session: Session; readonly step: TrainingStep },
-    teacher: { readonly session: Session; readonly hidden: Value } | undefined,
+    student: OpenStudent,
+    teacher: OpenTeacher | undefined,
     rows: LearnedRows,
   ) {
     this.#options = options;
-    this.#step = student.step;
+    this.#student = student;
     this.#teacher = teacher;
     this.#rows = rows;
-    this.sessions = [student.session, ...(teacher ? [teacher.session] : [])];
+  }
+
+  get sessions(): readonly Session[] {
+    return [this.#student, ...(this.#teacher ? [this.#teacher] : [])].map(({ session }) => session);
   }
 
   static async start(device: Device, options: StepOptions): Promise<Step> {
-    const { shape, batch } = options;
-    const files = options.teacher ? randomFiles(shape, 'teacher') : undefined;
-    const student = await openStudent(device, options, files);
-    const teacher = files && (await openTeacher(device, files, batch));
+    const { batch } = options;
+    const modules = modulesOf(device, options);
+    const student = await openStudent(device, modules.student);
+    const teacher = modules.teacher && (await openTeacher(device, modules.teacher, batch));
     return new Step(options, student, teacher, await rowsOf(student, batch));
   }
 
-  async run(step: number): Promise<void> {
-    const learning = await this.#step.learn(this.#rows, await this.#signal());
-    await learning.done;
-    await this.#step.update({ step, learningRate: 1e-4, count: this.#rows.tokens.length });
+  /** @returns the mean cross-entropy, nats per token */
+  async run(number: number): Promise<number> {
+    const { step } = this.#student;
+    const learning = await step.learn(this.#rows, await this.#signal());
+    const { ce } = await learning.done;
+    await step.update({ step: number, learningRate: 1e-4, count: this.#rows.tokens.length });
+    return mean(ce);
   }
 
   async #signal(): Promise<TeacherSignal> {
@@ -146,15 +187,25 @@ class Step {
     return { kind: 'hidden', hidden: (await done).values[0] as Float32Array };
   }
 
-  /** Seconds of each step. */
-  async time(): Promise<number[]> {
+  async digest(): Promise<string> {
+    const hash = createHash('sha256');
+    const { session, module } = this.#student;
+    for (const value of module.trained.values.values()) {
+      hash.update(new Uint8Array((await session.read(value)).buffer));
+    }
+    return hash.digest('hex');
+  }
+
+  /** Seconds of each step, and the cross-entropy of the last one. */
+  async time(): Promise<{ seconds: number[]; ce: number }> {
     const seconds: number[] = [];
+    let ce = Number.NaN;
     for (let i = 0; i < this.#options.iterations; i++) {
       const start = performance.now();
-      await this.run(WARM_UP + i + 1);
+      ce = await this.run(WARM_UP + i + 1);
       seconds.push((performance.now() - start) / 1000);
     }
-    return seconds;
+    return { seconds, ce };
   }
 }
 
@@ -162,7 +213,9 @@ export async function measureStep(device: Device, options: StepOptions): Promise
   const step = await Step.start(device, options);
   for (let i = 1; i <= WARM_UP; i++) await step.run(i);
   const before = await profileOf(step.sessions);
-  const seconds = await step.time();
+  const { seconds, ce } = await step.time();
+  const gpuBytes = device.info.name === 'webgpu' ? usedGpuBytes() : undefined;
+  const digest = await step.digest();
   const profile = subtract(await profileOf(step.sessions), before);
   const timing = percentiles(seconds);
   const steps = options.iterations;
@@ -178,11 +231,27 @@ export async function measureStep(device: Device, options: StepOptions): Promise
     in_kernels: Number(Math.min(1, wall / mean(seconds)).toFixed(3)),
     planned_bytes: plans.reduce((a, b) => a + b, 0),
     peak_bytes: process.resourceUsage().maxRSS * 1024,
+    ...(gpuBytes !== undefined && { gpu_bytes: gpuBytes }),
+    ce,
+    digest,
     profile,
   };
 }
 
-const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+/** Of the first GPU; undefined where there is none of NVIDIA's. */
+function usedGpuBytes(): number | undefined {
+  try {
+    const query = ['--query-gpu=memory.used', '--format=csv,noheader,nounits'];
+    const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'ignore'];
+    const mib = Number.parseInt(execFileSync('nvidia-smi', query, { encoding: 'utf8', stdio }), 10);
+    return Number.isNaN(mib) ? undefined : mib * 2 ** 20;
+  } catch {
+    return undefined;
+  }
+}
+
+const mean = (numbers: ArrayLike<number>): number =>
+  Array.from(numbers).reduce((a, b) => a + b, 0) / numbers.length;
 
 /** Per op, student's and teacher's together. */
 async function profileOf(sessions: readonly Session[]): Promise<OpProfile[]> {

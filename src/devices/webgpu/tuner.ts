@@ -53,35 +53,36 @@ export class Tuner {
     // On a CPU that plays a GPU, the default is the one that was made for it.
     const isTimed = this.#tuning !== 'off' && target.lanes === undefined && unknown.size > 0;
     if (isTimed) {
-      const fastest = await timeAll(gpu, unknown, storages, EFFORT[this.#tuning].repeats);
-      for (const [key, name] of fastest) this.#choices.set(key, name);
-      writeChoices(this.#file, this.choices);
+      const found = (key: string, name: string) => {
+        this.#choices.set(key, name);
+        writeChoices(this.#file, { [key]: name });
+      };
+      await timeAll(gpu, unknown, storages, EFFORT[this.#tuning].repeats, found);
     }
     return { ...target, choose };
   }
 }
 
-/** The name of the fastest variant by key. */
+/** Finds the fastest variant of each product; `found` hears of each at once, so that an interrupted tuning goes on. */
 async function timeAll(
   gpu: Gpu,
   products: ReadonlyMap<string, readonly Variant[]>,
   storages: readonly GPUBuffer[],
   repeats: number,
-): Promise<Map<string, string>> {
-  const choices = new Map<string, string>();
+  found: (key: string, name: string) => void,
+): Promise<void> {
   for (const [key, variants] of products) {
     const times = new Map<string, number>();
     for (const variant of variants) {
       times.set(variant.name, await msOf(gpu, variant, storages, repeats));
     }
     const [fastest] = [...times].sort(([, a], [, b]) => a - b);
-    choices.set(key, fastest![0]);
+    found(key, fastest![0]);
   }
   const encoder = gpu.device.createCommandEncoder();
   for (const storage of storages) encoder.clearBuffer(storage);
   gpu.device.queue.submit([encoder.finish()]);
   await gpu.finished();
-  return choices;
 }
 
 /** Milliseconds of one go through a variant's dispatches, the least of several. */
