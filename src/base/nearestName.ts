@@ -1,3 +1,5 @@
+/** Letters that say which name was begun. */
+const SHORTEST_PREFIX = 2;
 const MOST_EDITS = 3;
 /** Of the longer name: beyond it the two have nothing to do with each other. */
 const MOST_EDITED_SHARE = 0.5;
@@ -8,9 +10,16 @@ export function unknownOption(name: string, names: readonly string[]): string {
   return `unknown option ${name}; ${nearest === undefined ? 'see --help' : `did you mean ${nearest}?`}`;
 }
 
-/** The name that takes the fewest edits to get to; undefined when none is near. Case and leading dashes do not count. */
+/**
+ * The shortest name that goes on as `name` begins (`--seq`: `--sequence`), else the one that takes the fewest edits to
+ * get to; undefined when none is near. Case and leading dashes do not count.
+ */
 export function nearestName(name: string, names: readonly string[]): string | undefined {
   const wanted = bare(name);
+  if (wanted.length >= SHORTEST_PREFIX) {
+    const longer = names.filter((known) => bare(known).startsWith(wanted));
+    if (longer.length > 0) return longer.reduce((a, b) => (b.length < a.length ? b : a));
+  }
   const distances = names.map((known) => editDistance(wanted, bare(known)));
   const least = Math.min(...distances);
   const nearest = names[distances.indexOf(least)];

@@ -26,4 +26,13 @@ test('an unknown option in words', () => {
   assert.is(unknownOption('epochs', NAMES), 'unknown option epochs; see --help');
 });
 
+test('the beginning of a name is taken for it, before names that are spelt alike', () => {
+  const names = ['--seed', '--sequence', '--eval-every', '--eval-data', '--out'];
+  assert.is(nearestName('--seq', names), '--sequence');
+  assert.is(nearestName('--SE', names), '--seed');
+  assert.is(nearestName('--eval', names), '--eval-data');
+  assert.is(nearestName('--sequnce', names), '--sequence');
+  assert.is(nearestName('--o', names), undefined);
+});
+
 test.run();
