@@ -10,7 +10,14 @@ import { type Artifact, writeParameters } from '../formats/parameters.js';
 import type { BatchSource, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
 import { loraShapes } from '../model/lora.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
-import { headName, loadRopeTable, loadTensor, loadWeights, weightShapes } from '../model/weights.js';
+import {
+  headName,
+  loadRopeTable,
+  loadTensor,
+  loadWeights,
+  sourcesOf,
+  weightShapes,
+} from '../model/weights.js';
 import type { Value } from '../program/types.js';
 import type { StepRecord } from '../records.js';
 import { randomLora, randomWeights } from '../training/initialise.js';
@@ -72,11 +79,8 @@ export class Student {
     this.#model = studentModule(setup.student);
     this.#session = await joinDevice(setup.device).compile(this.#model.module);
     if (teacher && this.#model.teacherHead) {
-      await loadTensor(
-        this.#session,
-        teacher.tensors.get(headName(teacher.config))!,
-        this.#model.teacherHead,
-      );
+      const head = sourcesOf(teacher).get(headName(teacher.config))!;
+      await loadTensor(this.#session, head, this.#model.teacherHead);
     }
     await this.#restore();
     if (setup.student.lossScaling) this.#lossScale = new LossScale(this.#state.lossScale);
@@ -203,7 +207,7 @@ export class Student {
     const { resume, student, artifact } = this.#setup;
     const { trained } = this.#model;
     const { weights } = trained.training;
-    if (student.lora) await loadWeights(this.#session, student.student, weights);
+    if (student.lora) await loadWeights(this.#session, sourcesOf(student.student), weights);
     else await loadRopeTable(this.#session, weights);
     if (resume === undefined) {
       await this.#initialise();
@@ -221,7 +225,7 @@ export class Student {
     const { values, training } = this.#model.trained;
     const { config, tensors } = student.student;
     if (!student.lora) {
-      if (tensors.size > 0) await loadWeights(this.#session, student.student, training.weights);
+      if (tensors.size > 0) await loadWeights(this.#session, sourcesOf(student.student), training.weights);
       else await this.#write(values, dataOf(randomWeights(weightShapes(config), seed)));
       return;
     }

@@ -6,6 +6,8 @@ import { publishFile, publishFolder } from './checkpointFiles.js';
 import { readJsonFile } from './json.js';
 import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
 import { byLayers } from './tensorNames.js';
+import { findNotFinite, notFinite } from './tensors/finite.js';
+import { asBytes } from './tensors/floats.js';
 
 /**
  * LoRA adapters in PEFT's format: `adapter_config.json` beside `adapter_model.safetensors`.
@@ -133,7 +135,8 @@ const PLAIN_INITIALISATIONS = new Set<unknown>([true, false, 'gaussian', 'eva', 
 
 /**
  * Reads an adapter whole; the adapted layers are those that it has tensors for. F32, F16 and BF16 tensors are accepted.
- * @throws InputError when a file is missing or damaged, and for every feature that is not plain LoRA, by name
+ * @throws InputError when a file is missing or damaged, holds a NaN or an infinity, and for every feature that is not
+ * plain LoRA, by name
  */
 export function readAdapter(folder: string): Adapter {
   const configPath = join(folder, CONFIG_FILE);
@@ -148,7 +151,10 @@ export function readAdapter(folder: string): Adapter {
   const tensors = new Map<string, AdapterTensor>();
   for (const [key, info] of infos) {
     const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key;
-    tensors.set(name, { shape: info.shape, data: readFloat32(info) });
+    const data = readFloat32(info);
+    const found = findNotFinite('F32', asBytes(data));
+    if (found) throw notFinite({ ...info, origin: info.path }, found);
+    tensors.set(name, { shape: info.shape, data });
   }
   return {
     folder,

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { InputError } from '../base/errors.js';
-import { openModelWeights } from '../formats/safetensors.js';
+import { openModelWeights } from '../formats/modelShards.js';
 import { readModelConfig, readModelConfigFile } from './config.js';
 import { checkWeights, type ModelFiles } from './weights.js';
 

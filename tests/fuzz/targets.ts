@@ -6,7 +6,12 @@ import { type AdapterTensor, checkAdapter, readAdapter, writeAdapter } from '#sr
 import { readCheckpoint, writeCheckpoint } from '#src/formats/checkpoint.js';
 import { readConfigFile } from '#src/formats/configFile.js';
 import { runPaths } from '#src/formats/runFolder.js';
-import { openSafetensors, readTensor, type TensorInfo, writeSafetensors } from '#src/formats/safetensors.js';
+import {
+  openSafetensors,
+  type TensorInfo,
+  tensorChunks,
+  writeSafetensors,
+} from '#src/formats/safetensors.js';
 import { readModelConfig } from '#src/model/config.js';
 import { adapterConfig, type LoraOptions, loraOptions, loraShapes } from '#src/model/lora.js';
 import { blankModelFiles, openModelFiles } from '#src/model/modelFiles.js';
@@ -50,9 +55,7 @@ const RUN_OPTIONS = {
 function readAll(tensors: Iterable<TensorInfo>): number {
   let bytes = 0;
   for (const info of tensors) {
-    readTensor(info, (chunk) => {
-      bytes += chunk.length;
-    });
+    for (const chunk of tensorChunks(info)) bytes += chunk.bytes.length;
   }
   return bytes;
 }
@@ -60,8 +63,7 @@ function readAll(tensors: Iterable<TensorInfo>): number {
 function splitModel(folder: string): void {
   const single = join(folder, '..', 'model', 'model.safetensors');
   const tensors = [...openSafetensors(single).tensors.values()].map((info) => {
-    const parts: Buffer[] = [];
-    readTensor(info, (chunk) => parts.push(Buffer.from(chunk)));
+    const parts = [...tensorChunks(info)].map(({ bytes }) => Buffer.from(bytes));
     return [info.name, { dtype: info.dtype, shape: info.shape, data: Buffer.concat(parts) }] as const;
   });
   const weightMap: Record<string, string> = {};

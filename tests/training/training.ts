@@ -5,7 +5,7 @@ import { openDevice } from '#src/devices/openDevice.js';
 import type { KernelKind } from '#src/devices/webgpu/target.js';
 import { rowLogits } from '#src/evaluation/perplexity.js';
 import { type Adapter, readAdapter } from '#src/formats/adapter.js';
-import { openSafetensors, readFloat32, readTensor, type TensorInfo } from '#src/formats/safetensors.js';
+import { openSafetensors, readFloat32, type TensorInfo, tensorChunks } from '#src/formats/safetensors.js';
 import { loraOptions } from '#src/model/lora.js';
 import { openModelFiles } from '#src/model/modelFiles.js';
 import {
@@ -16,7 +16,7 @@ import {
   type TeacherModule,
   teacherModule,
 } from '#src/model/programs.js';
-import { headName, loadTensor, loadWeights, type ModelFiles } from '#src/model/weights.js';
+import { headName, loadTensor, loadWeights, type ModelFiles, sourcesOf } from '#src/model/weights.js';
 import { learningRate } from '#src/training/schedule.js';
 
 /** The joint step without actors: what tests compare with PyTorch and with itself. */
@@ -86,9 +86,8 @@ export function readExpected(file: string): { batch: Batch; floats: (name: strin
 }
 
 function integers(info: TensorInfo): Int32Array {
-  const result = new Uint8Array(info.byteLength);
-  readTensor(info, (chunk, at) => result.set(chunk, at));
-  return new Int32Array(result.buffer);
+  const parts = [...tensorChunks(info)].map(({ bytes }) => Buffer.from(bytes));
+  return new Int32Array(Uint8Array.from(Buffer.concat(parts)).buffer);
 }
 
 /** Logits [B, S, V] of an adapted model. */
@@ -100,7 +99,7 @@ export async function adaptedLogits(
   const module = evaluationModule(student, batch, loraOptions(adapter.config));
   const device = await openDevice('wasm', { threads: 2 });
   const session = await device.compile(module.module);
-  await loadWeights(session, student, module.weights);
+  await loadWeights(session, sourcesOf(student), module.weights);
   for (const [tensor, value] of module.lora!.values) {
     await session.write(value, adapter.tensors.get(tensor)!.data);
   }
@@ -167,15 +166,16 @@ export class Training {
     });
     const session = await device.compile(module.module);
     if (lossScaling) await session.write(module.optimizer.lossScale!, Float32Array.of(LOSS_SCALE));
-    await loadWeights(session, student, module.trained.training.weights);
+    await loadWeights(session, sourcesOf(student), module.trained.training.weights);
     for (const [name, { data }] of adapter?.tensors ?? []) {
       await session.write(module.trained.values.get(name)!, data);
     }
     const reader = teacher && teacherModule(teacher, shape);
     const readerSession = reader && (await device.compile(reader.module));
     if (teacher && reader && readerSession) {
-      await loadWeights(readerSession, teacher, reader.weights);
-      await loadTensor(session, teacher.tensors.get(headName(teacher.config))!, module.teacherHead!);
+      await loadWeights(readerSession, sourcesOf(teacher), reader.weights);
+      const head = sourcesOf(teacher).get(headName(teacher.config))!;
+      await loadTensor(session, head, module.teacherHead!);
     }
     return new Training(options, module, reader, [session, readerSession], () => device.close());
   }
