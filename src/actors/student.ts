@@ -1,16 +1,21 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { lastValueFrom, takeWhile } from 'rxjs';
+import { RunError } from '../base/errors.js';
 import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
-import { type AdapterTensor, checkAdapter, readAdapter } from '../formats/adapter.js';
+import { checkAdapter, readAdapter } from '../formats/adapter.js';
 import { readCheckpoint, writeCheckpoint } from '../formats/checkpoint.js';
 import { pruneCheckpoints } from '../formats/checkpointFiles.js';
 import { type Artifact, writeParameters } from '../formats/parameters.js';
+import { finiteSource, placeOf } from '../formats/tensors/finite.js';
+import type { TensorSource } from '../formats/tensors/source.js';
 import type { BatchSource, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
 import { loraShapes } from '../model/lora.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
+import { sessionSources } from '../model/sessionSource.js';
 import {
+  fillValue,
   headName,
   loadRopeTable,
   loadTensor,
@@ -121,7 +126,9 @@ export class Student {
 
   /** Publishes what was trained. @returns its path */
   async save(folder: string): Promise<string> {
-    const save = async () => writeParameters(folder, this.#setup.artifact, await this.#parameters());
+    const { artifact } = this.#setup;
+    const trained = sessionSources(this.#session, this.#model.trained.values);
+    const save = () => writeParameters(folder, artifact, trained.map(this.#finite));
     return named('student', () => `the ${this.#setup.artifact.kind}`, save);
   }
 
@@ -193,10 +200,11 @@ export class Student {
   async #checkpoint(): Promise<void> {
     const metricsBytes = await this.#observer.beforeCheckpoint(this.#state.step);
     const { artifact, checkpoints, keep } = this.#setup;
+    const { trained, optimizer } = this.#model;
     await writeCheckpoint(checkpoints, artifact, {
-      parameters: await this.#parameters(),
-      first: await this.#read(this.#model.optimizer.first),
-      second: await this.#read(this.#model.optimizer.second),
+      parameters: sessionSources(this.#session, trained.values),
+      first: sessionSources(this.#session, optimizer.first),
+      second: sessionSources(this.#session, optimizer.second),
       state: { ...this.#state, metricsBytes },
     });
     pruneCheckpoints(checkpoints, keep);
@@ -214,9 +222,9 @@ export class Student {
       return;
     }
     const { parameters, first, second, state } = readCheckpoint(resume, artifact.kind);
-    await this.#write(trained.values, dataOf(parameters));
-    await this.#write(this.#model.optimizer.first, first);
-    await this.#write(this.#model.optimizer.second, second);
+    await this.#fill(trained.values, parameters);
+    await this.#fill(this.#model.optimizer.first, first);
+    await this.#fill(this.#model.optimizer.second, second);
     this.#state = state;
   }
 
@@ -239,10 +247,18 @@ export class Student {
     await this.#write(values, dataOf(adapter.tensors));
   }
 
-  async #parameters(): Promise<Map<string, AdapterTensor>> {
-    const { values } = this.#model.trained;
-    const tensors = await this.#read(values);
-    return new Map([...tensors].map(([name, data]) => [name, { shape: values.get(name)!.shape, data }]));
+  /** Refuses to publish what the last update may have made of the parameters, which no loss has shown yet. */
+  readonly #finite = (source: TensorSource): TensorSource =>
+    finiteSource(source, ({ index, value }) => {
+      const place = placeOf(index, source.shape).join(', ');
+      return new RunError(
+        `tensor ${source.name}: expected finite numbers after the last step, found ${value} at [${place}]; lower --lr`,
+      );
+    });
+
+  async #fill(values: ReadonlyMap<string, Value>, sources: readonly TensorSource[]): Promise<void> {
+    const byName = new Map(sources.map((source) => [source.name, source]));
+    for (const [name, value] of values) await fillValue(this.#session, byName.get(name)!, value);
   }
 
   async #read(values: ReadonlyMap<string, Value>): Promise<Tensors> {

@@ -42,8 +42,8 @@ export function linearShape(config: ModelConfig, layer: LinearLayer): [out: numb
   return shapes[layer];
 }
 
-const EMBEDDING = 'model.embed_tokens.weight';
-const HEAD = 'lm_head.weight';
+export const EMBEDDING = 'model.embed_tokens.weight';
+export const HEAD = 'lm_head.weight';
 
 /** The name of the head's weight: that of the embedding when they are tied. */
 export const headName = (config: ModelConfig): string => (config.tiedEmbeddings ? EMBEDDING : HEAD);
@@ -189,10 +189,14 @@ export async function loadRopeTable(
 const FILE_DTYPES: Partial<Record<DType, FloatDtype>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
 
 /** Streams one tensor into a value, in the value's type. @throws InputError as `loadWeights` does */
-export async function loadTensor(session: Session, source: TensorSource, value: Value): Promise<void> {
+export const loadTensor = (session: Session, source: TensorSource, value: Value): Promise<void> =>
+  fillValue(session, finiteSource(source), value);
+
+/** The same of numbers that may be anything: those of a checkpoint go on as they were. */
+export async function fillValue(session: Session, source: TensorSource, value: Value): Promise<void> {
   const View = value.dtype === 'f32' ? Float32Array : Uint16Array;
   let written = Promise.resolve();
-  for await (const { first, bytes } of castSource(finiteSource(source), FILE_DTYPES[value.dtype]!).read()) {
+  for await (const { first, bytes } of castSource(source, FILE_DTYPES[value.dtype]!).read()) {
     const { buffer, byteOffset, length } = bytes;
     const data = new View(buffer as ArrayBuffer, byteOffset, length / View.BYTES_PER_ELEMENT);
     // One write is on its way while the next chunk is read, and no more.

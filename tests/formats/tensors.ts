@@ -32,3 +32,8 @@ export function numbers({ shape }: Pick<TensorType, 'shape'>, seed = 0): Float32
   }
   return data;
 }
+
+/** Float tensors in memory, such as those of an adapter. */
+export const floatSources = (
+  tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>,
+): TensorSource[] => [...tensors].map(([name, { shape, data }]) => floatSource(name, shape, data));

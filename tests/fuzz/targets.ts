@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { loadTokenizer } from '#src/data/tokenizer.js';
-import { type AdapterTensor, checkAdapter, readAdapter, writeAdapter } from '#src/formats/adapter.js';
+import { checkAdapter, readAdapter, writeAdapter } from '#src/formats/adapter.js';
 import { readCheckpoint, writeCheckpoint } from '#src/formats/checkpoint.js';
 import { readConfigFile } from '#src/formats/configFile.js';
 import { runPaths } from '#src/formats/runFolder.js';
@@ -19,6 +19,7 @@ import { weightShapes } from '#src/model/weights.js';
 import { TRAIN_OPTIONS } from '#src/options/train.js';
 import { resolveOptions } from '#src/prepare/resolveOptions.js';
 import { STUDENT, writeModel } from '../fixtures.js';
+import { floatSource, readBytes } from '../formats/tensors.js';
 import { temporaryFolder } from '../support.js';
 import { makeChatTargets } from './chatTargets.js';
 import { type Dice, type Mutated, mutateBytes, mutateHeader, mutateJson, mutateYaml } from './mutations.js';
@@ -99,18 +100,14 @@ export async function makeTargets(): Promise<Target[]> {
   const model = writeModel(folder('model'), CONFIG, 1);
   splitModel(folder('sharded'));
   const config = readModelConfig(model);
-  const parameters = new Map(
-    [...loraShapes(config, LORA)].map(([name, shape]): [string, AdapterTensor] => [
-      name,
-      { shape, data: new Float32Array(shape[0]! * shape[1]!).fill(0.5) },
-    ]),
+  const parameters = [...loraShapes(config, LORA)].map(([name, shape]) =>
+    floatSource(name, shape, new Float32Array(shape[0]! * shape[1]!).fill(0.5)),
   );
   const adapter = adapterConfig(LORA, 'student');
   await writeAdapter(folder('adapter'), adapter, parameters);
-  const moments = new Map([...parameters].map(([name, { data }]) => [name, data]));
   const cursor = { epoch: 0, place: null, pair: 0, row: 4, emitted: 2 };
   const state = { step: 2, tokens: 128, elapsedSeconds: 1.5, cursor, metricsBytes: 99 };
-  const contents = { parameters, first: moments, second: moments, state };
+  const contents = { parameters, first: parameters, second: parameters, state };
   const checkpoint = await writeCheckpoint(root, { kind: 'adapter', config: adapter }, contents);
   const runFile = { version: '0.1.0', options: RUN_OPTIONS, commits: { student: 'abc' } };
   writeFileSync(runPaths(folder('run')).options, JSON.stringify(runFile));
@@ -147,7 +144,10 @@ export async function makeTargets(): Promise<Target[]> {
         'optimizer.safetensors': TENSORS,
         'adapter/adapter_model.safetensors': TENSORS,
       },
-      load: (path) => readCheckpoint(path),
+      load: async (path) => {
+        const { parameters, first, second } = readCheckpoint(path);
+        for (const source of [...parameters, ...first, ...second]) await readBytes(source);
+      },
     },
     {
       ...{ name: 'run', folder: folder('run'), files: { 'run.json': JSON_FILE } },

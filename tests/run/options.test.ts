@@ -75,6 +75,25 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
       );
     },
   },
+  saveDtype: {
+    beside: { trainable: 'all' },
+    change: { saveDtype: 'bf16' },
+    check: (changed, plain) => {
+      const [bf16, f32] = [changed, plain].map(({ out }) =>
+        openSafetensors(join(out, 'model', 'model.safetensors')),
+      );
+      for (const [name, info] of f32!.tensors) {
+        assert.is(info.dtype, 'F32');
+        const saved = bf16!.tensors.get(name)!;
+        assert.is(saved.dtype, 'BF16');
+        const [ours, full] = [readFloat32(saved), readFloat32(info)];
+        assert.ok(
+          ours.every((x, i) => Math.abs(x - full[i]!) <= 2 ** -8 * Math.abs(full[i]!)),
+          name,
+        );
+      }
+    },
+  },
   data: { change: { data: [secondText, fixture.text] } },
   textColumn: { beside: { data: [twoColumns] }, change: { textColumn: 'other' } },
   chatTemplate: {

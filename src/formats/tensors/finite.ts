@@ -4,7 +4,7 @@ import type { TensorSource } from './source.js';
 
 /** A number that is none, where it was found. */
 export interface NotFinite {
-  /** Element of the chunk. */
+  /** Element of the chunk or of the tensor. */
   readonly index: number;
   /** NaN or an infinity. */
   readonly value: number;
@@ -41,16 +41,22 @@ export function findNotFinite(dtype: FloatDtype, bytes: Uint8Array): NotFinite |
 const byteOffset4 = (bytes: Uint8Array): Uint8Array =>
   bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
 
-/** The tensor itself; reading it throws an InputError that names file, tensor and place when a number in it is none. */
-export function finiteSource(source: TensorSource): TensorSource {
-  const { name, dtype, shape, origin } = source;
+/**
+ * The tensor itself; reading it throws when a number in it is none.
+ * @param explained makes the error (default: an InputError that names file, tensor and place)
+ */
+export function finiteSource(
+  source: TensorSource,
+  explained: (found: NotFinite) => Error = (found) => notFinite(source, found),
+): TensorSource {
+  const { dtype } = source;
   if (!isFloat(dtype)) return source;
   return {
     ...source,
     async *read(from, to) {
       for await (const chunk of source.read(from, to)) {
         const found = findNotFinite(dtype, chunk.bytes);
-        if (found) throw notFinite({ name, shape, origin }, { ...found, index: chunk.first + found.index });
+        if (found) throw explained({ ...found, index: chunk.first + found.index });
         yield chunk;
       }
     },
