@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { excerpt, InputError } from '../base/errors.js';
@@ -11,6 +11,8 @@ import type { TensorSource } from './tensors/source.js';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
+/** The names of weights in a model folder. */
+const WEIGHTS = /^model(?:-\d{5}-of-\d{5})?\.safetensors(?:\.index\.json)?$/;
 /** No file system has longer ones. */
 const MAX_FILE_NAME = 255;
 /** What huggingface_hub splits at: 5 GB. */
@@ -103,7 +105,7 @@ export function splitIntoShards(
 
 /**
  * Writes the weights of a model into a folder: its shards, and the index when there are several. The memory this
- * takes is that of a chunk.
+ * takes is that of a chunk. Weights that were there before are gone when the new ones are whole, and not earlier.
  */
 export async function writeShards(
   folder: string,
@@ -111,7 +113,13 @@ export async function writeShards(
   metadata: Readonly<Record<string, string>> = { format: 'pt' },
 ): Promise<void> {
   for (const [file, sources] of shards) await streamSafetensors(join(folder, file), sources, metadata);
-  if (shards.has(SINGLE)) return;
+  const isSingle = shards.has(SINGLE);
+  if (!isSingle) publishFile(join(folder, INDEX), [new TextEncoder().encode(indexOf(shards))]);
+  const others = readdirSync(folder).filter((file) => WEIGHTS.test(file) && !shards.has(file));
+  for (const file of others) if (isSingle || file !== INDEX) rmSync(join(folder, file));
+}
+
+function indexOf(shards: Shards): string {
   const placement = [...shards].flatMap(([file, sources]) =>
     sources.map(({ name }): [string, string] => [name, file]),
   );
@@ -119,5 +127,5 @@ export async function writeShards(
     metadata: { total_size: [...shards.values()].flat().reduce((sum, source) => sum + bytesOf(source), 0) },
     weight_map: Object.fromEntries(placement.sort(([a], [b]) => (a < b ? -1 : 1))),
   };
-  publishFile(join(folder, INDEX), [new TextEncoder().encode(`${JSON.stringify(index, null, 2)}\n`)]);
+  return `${JSON.stringify(index, null, 2)}\n`;
 }

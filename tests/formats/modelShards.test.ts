@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -96,7 +96,7 @@ test('a model is split as huggingface_hub splits it', () => {
     [...splitIntoShards(sources, maxShardBytes === undefined ? {} : { maxShardBytes })].map(
       ([file, shard]) => [file, shard.map(({ name }) => name)] as const,
     );
-  // Made with split_torch_state_dict_into_shards(state_dict, max_shard_size=400) of huggingface_hub.
+  // Made with split_state_dict_into_shards_factory(..., max_shard_size=400) of huggingface_hub 2.4.
   assert.equal(names(400), [
     ['model-00001-of-00003.safetensors', ['huge']],
     ['model-00002-of-00003.safetensors', ['embed', 'w1', 'w2']],
@@ -132,6 +132,26 @@ test('shards and their index are read back, bit for bit', async () => {
   }
   for (const file of new Set(Object.values(index.weight_map) as string[])) {
     assert.equal({ ...openSafetensors(join(folder, file)).metadata }, { format: 'pt' });
+  }
+});
+
+test('weights that were there before are replaced, whatever shards they had', async () => {
+  const target = temporaryFolder('replaced');
+  writeFileSync(join(target, 'adapter_model.safetensors'), 'mine');
+  const two = model([
+    ['a', 10],
+    ['b', 10],
+  ]);
+  const names = () => readdirSync(target).sort();
+  const written = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+  for (const [maxShardBytes, files] of [
+    [40, [...written, 'model.safetensors.index.json']],
+    [80, ['model.safetensors']],
+    [40, [...written, 'model.safetensors.index.json']],
+  ] as const) {
+    await writeShards(target, splitIntoShards(two, { maxShardBytes }));
+    assert.equal(names(), ['adapter_model.safetensors', ...files]);
+    assert.equal([...openModelWeights(target).keys()].sort(), ['a', 'b']);
   }
 });
 
