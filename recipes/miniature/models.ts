@@ -1,12 +1,8 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { float32ToBfloat16 } from '#src/formats/float16.js';
-import {
-  openModelWeights,
-  readFloat32,
-  type TensorData,
-  writeSafetensors,
-} from '#src/formats/safetensors.js';
+import { openModelWeights } from '#src/formats/modelShards.js';
+import { readFloat32, type TensorData, writeSafetensors } from '#src/formats/safetensors.js';
 
 /** The two models of the miniature: Llama's architecture, small. Together under 8 MB in bf16. */
 

@@ -1,16 +1,29 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { lastValueFrom, takeWhile } from 'rxjs';
+import { RunError } from '../base/errors.js';
 import type { Session, SessionHandle } from '../devices/device.js';
+
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
-import { type AdapterTensor, checkAdapter, readAdapter } from '../formats/adapter.js';
+import { checkAdapter, readAdapter } from '../formats/adapter.js';
 import { readCheckpoint, writeCheckpoint } from '../formats/checkpoint.js';
 import { pruneCheckpoints } from '../formats/checkpointFiles.js';
 import { type Artifact, writeParameters } from '../formats/parameters.js';
+import { finiteSource, placeOf } from '../formats/tensors/finite.js';
+import type { TensorSource } from '../formats/tensors/source.js';
 import type { BatchSource, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
 import { loraShapes } from '../model/lora.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
-import { headName, loadRopeTable, loadTensor, loadWeights, weightShapes } from '../model/weights.js';
+import { sessionSources } from '../model/sessionSource.js';
+import {
+  fillValue,
+  headName,
+  loadRopeTable,
+  loadTensor,
+  loadWeights,
+  sourcesOf,
+  weightShapes,
+} from '../model/weights.js';
 import type { Value } from '../program/types.js';
 import type { StepRecord } from '../records.js';
 import { ALONE, totalsOf } from '../training/batchTotals.js';
@@ -75,11 +88,8 @@ export class Student {
     this.#model = studentModule(setup.student);
     this.#session = await joinDevice(setup.device).compile(this.#model.module);
     if (teacher && this.#model.teacherHead) {
-      await loadTensor(
-        this.#session,
-        teacher.tensors.get(headName(teacher.config))!,
-        this.#model.teacherHead,
-      );
+      const head = sourcesOf(teacher).get(headName(teacher.config))!;
+      await loadTensor(this.#session, head, this.#model.teacherHead);
     }
     await this.#restore();
     if (setup.student.lossScaling) this.#lossScale = new LossScale(this.#state.lossScale);
@@ -123,7 +133,9 @@ export class Student {
 
   /** Publishes what was trained. @returns its path */
   async save(folder: string): Promise<string> {
-    const save = async () => writeParameters(folder, this.#setup.artifact, await this.#parameters());
+    const { artifact } = this.#setup;
+    const trained = sessionSources(this.#session, this.#model.trained.values);
+    const save = () => writeParameters(folder, artifact, trained.map(this.#finite));
     return named('student', () => `the ${this.#setup.artifact.kind}`, save);
   }
 
@@ -177,10 +189,11 @@ export class Student {
   async #checkpoint(): Promise<void> {
     const metricsBytes = await this.#observer.beforeCheckpoint(this.#state.step);
     const { artifact, checkpoints, keep } = this.#setup;
+    const { trained, optimizer } = this.#model;
     await writeCheckpoint(checkpoints, artifact, {
-      parameters: await this.#parameters(),
-      first: await this.#read(this.#model.optimizer.first),
-      second: await this.#read(this.#model.optimizer.second),
+      parameters: sessionSources(this.#session, trained.values),
+      first: sessionSources(this.#session, optimizer.first),
+      second: sessionSources(this.#session, optimizer.second),
       state: { ...this.#state, metricsBytes },
     });
     pruneCheckpoints(checkpoints, keep);
@@ -191,16 +204,16 @@ export class Student {
     const { resume, student, artifact } = this.#setup;
     const { trained } = this.#model;
     const { weights } = trained.training;
-    if (student.lora) await loadWeights(this.#session, student.student, weights);
+    if (student.lora) await loadWeights(this.#session, sourcesOf(student.student), weights);
     else await loadRopeTable(this.#session, weights);
     if (resume === undefined) {
       await this.#initialise();
       return;
     }
     const { parameters, first, second, state } = readCheckpoint(resume, artifact.kind);
-    await this.#write(trained.values, dataOf(parameters));
-    await this.#write(this.#model.optimizer.first, first);
-    await this.#write(this.#model.optimizer.second, second);
+    await this.#fill(trained.values, parameters);
+    await this.#fill(this.#model.optimizer.first, first);
+    await this.#fill(this.#model.optimizer.second, second);
     this.#state = state;
   }
 
@@ -209,7 +222,7 @@ export class Student {
     const { values, training } = this.#model.trained;
     const { config, tensors } = student.student;
     if (!student.lora) {
-      if (tensors.size > 0) await loadWeights(this.#session, student.student, training.weights);
+      if (tensors.size > 0) await loadWeights(this.#session, sourcesOf(student.student), training.weights);
       else await this.#write(values, dataOf(randomWeights(weightShapes(config), seed)));
       return;
     }
@@ -223,10 +236,18 @@ export class Student {
     await this.#write(values, dataOf(adapter.tensors));
   }
 
-  async #parameters(): Promise<Map<string, AdapterTensor>> {
-    const { values } = this.#model.trained;
-    const tensors = await this.#read(values);
-    return new Map([...tensors].map(([name, data]) => [name, { shape: values.get(name)!.shape, data }]));
+  /** Refuses to publish what the last update may have made of the parameters, which no loss has shown yet. */
+  readonly #finite = (source: TensorSource): TensorSource =>
+    finiteSource(source, ({ index, value }) => {
+      const place = placeOf(index, source.shape).join(', ');
+      return new RunError(
+        `tensor ${source.name}: expected finite numbers after the last step, found ${value} at [${place}]; lower --lr`,
+      );
+    });
+
+  async #fill(values: ReadonlyMap<string, Value>, sources: readonly TensorSource[]): Promise<void> {
+    const byName = new Map(sources.map((source) => [source.name, source]));
+    for (const [name, value] of values) await fillValue(this.#session, byName.get(name)!, value);
   }
 
   async #read(values: ReadonlyMap<string, Value>): Promise<Tensors> {

@@ -3,13 +3,12 @@ import * as Comlink from 'comlink';
 import { PRIORITY, type Session } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
-import { openModelFiles } from '../model/modelFiles.js';
 import { type BatchShape, type TeacherModule, teacherModule } from '../model/programs.js';
-import { loadWeights } from '../model/weights.js';
+import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
 import { named, offer, reach, serve } from './actor.js';
 
 export interface TeacherSetup {
-  readonly folder: string;
+  readonly files: ModelFiles;
   readonly shape: BatchShape;
   readonly device: DeviceConnection;
   /** Where batches come from, and where they go on with the teacher's signal. */
@@ -25,10 +24,10 @@ class Teacher implements BatchSource {
   #ahead: Promise<unknown> = Promise.resolve();
 
   async start(setup: TeacherSetup): Promise<void> {
-    const files = openModelFiles(setup.folder);
-    this.#model = teacherModule(files, setup.shape);
-    this.#session = await joinDevice(setup.device).compile(this.#model.module);
-    await loadWeights(this.#session, files, this.#model.weights);
+    const { files, shape, device } = setup;
+    this.#model = teacherModule(files, shape);
+    this.#session = await joinDevice(device).compile(this.#model.module);
+    await loadWeights(this.#session, sourcesOf(files), this.#model.weights);
     this.#source = reach<BatchSource>(setup.source);
     offer(this, setup.port);
   }

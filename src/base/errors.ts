@@ -29,7 +29,7 @@ export class DeviceLostError extends Error {
 }
 
 /** Every run of control characters is one space: names and values from files may hold any. */
-const oneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
+export const oneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
 
 const EXCERPT_LENGTH = 60;
 

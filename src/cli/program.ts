@@ -10,11 +10,19 @@ export async function runProgram(main: () => Promise<void>): Promise<void> {
     if (error.code !== 'EPIPE') throw error;
     process.exit();
   });
+  printWarnings();
   try {
     await main();
   } catch (error) {
     process.exitCode = report(error);
   }
+}
+
+/** Warnings in the form of errors: one line, without Node's own number and advice. `--no-warnings` stays silent. */
+function printWarnings(): void {
+  if (process.listenerCount('warning') === 0) return;
+  process.removeAllListeners('warning');
+  process.on('warning', ({ message }) => process.stderr.write(`warning: ${message}\n`));
 }
 
 function report(error: unknown): number {

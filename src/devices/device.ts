@@ -42,10 +42,11 @@ export interface Session {
    */
   write(value: Value, data: HostArray, offset?: number): Promise<void>;
   /**
-   * A copy of the whole value, 16-bit floats as their bits. An activation can be read after the program that computes
-   * it, as long as nothing later in the arena took over its storage.
+   * A copy of the value, 16-bit floats as their bits: of `length` elements from element `offset` on (default: all that
+   * follow). An activation can be read after the program that computes it, as long as nothing later in the arena took
+   * over its storage.
    */
-  read(value: Value): Promise<HostArray>;
+  read(value: Value, offset?: number, length?: number): Promise<HostArray>;
   /**
    * Replays a program and resolves when its outputs can be read. Requests of one session run in order of
    * `priority` (lower first, see PRIORITY), never two at once on one device.

@@ -4,8 +4,12 @@ import { z } from 'zod';
 import { excerpt, InputError } from '../base/errors.js';
 import { publishFile, publishFolder } from './checkpointFiles.js';
 import { readJsonFile } from './json.js';
-import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
+import { openSafetensors, readFloat32, streamSafetensors } from './safetensors.js';
 import { byLayers } from './tensorNames.js';
+import { fileSource } from './tensors/file.js';
+import { findNotFinite, notFinite } from './tensors/finite.js';
+import { asBytes } from './tensors/floats.js';
+import type { TensorSource } from './tensors/source.js';
 
 /**
  * LoRA adapters in PEFT's format: `adapter_config.json` beside `adapter_model.safetensors`.
@@ -53,13 +57,13 @@ const PREFIX = 'base_model.model.';
 export async function writeAdapter(
   folder: string,
   config: AdapterConfig,
-  tensors: ReadonlyMap<string, AdapterTensor>,
+  sources: readonly TensorSource[],
 ): Promise<void> {
   const configBytes = new TextEncoder().encode(`${JSON.stringify(peftConfig(config), null, 2)}\n`);
   if (!existsSync(folder)) {
-    return publishFolder(folder, (unfinished) => {
+    return publishFolder(folder, async (unfinished) => {
       publishFile(join(unfinished, CONFIG_FILE), [configBytes]);
-      writeWeights(join(unfinished, WEIGHTS_FILE), tensors);
+      await writeWeights(join(unfinished, WEIGHTS_FILE), sources);
     });
   }
   const configPath = join(folder, CONFIG_FILE);
@@ -70,15 +74,15 @@ export async function writeAdapter(
     );
   }
   publishFile(configPath, [configBytes]);
-  writeWeights(weightsPath, tensors);
+  await writeWeights(weightsPath, sources);
 }
 
-function writeWeights(path: string, tensors: ReadonlyMap<string, AdapterTensor>): void {
-  const entries = [...tensors].map(
-    ([name, { shape, data }]) => [PREFIX + name, { dtype: 'F32', shape, data }] as const,
+const writeWeights = (path: string, sources: readonly TensorSource[]): Promise<void> =>
+  streamSafetensors(
+    path,
+    sources.map((source) => ({ ...source, name: PREFIX + source.name })),
+    { format: 'pt' },
   );
-  writeSafetensors(path, new Map(entries), { format: 'pt' });
-}
 
 /** The keys every PEFT version since 0.7 knows, sorted as PEFT does; it fills in the others with their defaults. */
 function peftConfig(config: AdapterConfig): Record<string, unknown> {
@@ -133,22 +137,17 @@ const PLAIN_INITIALISATIONS = new Set<unknown>([true, false, 'gaussian', 'eva', 
 
 /**
  * Reads an adapter whole; the adapted layers are those that it has tensors for. F32, F16 and BF16 tensors are accepted.
- * @throws InputError when a file is missing or damaged, and for every feature that is not plain LoRA, by name
+ * @throws InputError when a file is missing or damaged, holds a NaN or an infinity, and for every feature that is not
+ * plain LoRA, by name
  */
 export function readAdapter(folder: string): Adapter {
-  const configPath = join(folder, CONFIG_FILE);
-  const config = readJsonFile(configPath, configSchema);
-  const unsupported = unsupportedFeatures(config);
-  if (unsupported.length > 0) {
-    throw new InputError(
-      `${configPath}: expected a plain LoRA adapter, found ${unsupported.join(', ')}; convert it to plain LoRA`,
-    );
-  }
-  const { tensors: infos } = openSafetensors(join(folder, WEIGHTS_FILE));
+  const { config, infos } = openAdapter(folder);
   const tensors = new Map<string, AdapterTensor>();
-  for (const [key, info] of infos) {
-    const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key;
-    tensors.set(name, { shape: info.shape, data: readFloat32(info) });
+  for (const [name, info] of infos) {
+    const data = readFloat32(info);
+    const found = findNotFinite('F32', asBytes(data));
+    if (found) throw notFinite({ ...info, origin: info.path }, found);
+    tensors.set(name, { shape: info.shape, data });
   }
   return {
     folder,
@@ -164,6 +163,25 @@ export function readAdapter(folder: string): Adapter {
     },
     tensors,
   };
+}
+
+/** The tensors of an adapter as they are in its file, by the names of `Adapter.tensors`. Throws as `readAdapter` does. */
+export const adapterSources = (folder: string): TensorSource[] =>
+  [...openAdapter(folder).infos].map(([name, info]) => ({ ...fileSource(info), name }));
+
+/** Reads the config and the header. */
+function openAdapter(folder: string) {
+  const configPath = join(folder, CONFIG_FILE);
+  const config = readJsonFile(configPath, configSchema);
+  const unsupported = unsupportedFeatures(config);
+  if (unsupported.length > 0) {
+    throw new InputError(
+      `${configPath}: expected a plain LoRA adapter, found ${unsupported.join(', ')}; convert it to plain LoRA`,
+    );
+  }
+  const { tensors } = openSafetensors(join(folder, WEIGHTS_FILE));
+  const bare = (key: string) => (key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key);
+  return { config, infos: new Map([...tensors].map(([key, info]) => [bare(key), info])) };
 }
 
 /** The adapted layers, sorted. PEFT's own `target_modules` may be full names, a pattern, or left to its defaults. */

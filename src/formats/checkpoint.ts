@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { RunError } from '../base/errors.js';
-import type { RunState, Tensors } from '../messages.js';
-import type { AdapterTensor } from './adapter.js';
+import type { RunState } from '../messages.js';
 import { checkpointPath, publishFile, publishFolder } from './checkpointFiles.js';
 import { readJsonFile } from './json.js';
 import { type Artifact, readParameters, writeParameters } from './parameters.js';
-import { openSafetensors, readFloat32, writeSafetensors } from './safetensors.js';
+import { openSafetensors, streamSafetensors } from './safetensors.js';
+import { fileSource } from './tensors/file.js';
+import type { TensorSource } from './tensors/source.js';
 
 /*
  * A checkpoint is a folder: `adapter/` in PEFT's format or `model/` in Hugging Face's, `optimizer.safetensors` with the
@@ -17,10 +18,11 @@ const OPTIMIZER_FILE = 'optimizer.safetensors';
 const STATE_FILE = 'state.json';
 
 export interface CheckpointContents {
-  readonly parameters: ReadonlyMap<string, AdapterTensor>;
-  /** AdamW's moments, with the shapes of the parameters of the same name. */
-  readonly first: Tensors;
-  readonly second: Tensors;
+  /** What is trained, F32. */
+  readonly parameters: readonly TensorSource[];
+  /** AdamW's moments, with the names and shapes of the parameters. */
+  readonly first: readonly TensorSource[];
+  readonly second: readonly TensorSource[];
   readonly state: RunState;
 }
 
@@ -32,16 +34,23 @@ export async function writeCheckpoint(
 ): Promise<string> {
   const path = checkpointPath(folder, state.step);
   await publishFolder(path, async (unfinished) => {
-    await writeParameters(unfinished, artifact, parameters);
-    const moments = [...parameters].flatMap(([name, { shape }]) => [
-      [`first_moment.${name}`, { dtype: 'F32', shape, data: first.get(name)! }] as const,
-      [`second_moment.${name}`, { dtype: 'F32', shape, data: second.get(name)! }] as const,
-    ]);
-    writeSafetensors(join(unfinished, OPTIMIZER_FILE), new Map(moments));
+    await writeParameters(unfinished, exact(artifact), parameters);
+    const moments = [...prefixed(FIRST, first), ...prefixed(SECOND, second)];
+    await streamSafetensors(join(unfinished, OPTIMIZER_FILE), moments);
     publishFile(join(unfinished, STATE_FILE), [new TextEncoder().encode(`${JSON.stringify(state)}\n`)]);
   });
   return path;
 }
+
+/** In the form in which it is trained, so that a resumed run goes on with the same bits. */
+const exact = (artifact: Artifact): Artifact =>
+  artifact.kind === 'model' ? { ...artifact, form: { ...artifact.form, dtype: 'F32' } } : artifact;
+
+const FIRST = 'first_moment.';
+const SECOND = 'second_moment.';
+
+const prefixed = (prefix: string, sources: readonly TensorSource[]): TensorSource[] =>
+  sources.map((source) => ({ ...source, name: prefix + source.name }));
 
 /**
  * The state of a run as a checkpoint holds it.
@@ -65,26 +74,25 @@ export function readCheckpointState<C>(
   return readJsonFile(join(path, STATE_FILE), schema, `delete ${path}`);
 }
 
+/** @throws InputError or RunError when a file is damaged, or the moments are not those of the parameters */
 export function readCheckpoint(path: string, kind: Artifact['kind'] = 'adapter'): CheckpointContents {
   const parameters = readParameters(path, kind);
   const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));
-  const moments = (prefix: string): Tensors =>
-    new Map(
-      [...parameters].map(([name, { shape }]) => {
-        const info = tensors.get(`${prefix}.${name}`);
-        if (String(info?.shape) !== String(shape)) {
-          const found = info ? `[${info.shape}]` : 'none';
-          throw new RunError(
-            `${path}: expected ${prefix}.${name} [${shape}], found ${found}; delete this checkpoint`,
-          );
-        }
-        return [name, readFloat32(info!)];
-      }),
-    );
+  const moments = (prefix: string): TensorSource[] =>
+    parameters.map(({ name, shape }) => {
+      const info = tensors.get(prefix + name);
+      if (!info || String(info.shape) !== String(shape)) {
+        const found = info ? `[${info.shape}]` : 'none';
+        throw new RunError(
+          `${path}: expected ${prefix}${name} [${shape}], found ${found}; delete this checkpoint`,
+        );
+      }
+      return { ...fileSource(info), name };
+    });
   return {
     parameters,
-    first: moments('first_moment'),
-    second: moments('second_moment'),
+    first: moments(FIRST),
+    second: moments(SECOND),
     state: readCheckpointState(path, z.unknown()),
   };
 }

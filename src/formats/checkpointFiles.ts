@@ -33,25 +33,60 @@ function unfinishedPath(path: string): string {
  * A kill at any instant leaves the old file or the new one, whole.
  */
 export function publishFile(path: string, parts: Iterable<Uint8Array>): void {
-  const unfinished = unfinishedPath(path);
+  const file = new UnfinishedFile(path);
   try {
-    const file = openSync(unfinished, 'wx');
-    try {
-      for (const part of parts) writeWhole(file, part);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(unfinished, path);
+    for (const part of parts) file.write(part);
+    file.publish();
   } catch (error) {
-    rmSync(unfinished, { force: true });
+    file.discard();
     throw error;
   }
-  flush(dirname(path));
 }
 
-function writeWhole(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+/** The same of parts that are made one after the other; each may change once the next one is asked for. */
+export async function publishStream(path: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = new UnfinishedFile(path);
+  try {
+    for await (const part of parts) file.write(part);
+    file.publish();
+  } catch (error) {
+    file.discard();
+    throw error;
+  }
+}
+
+class UnfinishedFile {
+  readonly #path: string;
+  readonly #unfinished: string;
+  readonly #file: number;
+  #isOpen = true;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#unfinished = unfinishedPath(path);
+    this.#file = openSync(this.#unfinished, 'wx');
+  }
+
+  write(bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done);
+  }
+
+  publish(): void {
+    fsyncSync(this.#file);
+    this.#close();
+    renameSync(this.#unfinished, this.#path);
+    flush(dirname(this.#path));
+  }
+
+  discard(): void {
+    this.#close();
+    rmSync(this.#unfinished, { force: true });
+  }
+
+  #close(): void {
+    if (this.#isOpen) closeSync(this.#file);
+    this.#isOpen = false;
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { shardFiles } from '../formats/safetensors.js';
+import { shardFiles } from '../formats/modelShards.js';
 
 /** What a repository is wanted for: a whole model, a PEFT adapter of one, or its tokenizer alone. */
 export type ModelKind = 'model' | 'adapter' | 'tokenizer';

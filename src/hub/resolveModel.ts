@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InputError } from '../base/errors.js';
-import { shardFiles } from '../formats/safetensors.js';
+import { shardFiles } from '../formats/modelShards.js';
 import type { DownloadRecord } from '../records.js';
 import { CachedRepository, isCommit } from './cache.js';
 import { HubClient } from './client.js';

@@ -12,7 +12,7 @@ import { resolveModel } from '../hub/resolveModel.js';
 import { loraOptions, loraShapes } from '../model/lora.js';
 import { checkSequence, openModelFiles } from '../model/modelFiles.js';
 import { type EvaluationModule, evaluationModule } from '../model/programs.js';
-import { loadWeights } from '../model/weights.js';
+import { loadWeights, sourcesOf } from '../model/weights.js';
 import type { DownloadRecord } from '../records.js';
 
 export interface ModelOptions {
@@ -110,7 +110,7 @@ export async function loadModel(model: string, options: ModelOptions): Promise<M
   });
   try {
     const session = await device.compile(module.module);
-    await loadWeights(session, files, module.weights);
+    await loadWeights(session, sourcesOf(files), module.weights);
     if (adapter) await writeFactors(session, module, adapter);
     return new Model(tokenizer, device, session, module, shape);
   } catch (error) {

@@ -1,18 +1,14 @@
 import { dirname, join } from 'node:path';
 import { InputError } from '../base/errors.js';
-import { openModelWeights } from '../formats/safetensors.js';
+import { openModelWeights } from '../formats/modelShards.js';
 import { readModelConfig, readModelConfigFile } from './config.js';
+import { withHead } from './tiedHead.js';
 import { checkWeights, type ModelFiles } from './weights.js';
 
-/** Opens a Hugging Face folder and checks that its weights are those its config describes. Reads headers only. */
+/** Opens a Hugging Face folder and checks that its weights are those its config describes. Reads headers, and a head beside a tied embedding. */
 export function openModelFiles(folder: string): ModelFiles {
-  const configFile = join(folder, 'config.json');
-  const files = {
-    folder,
-    configFile,
-    config: readModelConfig(folder),
-    tensors: openModelWeights(folder),
-  };
+  const found = { config: readModelConfig(folder), tensors: openModelWeights(folder) };
+  const files = { folder, configFile: join(folder, 'config.json'), ...withHead(folder, found) };
   checkWeights(files);
   return files;
 }

@@ -1,7 +1,12 @@
 import { InputError } from '../base/errors.js';
 import type { Session } from '../devices/device.js';
-import { readFloat32, readTensor, type TensorInfo } from '../formats/safetensors.js';
+import type { TensorInfo } from '../formats/safetensors.js';
 import { byLayers } from '../formats/tensorNames.js';
+import { castSource } from '../formats/tensors/cast.js';
+import { fileSource } from '../formats/tensors/file.js';
+import { finiteSource } from '../formats/tensors/finite.js';
+import type { FloatDtype } from '../formats/tensors/floats.js';
+import type { TensorSource } from '../formats/tensors/source.js';
 import type { Builder } from '../program/builder.js';
 import type { DType, Value } from '../program/types.js';
 import { type ModelConfig, ropeFrequencies } from './config.js';
@@ -37,8 +42,8 @@ export function linearShape(config: ModelConfig, layer: LinearLayer): [out: numb
   return shapes[layer];
 }
 
-const EMBEDDING = 'model.embed_tokens.weight';
-const HEAD = 'lm_head.weight';
+export const EMBEDDING = 'model.embed_tokens.weight';
+export const HEAD = 'lm_head.weight';
 
 /** The name of the head's weight: that of the embedding when they are tied. */
 export const headName = (config: ModelConfig): string => (config.tiedEmbeddings ? EMBEDDING : HEAD);
@@ -157,13 +162,20 @@ export function ropeTable(config: ModelConfig, positions: number): Float32Array 
   return table;
 }
 
-/** Streams weights from disk into a session, a few MiB at a time. */
+/** The weights of a model as sources, by their names. */
+export const sourcesOf = ({ tensors }: Pick<ModelFiles, 'tensors'>): Map<string, TensorSource> =>
+  new Map([...tensors].map(([name, info]) => [name, fileSource(info)]));
+
+/**
+ * Streams weights into a session, a few MiB at a time.
+ * @throws InputError naming file, tensor and place when one of them holds a number that is not finite
+ */
 export async function loadWeights(
   session: Session,
-  { tensors }: ModelFiles,
+  sources: ReadonlyMap<string, TensorSource>,
   weights: ModelWeights,
 ): Promise<void> {
-  for (const [name, value] of weights.values) await loadTensor(session, tensors.get(name)!, value);
+  for (const [name, value] of weights.values) await loadTensor(session, sources.get(name)!, value);
   await loadRopeTable(session, weights);
 }
 
@@ -174,20 +186,24 @@ export async function loadRopeTable(
   await session.write(table, ropeTable(config, table.shape[0]!));
 }
 
-export async function loadTensor(session: Session, info: TensorInfo, value: Value): Promise<void> {
-  if (value.dtype === 'f32' && info.dtype !== 'F32') {
-    await session.write(value, readFloat32(info));
-    return;
-  }
+const FILE_DTYPES: Partial<Record<DType, FloatDtype>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
+
+/** Streams one tensor into a value, in the value's type. @throws InputError as `loadWeights` does */
+export const loadTensor = (session: Session, source: TensorSource, value: Value): Promise<void> =>
+  fillValue(session, finiteSource(source), value);
+
+/** The same of numbers that may be anything: those of a checkpoint go on as they were. */
+export async function fillValue(session: Session, source: TensorSource, value: Value): Promise<void> {
   const View = value.dtype === 'f32' ? Float32Array : Uint16Array;
-  const writes: Promise<void>[] = [];
-  readTensor(info, (chunk, byteOffset) => {
-    const data = new View(
-      chunk.buffer as ArrayBuffer,
-      chunk.byteOffset,
-      chunk.length / View.BYTES_PER_ELEMENT,
-    );
-    writes.push(session.write(value, data, byteOffset / View.BYTES_PER_ELEMENT));
-  });
-  await Promise.all(writes);
+  let written = Promise.resolve();
+  for await (const { first, bytes } of castSource(source, FILE_DTYPES[value.dtype]!).read()) {
+    const { buffer, byteOffset, length } = bytes;
+    const data = new View(buffer as ArrayBuffer, byteOffset, length / View.BYTES_PER_ELEMENT);
+    // One write is on its way while the next chunk is read, and no more.
+    const before = written;
+    written = session.write(value, data, first);
+    written.catch(() => {});
+    await before;
+  }
+  await written;
 }

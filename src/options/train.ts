@@ -43,6 +43,13 @@ export const TRAIN_OPTIONS = {
     schema: text.optional(),
     help: 'make the student from this config.json, at random; its tokenizer lies beside it; needs --trainable all',
   },
+  saveDtype: {
+    group: 'model',
+    value: 'TYPE',
+    schema: oneOf('f32', 'f16', 'bf16').optional(),
+    operational: true,
+    help: "type of the weights that --trainable all saves: f32 | f16 | bf16 (default: each as in the student's files; f32 with --from-config)",
+  },
   ...DATA_OPTIONS,
   steps: {
     group: 'objective',

@@ -6,8 +6,10 @@ import { type Cursor, type Packing, packingOf } from '../data/packing.js';
 import { firstDifference, loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { DeviceHosts } from '../devices/host.js';
 import { readAdapter } from '../formats/adapter.js';
+import type { ModelForm } from '../formats/modelFolder.js';
 import type { Artifact } from '../formats/parameters.js';
 import { checkRunFolder, freshRunFolder, holdsRun, lastCheckpoint } from '../formats/runFolder.js';
+import { type FloatDtype, isFloat } from '../formats/tensors/floats.js';
 import type { ModelConfig } from '../model/config.js';
 import {
   adapterConfig,
@@ -95,7 +97,7 @@ export async function prepare(
     schedule: scheduleOf(options),
     artifact: lora
       ? { kind: 'adapter', config: adapterConfig(lora, models.baseModel) }
-      : { kind: 'model', configFile: student.configFile },
+      : { kind: 'model', configFile: student.configFile, form: modelForm(options, student) },
     microBatch: way.rows,
     parameters: parameterCount(lora ? loraShapes(student.config, lora) : weightShapes(student.config)),
     plans,
@@ -191,6 +193,18 @@ function adapterOptions(options: TrainOptions, init: string | undefined, config:
   };
   checkPatterns(config, lora);
   return lora;
+}
+
+const FILE_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
+
+/** Weights are saved as `--save-dtype` says, otherwise as they were found, and in f32 where there were none. */
+function modelForm({ saveDtype, fromConfig }: TrainOptions, { config, tensors }: ModelFiles): ModelForm {
+  const own = [...weightShapes(config).keys()].flatMap((name): [string, FloatDtype][] => {
+    const dtype = tensors.get(name)?.dtype;
+    return dtype && isFloat(dtype) ? [[name, dtype]] : [];
+  });
+  const told = saveDtype ?? (fromConfig === undefined ? undefined : 'f32');
+  return { dtype: told && FILE_DTYPES[told], dtypes: new Map(own), tiedEmbeddings: config.tiedEmbeddings };
 }
 
 async function checkModels(

@@ -20,6 +20,10 @@ export function resolveOptions(input: Given): TrainOptions {
   if (given.steps !== undefined && given.tokens !== undefined) {
     problems.push('--tokens: expected it without --steps, found both; leave one out');
   }
+  const { saveDtype, trainable = TRAIN_OPTIONS.trainable.default } = { ...stored?.options, ...given };
+  if (saveDtype !== undefined && trainable !== 'all') {
+    problems.push(`--save-dtype: expected --trainable all with it, found ${trainable}; leave one out`);
+  }
   if (problems.length > 0 && given.resume && !stored) {
     problems.unshift(`--resume: expected a run in ${given.out}, found none; check --out`);
   }

@@ -126,7 +126,7 @@ class Run {
     const others = [this.#actors.start('loader', this.#loaderSetup(toTeacher.port1))];
     if (teacher) {
       const setup: TeacherSetup = {
-        ...{ folder: teacher.folder, shape, device: devices.teacher.connect() },
+        ...{ files: teacher, shape, device: devices.teacher.connect() },
         ...{ source: toTeacher.port2, port: toStudent.port1 },
       };
       others.push(this.#actors.start('teacher', setup));

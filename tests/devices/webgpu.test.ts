@@ -185,6 +185,24 @@ testGpu('a part is written without touching its neighbours, at any offset', asyn
   await session.close();
 });
 
+testGpu('a range is read, from any element on, in every type', async () => {
+  const session = await device.compile(storage());
+  for (const name of ['f32', 'bf16', 'i32']) {
+    const value = session.value(name);
+    const array = name === 'f32' ? Float32Array : name === 'i32' ? Int32Array : Uint16Array;
+    const data = new array(21).map((_, i) => 7 * i + 1);
+    await session.write(value, data);
+    for (let from = 0; from <= 21; from++) {
+      assert.equal(await session.read(value, from), data.slice(from), `${name} from ${from} on`);
+      for (const length of [0, 1, 2, 3].filter((count) => from + count <= 21))
+        assert.equal(await session.read(value, from, length), data.slice(from, from + length));
+    }
+    assert.match(await messageOf(() => session.read(value, 20, 2)), 'its 21 elements, found 20 to 22');
+    assert.match(await messageOf(() => session.read(value, -1, 2)), 'found -1 to 1');
+  }
+  await session.close();
+});
+
 testGpu('values larger than the staging buffers, and arrays in shared memory, are copied whole', async () => {
   const session = await device.compile(storage());
   const value = session.value('large');

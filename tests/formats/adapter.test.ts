@@ -12,6 +12,7 @@ import {
 import { openSafetensors, type TensorData, writeSafetensors } from '#src/formats/safetensors.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { temporaryFolder } from '../support.js';
+import { floatSources } from './tensors.js';
 
 const config: AdapterConfig = {
   rank: 2,
@@ -101,7 +102,7 @@ function writeWeights(folder: string, entries: Map<string, TensorData>): void {
 
 test('the files are those of PEFT, to the letter', async () => {
   const folder = join(temporaryFolder('adapter'), 'adapter');
-  await writeAdapter(folder, config, tensors());
+  await writeAdapter(folder, config, floatSources(tensors()));
   assert.equal(readdirSync(folder).sort(), ['adapter_config.json', 'adapter_model.safetensors']);
   assert.equal(JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')), {
     alpha_pattern: {},
@@ -136,7 +137,7 @@ test('the files are those of PEFT, to the letter', async () => {
 test('what is written is read', async () => {
   for (const rsLora of [false, true]) {
     const folder = join(temporaryFolder('adapter'), 'adapter');
-    await writeAdapter(folder, { ...config, rsLora, alpha: 4.5 }, tensors());
+    await writeAdapter(folder, { ...config, rsLora, alpha: 4.5 }, floatSources(tensors()));
     const adapter = readAdapter(folder);
     assert.equal(adapter.config, { ...config, rsLora, alpha: 4.5 });
     assert.equal(new Map([...adapter.tensors].sort()), new Map([...tensors()].sort()));
@@ -147,12 +148,14 @@ test('what is written is read', async () => {
 test('an existing folder keeps its other files; only the same configuration replaces an adapter', async () => {
   const folder = temporaryFolder('adapter');
   writeFileSync(join(folder, 'README.md'), 'mine');
-  await writeAdapter(folder, config, tensors());
+  await writeAdapter(folder, config, floatSources(tensors()));
   const changed = tensors();
   changed.get(`${names[0]}.lora_A.weight`)!.data[0] = 77;
-  await writeAdapter(folder, config, changed);
+  await writeAdapter(folder, config, floatSources(changed));
   assert.is(readAdapter(folder).tensors.get(`${names[0]}.lora_A.weight`)!.data[0], 77);
-  const message = await inputErrorOf(() => writeAdapter(folder, { ...config, alpha: 5 }, tensors()));
+  const message = await inputErrorOf(() =>
+    writeAdapter(folder, { ...config, alpha: 5 }, floatSources(tensors())),
+  );
   assert.match(message, /expected no adapter of another configuration/);
   assert.is(readAdapter(folder).config.alpha, 4);
   assert.equal(readdirSync(folder).sort(), ['README.md', 'adapter_config.json', 'adapter_model.safetensors']);

@@ -2,12 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  openModelWeights,
-  readFloat32,
-  type TensorData,
-  writeSafetensors,
-} from '#src/formats/safetensors.js';
+import { openModelWeights } from '#src/formats/modelShards.js';
+import { readFloat32, type TensorData, writeSafetensors } from '#src/formats/safetensors.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { sharedPath, temporaryFolder } from '../support.js';
 

@@ -8,12 +8,13 @@ import {
   DTYPE_BYTES,
   openSafetensors,
   readFloat32,
-  readTensor,
   type SafetensorsDtype,
   type TensorData,
   type TensorInfo,
+  tensorChunks,
   writeSafetensors,
 } from '#src/formats/safetensors.js';
+import { CHUNK_ELEMENTS } from '#src/formats/tensors/source.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { temporaryFolder } from '../support.js';
 
@@ -39,10 +40,8 @@ const f32 = (shape: unknown, begin: number, end: number) => ({
   data_offsets: [begin, end],
 });
 
-function bytesOf(info: TensorInfo, chunkBytes?: number): Buffer {
-  const bytes = Buffer.alloc(info.byteLength);
-  readTensor(info, (chunk, offset) => bytes.set(chunk, offset), chunkBytes);
-  return bytes;
+function bytesOf(info: TensorInfo, from?: number, to?: number): Buffer {
+  return Buffer.concat([...tensorChunks(info, from, to)].map(({ bytes }) => Buffer.from(bytes)));
 }
 
 const tensorData: fc.Arbitrary<TensorData> = fc
@@ -61,7 +60,7 @@ const tensorMap = fc.uniqueArray(fc.tuple(fc.string(), tensorData), {
 });
 
 test('what is written is read, in bytes that depend on the tensors alone', () => {
-  const check = (entries: [string, TensorData][], metadata: Record<string, string>, chunks: number) => {
+  const check = (entries: [string, TensorData][], metadata: Record<string, string>, cuts: number[]) => {
     writeSafetensors(scratch, new Map(entries), metadata);
     const written = readFileSync(scratch);
     assert.is(written.readBigUInt64LE() % 8n, 0n);
@@ -73,7 +72,11 @@ test('what is written is read, in bytes that depend on the tensors alone', () =>
       assert.is(info.dtype, dtype);
       assert.equal(info.shape, shape);
       assert.is(info.byteOffset % DTYPE_BYTES[dtype], 0, 'aligned');
-      assert.ok(bytesOf(info, 8 * chunks).equals(data as Uint8Array));
+      assert.ok(bytesOf(info).equals(data as Uint8Array));
+      const length = data.byteLength / DTYPE_BYTES[dtype];
+      const [from, to] = [Math.floor(length * Math.min(...cuts)), Math.ceil(length * Math.max(...cuts))];
+      const part = (data as Uint8Array).subarray(from * DTYPE_BYTES[dtype], to * DTYPE_BYTES[dtype]);
+      assert.ok(bytesOf(info, from, to).equals(part));
     }
     writeSafetensors(
       scratch,
@@ -87,7 +90,7 @@ test('what is written is read, in bytes that depend on the tensors alone', () =>
     fc.property(
       tensorMap.filter((entries) => entries.every(([key]) => key !== '__metadata__')),
       fc.dictionary(name, fc.string(), { noNullPrototype: true, maxKeys: 3 }),
-      fc.integer({ min: 1, max: 5 }),
+      fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 2, maxLength: 2 }),
       check,
     ),
     { seed: 1, numRuns: 150 },
@@ -285,25 +288,40 @@ test('a file with any bytes changed is read whole or refused', () => {
   assert.ok(accepted > 0 && accepted < 1500, `${accepted} accepted`);
 });
 
-test('a tensor streams through one buffer of the chunk size', () => {
-  const data = Uint8Array.from({ length: 1000 }, (_, i) => i * 31);
-  writeSafetensors(scratch, new Map<string, TensorData>([['a', { dtype: 'U8', shape: [1000], data }]]));
+test('a tensor streams through one buffer of a chunk, whole or from any element on', () => {
+  const length = 2 * CHUNK_ELEMENTS + 5;
+  const data = Uint16Array.from({ length }, (_, i) => i * 31);
+  writeSafetensors(scratch, new Map<string, TensorData>([['a', { dtype: 'BF16', shape: [length], data }]]));
   const info = openSafetensors(scratch).tensors.get('a')!;
   const buffers = new Set<ArrayBufferLike>();
-  const sizes: number[] = [];
-  readTensor(
-    info,
-    (chunk, offset) => {
-      buffers.add(chunk.buffer);
-      sizes.push(chunk.length);
-      assert.ok(Buffer.from(chunk).equals(data.subarray(offset, offset + chunk.length)));
-      assert.is(chunk.byteOffset % 8, 0);
-    },
-    304,
-  );
-  assert.equal(sizes, [304, 304, 304, 88]);
+  for (const [from, to, sizes] of [
+    [0, length, [CHUNK_ELEMENTS, CHUNK_ELEMENTS, 5]],
+    [7, CHUNK_ELEMENTS + 9, [CHUNK_ELEMENTS, 2]],
+    [9, 9, []],
+  ] as const) {
+    const found: number[] = [];
+    for (const { first, bytes } of tensorChunks(info, from, to)) {
+      buffers.add(bytes.buffer);
+      assert.is(bytes.byteOffset % 8, 0);
+      assert.is(first, from + found.length * CHUNK_ELEMENTS);
+      const part = data.subarray(first, first + bytes.length / 2);
+      assert.ok(Buffer.from(part.buffer, part.byteOffset, part.byteLength).equals(bytes));
+      found.push(bytes.length / 2);
+    }
+    assert.equal(found, sizes);
+  }
   assert.is(buffers.size, 1);
-  assert.throws(() => readTensor(info, () => {}, 12), /multiple of 8, found 12/);
+  for (const [from, to] of [
+    [-1, 2],
+    [3, 2],
+    [0, length + 1],
+    [0.5, 2],
+  ]) {
+    assert.throws(
+      () => [...tensorChunks(info, from, to)],
+      /tensor a: expected a range of its 2097157 elements/,
+    );
+  }
 });
 
 test('a read inside a read does not disturb it', () => {
@@ -313,10 +331,10 @@ test('a read inside a read does not disturb it', () => {
   ]);
   writeSafetensors(scratch, new Map(entries));
   const { tensors } = openSafetensors(scratch);
-  readTensor(tensors.get('a')!, (chunk) => {
+  for (const { bytes } of tensorChunks(tensors.get('a')!)) {
     assert.ok(bytesOf(tensors.get('b')!).every((value) => value === 2));
-    assert.ok(chunk.every((value) => value === 1));
-  });
+    assert.ok(bytes.every((value) => value === 1));
+  }
 });
 
 test('a file that shrinks after it was opened is refused with the place', async () => {
@@ -326,7 +344,7 @@ test('a file that shrinks after it was opened is refused with the place', async 
   );
   const info = openSafetensors(scratch).tensors.get('a')!;
   truncateSync(scratch, info.byteOffset + 10);
-  const message = await inputErrorOf(() => bytesOf(info, 16));
+  const message = await inputErrorOf(() => bytesOf(info, 4, 16));
   assert.match(message, new RegExp(`byte ${info.byteOffset + 10}: expected 6 more bytes`));
 });
 

@@ -2,11 +2,16 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { loadTokenizer } from '#src/data/tokenizer.js';
-import { type AdapterTensor, checkAdapter, readAdapter, writeAdapter } from '#src/formats/adapter.js';
+import { checkAdapter, readAdapter, writeAdapter } from '#src/formats/adapter.js';
 import { readCheckpoint, writeCheckpoint } from '#src/formats/checkpoint.js';
 import { readConfigFile } from '#src/formats/configFile.js';
 import { runPaths } from '#src/formats/runFolder.js';
-import { openSafetensors, readTensor, type TensorInfo, writeSafetensors } from '#src/formats/safetensors.js';
+import {
+  openSafetensors,
+  type TensorInfo,
+  tensorChunks,
+  writeSafetensors,
+} from '#src/formats/safetensors.js';
 import { readModelConfig } from '#src/model/config.js';
 import { adapterConfig, type LoraOptions, loraOptions, loraShapes } from '#src/model/lora.js';
 import { blankModelFiles, openModelFiles } from '#src/model/modelFiles.js';
@@ -14,6 +19,7 @@ import { weightShapes } from '#src/model/weights.js';
 import { TRAIN_OPTIONS } from '#src/options/train.js';
 import { resolveOptions } from '#src/prepare/resolveOptions.js';
 import { STUDENT, writeModel } from '../fixtures.js';
+import { floatSource, readBytes } from '../formats/tensors.js';
 import { temporaryFolder } from '../support.js';
 import { makeChatTargets } from './chatTargets.js';
 import { type Dice, type Mutated, mutateBytes, mutateHeader, mutateJson, mutateYaml } from './mutations.js';
@@ -50,9 +56,7 @@ const RUN_OPTIONS = {
 function readAll(tensors: Iterable<TensorInfo>): number {
   let bytes = 0;
   for (const info of tensors) {
-    readTensor(info, (chunk) => {
-      bytes += chunk.length;
-    });
+    for (const chunk of tensorChunks(info)) bytes += chunk.bytes.length;
   }
   return bytes;
 }
@@ -60,8 +64,7 @@ function readAll(tensors: Iterable<TensorInfo>): number {
 function splitModel(folder: string): void {
   const single = join(folder, '..', 'model', 'model.safetensors');
   const tensors = [...openSafetensors(single).tensors.values()].map((info) => {
-    const parts: Buffer[] = [];
-    readTensor(info, (chunk) => parts.push(Buffer.from(chunk)));
+    const parts = [...tensorChunks(info)].map(({ bytes }) => Buffer.from(bytes));
     return [info.name, { dtype: info.dtype, shape: info.shape, data: Buffer.concat(parts) }] as const;
   });
   const weightMap: Record<string, string> = {};
@@ -97,18 +100,14 @@ export async function makeTargets(): Promise<Target[]> {
   const model = writeModel(folder('model'), CONFIG, 1);
   splitModel(folder('sharded'));
   const config = readModelConfig(model);
-  const parameters = new Map(
-    [...loraShapes(config, LORA)].map(([name, shape]): [string, AdapterTensor] => [
-      name,
-      { shape, data: new Float32Array(shape[0]! * shape[1]!).fill(0.5) },
-    ]),
+  const parameters = [...loraShapes(config, LORA)].map(([name, shape]) =>
+    floatSource(name, shape, new Float32Array(shape[0]! * shape[1]!).fill(0.5)),
   );
   const adapter = adapterConfig(LORA, 'student');
   await writeAdapter(folder('adapter'), adapter, parameters);
-  const moments = new Map([...parameters].map(([name, { data }]) => [name, data]));
   const cursor = { epoch: 0, place: null, pair: 0, row: 4, emitted: 2 };
   const state = { step: 2, tokens: 128, elapsedSeconds: 1.5, cursor, metricsBytes: 99 };
-  const contents = { parameters, first: moments, second: moments, state };
+  const contents = { parameters, first: parameters, second: parameters, state };
   const checkpoint = await writeCheckpoint(root, { kind: 'adapter', config: adapter }, contents);
   const runFile = { version: '0.1.0', options: RUN_OPTIONS, commits: { student: 'abc' } };
   writeFileSync(runPaths(folder('run')).options, JSON.stringify(runFile));
@@ -145,7 +144,10 @@ export async function makeTargets(): Promise<Target[]> {
         'optimizer.safetensors': TENSORS,
         'adapter/adapter_model.safetensors': TENSORS,
       },
-      load: (path) => readCheckpoint(path),
+      load: async (path) => {
+        const { parameters, first, second } = readCheckpoint(path);
+        for (const source of [...parameters, ...first, ...second]) await readBytes(source);
+      },
     },
     {
       ...{ name: 'run', folder: folder('run'), files: { 'run.json': JSON_FILE } },

@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeCorpora, toJsonl } from '#recipes/miniature/corpora.js';
 import { firstDifference, loadTokenizer } from '#src/data/tokenizer.js';
-import { openModelWeights } from '#src/formats/safetensors.js';
+import { openModelWeights } from '#src/formats/modelShards.js';
 import { hasMiniature, miniaturePaths, readMiniatureResults } from '#src/prepare/miniature.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { projectRoot, temporaryFolder } from '../support.js';

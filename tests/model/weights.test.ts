@@ -10,7 +10,7 @@ import { openSafetensors, readFloat32, type TensorData, writeSafetensors } from 
 import { readModelConfig } from '#src/model/config.js';
 import { openModelFiles } from '#src/model/modelFiles.js';
 import { evaluationModule } from '#src/model/programs.js';
-import { loadWeights, weightShapes } from '#src/model/weights.js';
+import { loadWeights, sourcesOf, weightShapes } from '#src/model/weights.js';
 import { makeFixture, STUDENT } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { temporaryFolder } from '../support.js';
@@ -69,7 +69,7 @@ test('matrices keep the type they have on disk and norms are f32; every bit arri
     const { module, weights } = evaluationModule(checkpoint, { rows: 1, sequence: 8 });
     const device = await openDevice('wasm', { threads: 1 });
     const session = await device.compile(module);
-    await loadWeights(session, checkpoint, weights);
+    await loadWeights(session, sourcesOf(checkpoint), weights);
     assert.is(weights.values.size, checkpoint.tensors.size);
     for (const [name, value] of weights.values) {
       const isNorm = value.shape.length === 1;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MetricsRecord, type TrainInput, train } from 'rivulet';
+import { openSafetensors } from '#src/formats/safetensors.js';
 import { temporaryFolder } from '../support.js';
 import { adapterBytes } from './process.js';
 
@@ -20,6 +21,9 @@ export async function outcomeOf(options: TrainInput): Promise<Outcome> {
   const adapter = existsSync(join(out, 'adapter')) ? adapterBytes(out) : Buffer.alloc(0);
   return { out, adapter, records };
 }
+
+/** The tensors of the model that a run made. */
+export const modelOf = ({ out }: Outcome) => openSafetensors(join(out, 'model', 'model.safetensors')).tensors;
 
 export const recordsOf = <T extends MetricsRecord['type']>({ records }: Outcome, type: T) =>
   records.filter((record) => record.type === type) as Extract<MetricsRecord, { type: T }>[];

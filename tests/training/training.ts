@@ -5,7 +5,7 @@ import { openDevice } from '#src/devices/openDevice.js';
 import type { KernelKind } from '#src/devices/webgpu/target.js';
 import { rowLogits } from '#src/evaluation/perplexity.js';
 import { type Adapter, readAdapter } from '#src/formats/adapter.js';
-import { openSafetensors, readFloat32, readTensor, type TensorInfo } from '#src/formats/safetensors.js';
+import { openSafetensors, readFloat32, type TensorInfo, tensorChunks } from '#src/formats/safetensors.js';
 import type { TeacherSignal } from '#src/messages.js';
 import { loraOptions } from '#src/model/lora.js';
 import { openModelFiles } from '#src/model/modelFiles.js';
@@ -18,7 +18,7 @@ import {
   type TeacherModule,
   teacherModule,
 } from '#src/model/programs.js';
-import { headName, loadTensor, loadWeights, type ModelFiles } from '#src/model/weights.js';
+import { headName, loadTensor, loadWeights, type ModelFiles, sourcesOf } from '#src/model/weights.js';
 import { LossScale } from '#src/training/lossScale.js';
 import { learningRate } from '#src/training/schedule.js';
 import { TrainingStep } from '#src/training/step.js';
@@ -95,9 +95,8 @@ export function readExpected(file: string): { batch: Batch; floats: (name: strin
 }
 
 function integers(info: TensorInfo): Int32Array {
-  const result = new Uint8Array(info.byteLength);
-  readTensor(info, (chunk, at) => result.set(chunk, at));
-  return new Int32Array(result.buffer);
+  const parts = [...tensorChunks(info)].map(({ bytes }) => Buffer.from(bytes));
+  return new Int32Array(Uint8Array.from(Buffer.concat(parts)).buffer);
 }
 
 /** Logits [B, S, V] of an adapted model. */
@@ -109,7 +108,7 @@ export async function adaptedLogits(
   const module = evaluationModule(student, batch, loraOptions(adapter.config));
   const device = await openDevice('wasm', { threads: 2 });
   const session = await device.compile(module.module);
-  await loadWeights(session, student, module.weights);
+  await loadWeights(session, sourcesOf(student), module.weights);
   for (const [tensor, value] of module.lora!.values) {
     await session.write(value, adapter.tensors.get(tensor)!.data);
   }
@@ -186,12 +185,14 @@ export class Training {
       ...{ recompute, lossScaling, microBatches, train: shape, evaluate: shape },
     });
     const session = await device.compile(module.module);
-    await loadWeights(session, student, module.trained.training.weights);
+    await loadWeights(session, sourcesOf(student), module.trained.training.weights);
     for (const [name, { data }] of adapter?.tensors ?? []) {
       await session.write(module.trained.values.get(name)!, data);
     }
-    if (teacher)
-      await loadTensor(session, teacher.tensors.get(headName(teacher.config))!, module.teacherHead!);
+    if (teacher) {
+      const head = sourcesOf(teacher).get(headName(teacher.config))!;
+      await loadTensor(session, head, module.teacherHead!);
+    }
     const lossScale = lossScaling ? new LossScale() : undefined;
     const setting = { microBatches, seed, clip, loraPlus: 1, lossScale };
     const step = await TrainingStep.prepare(session, module, setting);
@@ -267,7 +268,7 @@ export class Training {
 async function openReader(device: Device, teacher: ModelFiles, shape: BatchShape): Promise<Reader> {
   const module = teacherModule(teacher, shape);
   const session = await device.compile(module.module);
-  await loadWeights(session, teacher, module.weights);
+  await loadWeights(session, sourcesOf(teacher), module.weights);
   return { module, session };
 }
 

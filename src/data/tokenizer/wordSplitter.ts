@@ -1,5 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
 import { excerpt } from '../../base/errors.js';
+import { warnOnce } from '../../base/warnings.js';
 import type { PreTokenizerStep } from './file.js';
 import { findMatches, toRegExp } from './oniguruma.js';
 import { classSource, digitRanges, WHITE_SPACE_SOURCE, WORD_CLASS } from './unicode.js';
@@ -44,15 +45,14 @@ export function compileWordSplitter(where: string, steps: readonly PreTokenizerS
   };
 }
 
-const said = new Set<string>();
-
 /** Other threads load the same tokenizer. */
 function sayOnce(where: string, steps: readonly PreTokenizerStep[]): void {
-  const key = JSON.stringify(steps);
-  if (!isMainThread || said.has(key)) return;
-  said.add(key);
+  if (!isMainThread) return;
   const split = steps.find((step) => step.type === 'Split')?.pattern ?? steps.map((step) => step.type);
-  process.emitWarning(`${where}: no fast way to split is known for ${excerpt(split)}; a slower one is used`);
+  warnOnce(
+    `${where}: no fast way to split is known for ${excerpt(split)}; a slower one is used`,
+    JSON.stringify(steps),
+  );
 }
 
 function compileCut(where: string, step: Exclude<PreTokenizerStep, StepOf<'ByteLevel' | 'Metaspace'>>): Cut {

@@ -103,8 +103,15 @@ export class WasmSession implements Session {
     view.set(data, offset);
   }
 
-  async read(value: Value): Promise<HostArray> {
-    const view = this.#view(value);
+  async read(value: Value, offset = 0, length?: number): Promise<HostArray> {
+    const whole = this.#view(value);
+    const end = offset + (length ?? whole.length - offset);
+    if (offset < 0 || end < offset || end > whole.length) {
+      throw new Error(
+        `read ${value.name}: expected a range of its ${whole.length} elements, found ${offset} to ${end}`,
+      );
+    }
+    const view = whole.subarray(offset, end);
     const copy = new (view.constructor as Float32ArrayConstructor)(view.length);
     copy.set(view as Float32Array);
     return copy;

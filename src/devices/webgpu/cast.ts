@@ -62,13 +62,13 @@ export class Cast {
     await Promise.all(written);
   }
 
-  /** Fills `target` with the whole value as f32. */
-  async read(buffer: GPUBuffer, target: Float32Array): Promise<void> {
-    for (let from = 0; from < target.length; from += SLICE_ELEMENTS) {
-      const count = Math.min(SLICE_ELEMENTS, target.length - from);
-      const place = { buffer, from, count };
+  /** Fills `target` with the value as f32, from element `first` on, which is even. */
+  async read(buffer: GPUBuffer, first: number, target: Float32Array): Promise<void> {
+    for (let done = 0; done < target.length; done += SLICE_ELEMENTS) {
+      const count = Math.min(SLICE_ELEMENTS, target.length - done);
+      const place = { buffer, from: first + done, count };
       this.#dispatch(READ, place, (stored) => [stored, { buffer: this.#scratch! }]);
-      const bytes = new Uint8Array(target.buffer, target.byteOffset + 4 * from, 4 * count);
+      const bytes = new Uint8Array(target.buffer, target.byteOffset + 4 * done, 4 * count);
       await this.#gpu.read(this.#scratch!, 0, bytes);
     }
   }

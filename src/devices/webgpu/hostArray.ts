@@ -18,6 +18,16 @@ export function expectInside(value: Value, data: HostArray, offset: number): voi
   throw new Error(`write ${value.name}: expected ${expected}, found ${found}`);
 }
 
-/** The value's elements in `bytes`, which may be longer. */
-export const asHostArray = (value: Value, bytes: ArrayBuffer): HostArray =>
-  new ARRAYS[value.dtype](bytes, 0, elementCount(value.shape));
+/** Throws unless the value has elements `from` to `to`. */
+export function expectRange(value: Value, from: number, to: number): void {
+  const length = elementCount(value.shape);
+  if (0 <= from && from <= to && to <= length) return;
+  throw new Error(`read ${value.name}: expected a range of its ${length} elements, found ${from} to ${to}`);
+}
+
+/** Elements of the value's type in `bytes`, which may be longer (default: as many as the value has). */
+export const asHostArray = (
+  value: Value,
+  bytes: ArrayBuffer,
+  length = elementCount(value.shape),
+): HostArray => new ARRAYS[value.dtype](bytes, 0, length);

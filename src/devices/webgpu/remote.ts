@@ -7,7 +7,12 @@ import { type Answer, Client, describeError } from './client.js';
 /** What another thread may ask of a session. Values go by name. */
 type Request =
   | { readonly type: 'write'; readonly value: string; readonly data: HostArray; readonly offset: number }
-  | { readonly type: 'read'; readonly value: string }
+  | {
+      readonly type: 'read';
+      readonly value: string;
+      readonly offset: number;
+      readonly length: number | undefined;
+    }
   | {
       readonly type: 'submit';
       readonly program: string;
@@ -53,7 +58,9 @@ function perform(session: Session, request: Request, tellAccepted: () => void): 
     return replay.done;
   }
   const value = session.value(request.value);
-  return request.type === 'read' ? session.read(value) : session.write(value, request.data, request.offset);
+  return request.type === 'read'
+    ? session.read(value, request.offset, request.length)
+    : session.write(value, request.data, request.offset);
 }
 
 /** The memory of copies, which moves to the other thread. */
@@ -90,8 +97,8 @@ export class RemoteSession implements Session {
     return this.#ask<void>({ type: 'write', value: name, data, offset }).done;
   }
 
-  read({ name }: Value): Promise<HostArray> {
-    return this.#ask<HostArray>({ type: 'read', value: name }).done;
+  read({ name }: Value, offset = 0, length?: number): Promise<HostArray> {
+    return this.#ask<HostArray>({ type: 'read', value: name, offset, length }).done;
   }
 
   async run(program: string, priority = 0): Promise<RunStats> {

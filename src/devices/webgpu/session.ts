@@ -4,7 +4,7 @@ import type { HostArray, OpProfile, Replay, RunStats, Session, SessionHandle } f
 import { Cast } from './cast.js';
 import { settled } from './client.js';
 import { type Gpu, USAGE } from './gpu.js';
-import { asHostArray, expectInside } from './hostArray.js';
+import { asHostArray, expectInside, expectRange } from './hostArray.js';
 import { type Layout, layOut } from './layout.js';
 import { roundUp, type Target } from './lowering/lowering.js';
 import { CompiledProgram } from './program.js';
@@ -97,19 +97,29 @@ export class WebGpuSession implements Session {
     await this.#gpu.write(buffer, first, words);
   }
 
-  async read(value: Value): Promise<HostArray> {
+  async read(value: Value, offset = 0, length?: number): Promise<HostArray> {
     this.#throwIfClosed();
-    if (this.#isCast(value)) return this.#readCast(value);
-    const bytes = new Uint8Array(roundUp(valueBytes(value), 4));
-    await this.#gpu.exclusive(() => this.#gpu.read(this.#bufferOf(value), 0, bytes));
-    return asHostArray(value, bytes.buffer);
+    const end = offset + (length ?? elementCount(value.shape) - offset);
+    expectRange(value, offset, end);
+    // Buffers are read in words of 4 bytes: from an even element on.
+    const first = offset - (offset % 2);
+    const data = await this.#readFrom(value, first, end - first);
+    return first === offset ? data : data.slice(1);
   }
 
-  async #readCast(value: Value): Promise<Float32Array> {
+  async #readFrom(value: Value, first: number, count: number): Promise<HostArray> {
+    if (this.#isCast(value)) return this.#readCast(value, first, count);
+    const width = valueBytes(value) / elementCount(value.shape);
+    const bytes = new Uint8Array(roundUp(count * width, 4));
+    await this.#gpu.exclusive(() => this.#gpu.read(this.#bufferOf(value), first * width, bytes));
+    return asHostArray(value, bytes.buffer, count);
+  }
+
+  async #readCast(value: Value, first: number, count: number): Promise<Float32Array> {
     if (value.dtype !== 'f32')
       throw new Error(`read ${value.name}: expected f32, found ${value.dtype} kept as f16`);
-    const data = new Float32Array(elementCount(value.shape));
-    await this.#gpu.exclusive(() => this.#cast.read(this.#bufferOf(value), data));
+    const data = new Float32Array(count);
+    await this.#gpu.exclusive(() => this.#cast.read(this.#bufferOf(value), first, data));
     return data;
   }
 
