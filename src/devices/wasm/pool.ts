@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { compileWasm } from '../../wasm/module.js';
 import { Control } from './control.js';
-import type { LeaderMessage, ThreadData } from './protocol.js';
+import type { Connect, ThreadData } from './protocol.js';
 
 /** Looks at a barrier before a thread sleeps: about 50 us. */
 const SPINS = 20_000;
@@ -65,7 +65,7 @@ export class Pool {
   /** A new port to the pool, to keep or to transfer to the thread that opens a device on it. */
   connect(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    const message: LeaderMessage = { type: 'connect', port: port2 };
+    const message: Connect = { type: 'connect', port: port2 };
     this.#workers[0]!.postMessage(message, [port2]);
     return port1;
   }
