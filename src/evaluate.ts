@@ -16,7 +16,7 @@ const TEXTS: CommandTexts = {
 
 await runProgram(async () => {
   const options = commandOf(TEXTS, EVALUATE_OPTIONS).parse().opts<EvaluateInput>();
-  const result = await evaluate(options, showDownloads());
+  const result = await evaluate(options, { onDownload: showDownloads() });
   const { tokens, nll, perplexity, seconds } = result;
   const readable =
     `${tokens.toLocaleString('en')} tokens  ${nll.toFixed(4)} nats per token  perplexity ${perplexity.toFixed(3)}` +

@@ -38,7 +38,7 @@ export interface Session {
   value(name: string): Value;
   /**
    * Writes elements (in the value's own dtype; 16-bit floats as their bits) from element `offset` on. `data` is copied
-   * before the call returns.
+   * before the call returns. Rejects unless all of it lies inside of the value.
    */
   write(value: Value, data: HostArray, offset?: number): Promise<void>;
   /**
@@ -56,9 +56,15 @@ export interface Session {
   submit(program: string, priority: number, reads: readonly Value[]): Replay;
   /** Where the time went, op by op, over all programs so far. */
   profile(): Promise<OpProfile[]>;
-  /** Something that can be posted to one other thread, which joins this session there with `Device.attach`, once. */
+  /**
+   * Something that can be posted to one other thread, which joins this session there with `Device.attach`, once, through
+   * any device of the same kind.
+   */
   handle(): SessionHandle;
-  /** Frees the storage after the program that runs; where the session was attached to, only leaves it. */
+  /**
+   * Frees the storage after the program that runs; what waits behind it rejects, as all calls do that come later, also
+   * those of other threads. Where the session was attached to, only leaves it. May be called again.
+   */
   close(): Promise<void>;
 }
 
@@ -86,7 +92,9 @@ export interface DeviceInfo {
   readonly lossScaling: boolean;
 }
 
-/** One kind of hardware. Everything above this line of the tree is the same for all of them. */
+/**
+ * One kind of hardware. What is promised here, tests/devices/contract.ts tries on every one. When what computes has died (a
+ * thread, a GPU), whatever waits for it rejects, and so does what comes later; closing does not. Everything above this line of the tree is the same for all of them. */
 export interface Device {
   readonly info: DeviceInfo;
   /** The storage a module would take here, without taking it. */
@@ -94,6 +102,6 @@ export interface Device {
   /** Allocates and compiles. Throws an InputError when the plan does not fit. All storage is zero at first. */
   compile(module: Module): Promise<Session>;
   attach(module: Module, handle: SessionHandle): Promise<Session>;
-  /** Waits for the program that runs. A thread closes its device before it is terminated. */
+  /** Closes the sessions that were compiled or attached to here. A thread closes its device before it is terminated. */
   close(): Promise<void>;
 }

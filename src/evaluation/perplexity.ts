@@ -1,4 +1,5 @@
 import { RunError } from '../base/errors.js';
+import { throwIfStopped } from '../base/stopping.js';
 import { NO_LABEL, type Row } from '../data/packing.js';
 import type { Session } from '../devices/device.js';
 import type { EvaluationModule, EvaluationValues } from '../model/programs.js';
@@ -11,9 +12,13 @@ export interface MeanLoss {
   readonly tokens: number;
 }
 
+/** What a stopped call was for. */
+export const SCORING = 'score the whole text';
+
 /**
  * Scores rows, `rowsPerRun` at a time; the last replay is filled up with rows without labels.
  * @param run replays the program that computes `values.ce`
+ * @param signal looked at before each replay. @throws RunError when it says stop
  */
 export async function meanLoss(
   session: Session,
@@ -21,10 +26,12 @@ export async function meanLoss(
   rows: readonly Row[],
   rowsPerRun: number,
   run: () => Promise<unknown>,
+  signal?: AbortSignal,
 ): Promise<MeanLoss> {
   let sum = 0;
   let tokens = 0;
   for (let first = 0; first < rows.length; first += rowsPerRun) {
+    throwIfStopped(signal, SCORING);
     const labels = await writeRows(session, values, rows.slice(first, first + rowsPerRun));
     await run();
     const ce = (await session.read(values.ce)) as Float32Array;

@@ -13,10 +13,13 @@ export interface Repository {
 export class HubClient {
   readonly #environment: HubEnvironment;
   readonly #delay: Delay;
+  readonly #signal: AbortSignal | undefined;
 
-  constructor(environment: HubEnvironment, delay: Delay) {
+  /** @param signal ends requests, and answers that are under way */
+  constructor(environment: HubEnvironment, delay: Delay, signal?: AbortSignal) {
     this.#environment = environment;
     this.#delay = delay;
+    this.#signal = signal;
   }
 
   /** The commit that a branch or a tag stands for now. */
@@ -68,7 +71,8 @@ export class HubClient {
     const headers = new Headers(init?.headers);
     const { token } = this.#environment;
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
-    const response = await fetch(url, { ...init, headers });
+    const stop = this.#signal && { signal: this.#signal };
+    const response = await fetch(url, { ...init, ...stop, headers });
     if (response.ok) return response;
     await response.body?.cancel();
     throw new HttpError(response);

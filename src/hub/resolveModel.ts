@@ -18,6 +18,8 @@ export interface ResolveOptions {
   readonly onProgress?: ((record: DownloadRecord) => void) | undefined;
   readonly environment?: HubEnvironment;
   readonly delay?: Delay;
+  /** Ends requests and pauses: the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface LocalModel {
@@ -78,8 +80,9 @@ class Fetch {
     this.#wanted = wanted;
     this.#kind = kind;
     this.#repository = repository;
-    this.#delay = options.delay ?? sleep;
-    this.#client = new HubClient(wanted.environment, this.#delay);
+    const { signal } = options;
+    this.#delay = options.delay ?? ((ms) => sleep(ms, undefined, { signal }));
+    this.#client = new HubClient(wanted.environment, this.#delay, signal);
     this.#onProgress = options.onProgress ?? (() => {});
   }
 

@@ -1,117 +1,159 @@
-import { availableParallelism } from 'node:os';
-import { InputError } from '../base/errors.js';
+import { excerpt, InputError } from '../base/errors.js';
+import { throwIfStopped, untilStopped } from '../base/stopping.js';
 import { textTokens } from '../data/encoding.js';
 import { evaluationRows } from '../data/packing/windows.js';
 import { NO_LABEL, type Row } from '../data/packing.js';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { Device, Session } from '../devices/device.js';
 import { openDevice } from '../devices/openDevice.js';
-import { type MeanLoss, meanLoss, rowLogits } from '../evaluation/perplexity.js';
+import { type MeanLoss, meanLoss, rowLogits, SCORING } from '../evaluation/perplexity.js';
 import { type Adapter, checkAdapter, readAdapter } from '../formats/adapter.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { loraOptions, loraShapes } from '../model/lora.js';
-import { checkSequence, openModelFiles } from '../model/modelFiles.js';
+import { checkSequence, checkTokenizer, openModelFiles } from '../model/modelFiles.js';
 import { type EvaluationModule, evaluationModule } from '../model/programs.js';
-import { loadWeights, sourcesOf } from '../model/weights.js';
-import type { DownloadRecord } from '../records.js';
-
-export interface ModelOptions {
-  /** Tokens of a window. */
-  readonly sequence: number;
-  /** A PEFT adapter's folder. */
-  readonly adapter?: string | undefined;
-  /** As `--device`. */
-  readonly device?: string;
-  readonly kernels?: 'auto' | 'f32' | 'f16' | 'matrix';
-  readonly tune?: 'off' | 'quick' | 'full';
-  readonly threads?: number | undefined;
-  /** Told how far the download of a model by Hub name is. */
-  readonly onDownload?: ((record: DownloadRecord) => void) | undefined;
-}
+import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
+import { EVALUATE_OPTIONS } from '../options/evaluate.js';
+import { checkedOptions, type Resolved } from '../options/table.js';
+import { MODEL_OPTIONS, type ModelOptions, PERPLEXITY_OPTIONS, type PerplexityOptions } from './options.js';
+import { Turns } from './turns.js';
 
 /** Windows are scored together up to about this many tokens. */
 const RUN_TOKENS = 2048;
 
-/** A model, with an adapter or without, ready to score text. Close it when done. */
+/** What a stopped call of `loadModel` was for. */
+const LOADING = 'load the model';
+
+interface Shape {
+  /** Windows scored at once, and the tokens of one. */
+  readonly rows: number;
+  readonly sequence: number;
+  /** Rows of the embedding: token ids are below it. */
+  readonly vocabulary: number;
+}
+
+/**
+ * A model, with an adapter or without, ready to score text. Calls take turns in the order in which they are made: their
+ * values are those of calls made one after the other. A call that is refused, fails or is stopped leaves the model as it
+ * was. Close it when done.
+ */
 export class Model {
   readonly tokenizer: Tokenizer;
   readonly #device: Device;
   readonly #session: Session;
   readonly #module: EvaluationModule;
-  readonly #sequence: number;
-  readonly #rows: number;
+  readonly #shape: Shape;
+  readonly #turns = new Turns('the model');
 
   constructor(
     tokenizer: Tokenizer,
     device: Device,
     session: Session,
     module: EvaluationModule,
-    shape: { rows: number; sequence: number },
+    shape: Shape,
   ) {
     this.tokenizer = tokenizer;
     this.#device = device;
     this.#session = session;
     this.#module = module;
-    this.#rows = shape.rows;
-    this.#sequence = shape.sequence;
+    this.#shape = shape;
   }
 
   /**
    * Mean negative log-likelihood of a text, read as one document: BOS, then its tokens, cut into consecutive windows;
    * each window of N tokens predicts its own tokens 2..N from its own 1..N-1.
+   * @throws InputError for a text without anything to predict, and after `close`; RunError when the signal says stop
    */
-  perplexity(text: string, name = 'text'): Promise<MeanLoss> {
-    const tokens = textTokens(this.tokenizer, text, false);
-    const rows: Row[] = [...evaluationRows({ tokens }, this.#sequence, name)];
-    if (rows.length === 0)
-      throw new InputError(`${name}: expected at least two tokens, found ${tokens.length}`);
+  async perplexity(text: string, options: PerplexityOptions = {}): Promise<MeanLoss> {
+    const { name, signal } = checkedOptions(PERPLEXITY_OPTIONS, options);
+    const rows = this.#windows(text, name);
     const run = () => this.#session.run('evaluate');
-    return meanLoss(this.#session, this.#module.evaluate, rows, this.#rows, run);
+    const score = () => meanLoss(this.#session, this.#module.evaluate, rows, this.#shape.rows, run, signal);
+    return untilStopped(() => this.#turns.take(score), signal, SCORING);
   }
 
-  /** Logits f32 [tokens, V] of one document of at most `sequence` tokens. */
-  logits(tokens: Uint32Array): Promise<Float32Array> {
-    if (tokens.length === 0 || tokens.length > this.#sequence) {
-      throw new InputError(`logits: expected 1 to ${this.#sequence} tokens, found ${tokens.length}`);
+  /**
+   * Logits f32 [tokens, V], row by row, of one document of at most `sequence` tokens.
+   * @param tokens ids, each a row of the embedding; the array may be changed once the call has returned
+   * @throws InputError for other ids or another number of them, and after `close`
+   */
+  async logits(tokens: ArrayLike<number>): Promise<Float32Array> {
+    const ids = this.#checkedIds(tokens);
+    const positions = Uint32Array.from(ids, (_, i) => i);
+    const labels = new Int32Array(ids.length).fill(NO_LABEL);
+    const row = { tokens: ids, positions, labels, filled: ids.length, documents: [] };
+    return this.#turns.take(() => rowLogits(this.#session, this.#module, [row]));
+  }
+
+  /** Frees the device once the calls made before are over; calls made from now on reject. May be called again. */
+  close(): Promise<void> {
+    return this.#turns.end(() => this.#device.close());
+  }
+
+  #windows(text: string, name: string): Row[] {
+    if (typeof text !== 'string') throw new InputError(`perplexity: expected a text, found ${excerpt(text)}`);
+    const { sequence } = this.#shape;
+    if (sequence < 2) {
+      throw new InputError(
+        `perplexity: expected windows of at least 2 tokens, one to predict from the other, found --sequence ${sequence}`,
+      );
     }
-    const positions = Uint32Array.from(tokens, (_, i) => i);
-    const labels = new Int32Array(tokens.length).fill(NO_LABEL);
-    const row = { tokens, positions, labels, filled: tokens.length, documents: [] };
-    return rowLogits(this.#session, this.#module, [row]);
+    const tokens = textTokens(this.tokenizer, text, false);
+    const rows = [...evaluationRows({ tokens }, sequence, name)];
+    if (rows.length > 0) return rows;
+    throw new InputError(`${name}: expected at least two tokens, found ${tokens.length}`);
   }
 
-  async close(): Promise<void> {
-    await this.#device.close();
+  #checkedIds(tokens: ArrayLike<number>): Uint32Array {
+    const { sequence, vocabulary } = this.#shape;
+    const length = tokens?.length;
+    if (!(Number.isInteger(length) && length >= 1 && length <= sequence)) {
+      throw new InputError(`logits: expected 1 to ${sequence} tokens, found ${length ?? excerpt(tokens)}`);
+    }
+    return Uint32Array.from({ length }, (_, i) => {
+      const id: unknown = tokens[i];
+      if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabulary) return id;
+      throw new InputError(
+        `logits: expected ids from 0 to ${vocabulary - 1}, the rows of the model's embedding, ` +
+          `found ${typeof id === 'bigint' ? `${id}n` : excerpt(id)} at place ${i}`,
+      );
+    });
   }
 }
 
 /**
  * Loads a Hugging Face folder, or `owner/name[@revision]` from the cache or the Hub.
- * @throws InputError when model, adapter and device do not fit together
+ * @throws InputError when an option is wrong, or when model, tokenizer, adapter and device do not fit together; RunError
+ * when the signal says stop
  */
-export async function loadModel(model: string, options: ModelOptions): Promise<Model> {
-  const { sequence, threads = availableParallelism(), onDownload: onProgress } = options;
-  const { folder } = await resolveModel(model, { onProgress });
+export async function loadModel(model: string, options: ModelOptions = {}): Promise<Model> {
+  const given = checkedOptions(MODEL_OPTIONS, options);
+  const { model: name } = checkedOptions({ model: EVALUATE_OPTIONS.model }, { model });
+  return untilStopped(() => load(name, given), given.signal, LOADING);
+}
+
+async function load(model: string, options: Resolved<typeof MODEL_OPTIONS>): Promise<Model> {
+  const { sequence, onDownload: onProgress, signal } = options;
+  const { folder } = await resolveModel(model, { onProgress, signal });
   const files = openModelFiles(folder);
   checkSequence(files, sequence);
   const adapter =
     options.adapter === undefined
       ? undefined
-      : readAdapter((await resolveModel(options.adapter, { kind: 'adapter', onProgress })).folder);
+      : readAdapter((await resolveModel(options.adapter, { kind: 'adapter', onProgress, signal })).folder);
   const lora = adapter && loraOptions(adapter.config);
   if (adapter && lora) checkAdapter(adapter, loraShapes(files.config, lora));
   const tokenizer = await loadTokenizer(folder);
-  const shape = { rows: Math.max(1, Math.floor(RUN_TOKENS / sequence)), sequence };
+  checkTokenizer(files, tokenizer);
+  const rows = Math.max(1, Math.floor(RUN_TOKENS / sequence));
+  const shape = { rows, sequence, vocabulary: files.config.vocabularySize };
   const module = evaluationModule(files, shape, lora);
-  const device = await openDevice(options.device ?? 'auto', {
-    threads,
-    kernels: options.kernels,
-    tune: options.tune,
-  });
+  const { threads, kernels, tune } = options;
+  const device = await openDevice(options.device, { threads, kernels, tune });
   try {
+    throwIfStopped(signal, LOADING);
     const session = await device.compile(module.module);
-    await loadWeights(session, sourcesOf(files), module.weights);
-    if (adapter) await writeFactors(session, module, adapter);
+    await fill(session, module, files, adapter, signal);
     return new Model(tokenizer, device, session, module, shape);
   } catch (error) {
     await device.close();
@@ -119,10 +161,22 @@ export async function loadModel(model: string, options: ModelOptions): Promise<M
   }
 }
 
-async function writeFactors(
+/** Writes the weights and the adapter's factors. @param signal ends it: the session closes, and what is written rejects */
+async function fill(
   session: Session,
-  { lora }: EvaluationModule,
-  { tensors }: Adapter,
+  { weights, lora }: EvaluationModule,
+  files: ModelFiles,
+  adapter: Adapter | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (const [name, value] of lora!.values) await session.write(value, tensors.get(name)!.data);
+  throwIfStopped(signal, LOADING);
+  const leave = () => void session.close();
+  signal?.addEventListener('abort', leave);
+  try {
+    await loadWeights(session, sourcesOf(files), weights);
+    if (!adapter || !lora) return;
+    for (const [name, value] of lora.values) await session.write(value, adapter.tensors.get(name)!.data);
+  } finally {
+    signal?.removeEventListener('abort', leave);
+  }
 }

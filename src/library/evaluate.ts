@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { InputError } from '../base/errors.js';
-import type { MeanLoss } from '../evaluation/perplexity.js';
-import { loadModel, type ModelOptions } from '../inference/model.js';
+import { untilStopped } from '../base/stopping.js';
+import { type MeanLoss, SCORING } from '../evaluation/perplexity.js';
+import { loadModel, type Model } from '../inference/model.js';
+import type { ModelOptions, PerplexityOptions } from '../inference/options.js';
 import { EVALUATE_OPTIONS, type EvaluateInput } from '../options/evaluate.js';
-import { problemsOf, withDefaults } from '../options/table.js';
+import { checkedOptions } from '../options/table.js';
 
 export interface Evaluation extends MeanLoss {
   readonly perplexity: number;
@@ -11,19 +13,34 @@ export interface Evaluation extends MeanLoss {
   readonly seconds: number;
 }
 
-/** Perplexity of a model on a text file: the library form of `node dist/evaluate.js`. */
-export async function evaluate(
-  input: EvaluateInput,
-  onDownload?: ModelOptions['onDownload'],
-): Promise<Evaluation> {
-  const problems = problemsOf(EVALUATE_OPTIONS, { ...input });
-  if (problems.length > 0) throw new InputError(problems.join('; '));
-  const options = withDefaults(EVALUATE_OPTIONS, { ...input });
-  const text = readText(options.perplexity);
-  const model = await loadModel(options.model, { ...options, onDownload });
+export interface EvaluateHooks {
+  /** Told how far the download of a model by Hub name is. */
+  readonly onDownload?: ModelOptions['onDownload'];
+  /** Ends the work with a RunError, at once. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Perplexity of a model on a text file: the library form of `node dist/evaluate.js`.
+ * @throws InputError for wrong options, models or texts; RunError when it is stopped
+ */
+export async function evaluate(input: EvaluateInput, hooks: EvaluateHooks = {}): Promise<Evaluation> {
+  const { model, perplexity, json: _, ...options } = checkedOptions(EVALUATE_OPTIONS, input);
+  const { signal } = hooks;
+  return untilStopped(
+    async () => {
+      const text = readText(perplexity);
+      return score(await loadModel(model, { ...options, ...hooks }), text, { name: perplexity, signal });
+    },
+    signal,
+    SCORING,
+  );
+}
+
+async function score(model: Model, text: string, options: PerplexityOptions): Promise<Evaluation> {
   try {
     const start = performance.now();
-    const { nll, tokens } = await model.perplexity(text, options.perplexity);
+    const { nll, tokens } = await model.perplexity(text, options);
     const seconds = (performance.now() - start) / 1000;
     return { tokens, nll, perplexity: Math.exp(nll), seconds };
   } finally {

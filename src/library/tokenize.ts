@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { InputError, RunError } from '../base/errors.js';
+import { InputError } from '../base/errors.js';
+import { throwIfStopped } from '../base/stopping.js';
 import { readChatTemplate } from '../data/chat/source.js';
 import { parseData } from '../data/documents/sources.js';
 import { BadDocument, type DocumentSource, openDocuments } from '../data/documents.js';
@@ -16,7 +17,7 @@ import { loadTokenizer } from '../data/tokenizer.js';
 import { publishFolder } from '../formats/checkpointFiles.js';
 import { checkRunFolder } from '../formats/runFolder.js';
 import { resolveModel } from '../hub/resolveModel.js';
-import { problemsOf, withDefaults } from '../options/table.js';
+import { checkedOptions } from '../options/table.js';
 import { TOKENIZE_OPTIONS, type TokenizeInput } from '../options/tokenize.js';
 import { textOptions } from '../prepare/locateText.js';
 import type { DownloadRecord } from '../records.js';
@@ -66,9 +67,7 @@ export interface TokenizeHooks {
  * @throws InputError for what can't be read, or where something is at `out`; RunError when it is stopped
  */
 export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}): Promise<Corpus> {
-  const problems = problemsOf(TOKENIZE_OPTIONS, { ...input });
-  if (problems.length > 0) throw new InputError(problems.join('; '));
-  const options = withDefaults(TOKENIZE_OPTIONS, { ...input });
+  const options = checkedOptions(TOKENIZE_OPTIONS, input);
   const { model, eos, out, data } = options;
   const weighted = data.map(parseData).find(({ weight }) => weight !== undefined);
   if (weighted) {
@@ -129,7 +128,7 @@ async function readCorpus(
     return { ...ids, ...known };
   });
   const { skipped, ...stream } = await packOnce(encoded, packing, () => {
-    if (signal?.aborted) throw new RunError('expected to read all documents, found a signal to stop');
+    throwIfStopped(signal, 'read all documents');
     const { documents, tokens, bytes } = counter;
     onProgress?.({ documents, tokens, bytes, seconds: elapsed() });
   });

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { InputError } from '../base/errors.js';
+import type { Tokenizer } from '../data/tokenizer.js';
 import { openModelWeights } from '../formats/modelShards.js';
 import { readModelConfig, readModelConfigFile } from './config.js';
 import { withHead } from './tiedHead.js';
@@ -34,4 +35,16 @@ export function checkSequence({ folder, config }: ModelFiles, sequence: number):
       `--sequence: expected at most ${slidingWindow}, the attention window of ${folder}, found ${sequence}`,
     );
   }
+}
+
+/** @throws InputError when a token of the tokenizer has no row in the model's embedding */
+export function checkTokenizer(
+  { folder, config }: ModelFiles,
+  { vocabularySize }: Pick<Tokenizer, 'vocabularySize'>,
+): void {
+  if (vocabularySize <= config.vocabularySize) return;
+  throw new InputError(
+    `${folder}: expected an embedding for each of the tokenizer's ${vocabularySize} tokens, ` +
+      `found ${config.vocabularySize}; use the tokenizer that belongs to the model`,
+  );
 }

@@ -3,9 +3,15 @@ import { z } from 'zod';
 /** What values of options are like. Text from a command line becomes numbers; messages say what was expected. */
 
 export const number = () => z.coerce.number('expected a number');
-export const text = z.string().min(1, 'expected some text');
-export const count = number().int('expected a whole number').min(1, 'expected at least 1');
-export const whole = number().int('expected a whole number').min(0, 'expected 0 or more');
+export const text = z.string('expected some text').min(1, 'expected some text');
+/** Up to 2^53, from where on not every number has a neighbour. */
+const int = () =>
+  number().int({
+    error: ({ code }) =>
+      code === 'too_big' ? `expected at most ${Number.MAX_SAFE_INTEGER}` : 'expected a whole number',
+  });
+export const count = int().min(1, 'expected at least 1');
+export const whole = int().min(0, 'expected 0 or more');
 export const positive = number().positive('expected a number above 0');
 export const notNegative = number().min(0, 'expected 0 or more');
 export const share = number().min(0, 'expected 0 to 1').max(1, 'expected 0 to 1');
@@ -29,3 +35,10 @@ export const oneOf = <T extends string>(...values: [T, ...T[]]) =>
 export const device = z
   .string()
   .regex(/^(auto|wasm|webgpu(:.+)?)$/, 'expected auto | wasm | webgpu | webgpu:WHICH');
+
+/** What can only be given in code. */
+export const abortSignal = z.custom<AbortSignal>(
+  (value) => value instanceof AbortSignal,
+  'expected an AbortSignal',
+);
+export const callback = <T>() => z.custom<T>((value) => typeof value === 'function', 'expected a function');

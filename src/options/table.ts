@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { excerpt } from '../base/errors.js';
+import { excerpt, InputError } from '../base/errors.js';
 import { unknownOption } from '../base/nearestName.js';
 
 /** One row of the table that flags, defaults, checks, help texts and the README all come from. */
@@ -43,10 +43,8 @@ export function problemsOf(table: OptionTable, given: Readonly<Record<string, un
     if (!option) {
       problems.push(unknownOption(flagOf(name), Object.keys(table).map(flagOf)));
     } else if (value !== undefined) {
-      const result = option.schema.safeParse(value);
-      if (!result.success) {
-        problems.push(`${flagOf(name)}: ${result.error.issues[0]!.message}, found ${shown(value)}`);
-      }
+      const problem = problemOf(option, value);
+      if (problem !== undefined) problems.push(`${flagOf(name)}: ${problem}, found ${shown(value)}`);
     }
   }
   for (const [name, option] of Object.entries(table)) {
@@ -54,6 +52,15 @@ export function problemsOf(table: OptionTable, given: Readonly<Record<string, un
     if (missing && !option.schema.safeParse(undefined).success) problems.push(missingOption(name, option));
   }
   return problems;
+}
+
+/** What was expected of a value; undefined where that is what it is. */
+function problemOf({ schema }: Option, value: unknown): string | undefined {
+  const result = schema.safeParse(value);
+  if (!result.success) return result.error.issues[0]!.message;
+  // Number() makes numbers of much else: of true, [2], null and "".
+  const isRead = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
+  return typeof result.data === 'number' && !isRead ? 'expected a number' : undefined;
 }
 
 /** What to say of an option that is needed and was not given. */
@@ -74,4 +81,18 @@ export function withDefaults<T extends OptionTable>(
     return [name, value === undefined ? undefined : option.schema.parse(value)];
   });
   return Object.fromEntries(entries) as Resolved<T>;
+}
+
+/**
+ * What a caller gives, with defaults filled in.
+ * @throws InputError that names every option that is unknown, missing or wrong
+ */
+export function checkedOptions<T extends OptionTable>(table: T, given: object): Resolved<T> {
+  if (typeof given !== 'object' || given === null) {
+    throw new InputError(`expected an object of options, found ${shown(given)}`);
+  }
+  const options = { ...given } as Readonly<Record<string, unknown>>;
+  const problems = problemsOf(table, options);
+  if (problems.length > 0) throw new InputError(problems.join('; '));
+  return withDefaults(table, options);
 }

@@ -8,6 +8,9 @@ import type { MemoryPlan } from '../program/plan.js';
 /** Where memory is short, micro-batches shrink to this before blocks are recomputed (docs/log.md, Recompute). */
 const RECOMPUTE_BELOW_TOKENS = 512;
 
+/** Places of tokens in a batch, by which dropout is random, have 32 bits. */
+const MOST_BATCH_TOKENS = 2 ** 32;
+
 /** How a batch is run: rows at once, and whether the backward pass recomputes what is inside the blocks. */
 export interface Way {
   readonly rows: number;
@@ -22,10 +25,9 @@ export interface Plans {
 
 /** From the fastest on: divisors of the batch up to `most` tokens; `--micro-batch` and `--recompute` override. */
 function waysToRun({ batch, sequence, microBatch, recompute }: TrainOptions, most: number): Way[] {
-  const divisors = Array.from({ length: batch }, (_, i) => batch - i).filter((rows) => batch % rows === 0);
   const sizes =
     microBatch === undefined
-      ? divisors.filter((rows) => rows === 1 || rows * sequence <= most)
+      ? divisorsOf(batch).filter((rows) => rows === 1 || rows * sequence <= most)
       : [microBatch];
   const large = sizes.filter((rows, i) => i === 0 || rows * sequence >= RECOMPUTE_BELOW_TOKENS);
   const kept = { auto: large, on: [], off: sizes }[recompute];
@@ -36,9 +38,18 @@ function waysToRun({ batch, sequence, microBatch, recompute }: TrainOptions, mos
   ];
 }
 
+/** In descending order. */
+export function divisorsOf(batch: number): number[] {
+  const small: number[] = [];
+  for (let divisor = 1; divisor ** 2 <= batch; divisor++) if (batch % divisor === 0) small.push(divisor);
+  const large = small.map((divisor) => batch / divisor);
+  // The root of a square is in both.
+  return [...new Set([...large, ...small.reverse()])];
+}
+
 /**
  * The fastest way to run a batch whose plans fit the devices.
- * @throws InputError when none does, or `--micro-batch` does not divide the batch
+ * @throws InputError when none does, when the batch is beyond all bounds, or `--micro-batch` does not divide it
  */
 export function chooseWay(
   options: TrainOptions,
@@ -47,6 +58,12 @@ export function chooseWay(
   teacher: ModelFiles | undefined,
 ): { readonly way: Way; readonly plans: Plans } {
   const { batch, sequence, microBatch } = options;
+  if (batch * sequence > MOST_BATCH_TOKENS) {
+    const most = Math.floor(MOST_BATCH_TOKENS / sequence);
+    throw new InputError(
+      `--batch: expected at most ${most} rows of ${sequence} tokens, found ${batch}; use fewer, in more --steps`,
+    );
+  }
   if (microBatch !== undefined && batch % microBatch !== 0) {
     throw new InputError(`--micro-batch: expected a divisor of --batch ${batch}, found ${microBatch}`);
   }

@@ -20,7 +20,7 @@ import {
   parameterCount,
   targetModules,
 } from '../model/lora.js';
-import { blankModelFiles, checkSequence, openModelFiles } from '../model/modelFiles.js';
+import { blankModelFiles, checkSequence, checkTokenizer, openModelFiles } from '../model/modelFiles.js';
 import type { StudentOptions } from '../model/programs.js';
 import { type ModelFiles, weightShapes } from '../model/weights.js';
 import type { TrainOptions } from '../options/train.js';
@@ -213,15 +213,9 @@ async function checkModels(
   student: ModelFiles,
   teacher?: ModelFiles,
 ): Promise<void> {
-  for (const checkpoint of teacher ? [student, teacher] : [student])
-    checkSequence(checkpoint, options.sequence);
-  for (const { folder, config } of teacher ? [student, teacher] : [student]) {
-    if (tokenizer.vocabularySize > config.vocabularySize) {
-      throw new InputError(
-        `${folder}: expected an embedding for each of the tokenizer's ${tokenizer.vocabularySize} tokens, ` +
-          `found ${config.vocabularySize}; use the tokenizer that belongs to the model`,
-      );
-    }
+  for (const files of teacher ? [student, teacher] : [student]) {
+    checkSequence(files, options.sequence);
+    checkTokenizer(files, tokenizer);
   }
   if (!teacher) return;
   const difference = firstDifference(tokenizer, await loadTokenizer(teacher.folder));

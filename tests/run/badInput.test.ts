@@ -140,6 +140,22 @@ const cases: Record<string, [change: Record<string, unknown>, message: RegExp]> 
   ],
   'rank 0': [{ rank: 0 }, /^--rank: expected at least 1, found 0$/],
   'sequence 0': [{ sequence: 0 }, /^--sequence: expected at least 1, found 0$/],
+  'threads beyond the machine': [
+    { threads: 1000 },
+    /^--threads: expected at most \d+ on this machine of \d+ cores, found 1000; leave it out for one per core$/,
+  ],
+  'a batch beyond all bounds': [
+    { batch: 1e9 },
+    /^--batch: expected at most 268435456 rows of 16 tokens, found 1000000000; use fewer/,
+  ],
+  'a micro-batch beyond the memory': [
+    { batch: 1e8, microBatch: 1e8 },
+    /^expected models of at most [\d.]+ GiB each on this device, found student \d+\.\d\d GiB; use smaller models/,
+  ],
+  'a sequence beyond the model': [
+    { sequence: 1e9 },
+    /^--sequence: expected at most 128, .* found 1000000000$/,
+  ],
   'a sequence beyond the teacher': [
     { teacher: withConfig({ max_position_embeddings: 8 }, fixture.teacher) },
     /^--sequence: expected at most 8, the positions of .*, found 16$/,

@@ -1,13 +1,12 @@
 import { mkdtempSync } from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import threads, { Worker } from 'node:worker_threads';
 import { loadModel } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readCheckpoint } from '#src/formats/checkpoint.js';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
 import type { TrainInput } from '#src/options/train.js';
+import { recordWorkers } from '../devices/recordWorkers.js';
 import { makeFixture } from '../fixtures.js';
 import { type Ending, flags, startProgram } from './process.js';
 
@@ -90,19 +89,8 @@ for (const [worker, how, when] of [
 }
 
 test('a model whose compute thread has died rejects, and closing it ends the others', async () => {
-  const workers: Worker[] = [];
-  class RecordedWorker extends Worker {
-    constructor(...args: ConstructorParameters<typeof Worker>) {
-      super(...args);
-      workers.push(this);
-    }
-  }
-  const { Worker: original } = threads;
-  threads.Worker = RecordedWorker;
-  syncBuiltinESMExports();
-  const model = await loadModel(fixture.student, { sequence: 16, threads: 2 });
-  threads.Worker = original;
-  syncBuiltinESMExports();
+  const load = () => loadModel(fixture.student, { sequence: 16, threads: 2 });
+  const { result: model, workers } = await recordWorkers(load);
   assert.is(workers.length, 2);
   // `once` would reject for the other thread, which fails when it sees the first one dead.
   const exits = workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));

@@ -121,6 +121,11 @@ const values: Record<string, [given: Record<string, unknown>, message: string]> 
   'no number': [{ rank: 'x' }, '--rank: expected a number, found x'],
   'a number out of range': [{ lr: '-1' }, '--lr: expected a number above 0, found -1'],
   'no whole number': [{ batch: 1.5 }, '--batch: expected a whole number, found 1.5'],
+  'a number beyond what numbers tell apart': [
+    { steps: 1e300 },
+    '--steps: expected at most 9007199254740991, found 1e+300',
+  ],
+  'something else that could become a number': [{ rank: [2] }, '--rank: expected a number, found [2]'],
   'several words': [{ batch: 'a lot' }, '--batch: expected a number, found "a lot"'],
   'a choice that is none': [
     { schedule: 'sine' },

@@ -53,6 +53,10 @@ export class Control {
     Atomics.notify(this.#words, WORD.command);
   }
 
+  get isPoisoned(): boolean {
+    return Atomics.load(this.#words, WORD.poison) !== 0;
+  }
+
   throwIfPoisoned(): void {
     const poison = Atomics.load(this.#words, WORD.poison);
     if (poison !== 0) throw new Error(`compute thread ${poison - 1} has died`);

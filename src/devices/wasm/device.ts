@@ -4,10 +4,10 @@ import { InputError } from '../../base/errors.js';
 import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
 import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
+import { PoolClient } from './client.js';
 import { layOut, planOn } from './layout.js';
 import { Pool } from './pool.js';
-import type { Answer } from './protocol.js';
-import { PoolClient, type WasmHandle, WasmSession } from './session.js';
+import { type WasmHandle, WasmSession } from './session.js';
 
 /** A 32-bit linear memory has at most 65,536 pages of 64 KiB; the last one is not used. */
 const MAX_BYTES = 65_535 * 65_536;
@@ -20,6 +20,7 @@ export class WasmDevice implements Device {
   readonly #client: PoolClient;
   readonly #threads: number;
   readonly #ownPool: Pool | undefined;
+  readonly #open = new Set<Session>();
 
   /** @param port a port of a Pool with `threads` threads. @param ownPool closed together with the device. */
   constructor(port: MessagePort, threads: number, ownPool?: Pool) {
@@ -60,21 +61,17 @@ export class WasmDevice implements Device {
           'use a smaller model, a smaller --micro-batch, or --device webgpu',
       );
     }
-    const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: true });
-    const { ops, programs, scratch, scratchStride } = layout;
-    const code = { memory, ops, programs, scratch, scratchStride };
-    const answer = await this.#client.ask({ type: 'open', code });
-    const { session } = answer as Extract<Answer, { type: 'opened' }>;
-    return new WasmSession(this.#client, module, layout, { memory, session });
+    return WasmSession.open(this.#client, module, layout, this.#open);
   }
 
-  async attach(module: Module, handle: SessionHandle): Promise<Session> {
-    const layout = layOut(module, this.#threads);
-    return new WasmSession(this.#client, module, layout, handle.payload as WasmHandle);
+  async attach(module: Module, { device, payload }: SessionHandle): Promise<Session> {
+    if (device !== 'wasm') throw new Error(`Expected a session of the wasm device, found one of ${device}`);
+    return WasmSession.join(payload as WasmHandle, module, layOut(module, this.#threads), this.#open);
   }
 
   async close(): Promise<void> {
-    this.#client.close();
+    await Promise.all([...this.#open].map((session) => session.close()));
+    this.#client.close('the device is closed');
     await this.#ownPool?.close();
   }
 }

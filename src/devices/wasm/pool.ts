@@ -1,12 +1,26 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { InputError } from '../../base/errors.js';
 import { compileWasm } from '../../wasm/module.js';
 import { Control } from './control.js';
-import type { LeaderMessage, ThreadData } from './protocol.js';
+import type { Connect, ThreadData } from './protocol.js';
 
 /** Looks at a barrier before a thread sleeps: about 50 us. */
 const SPINS = 20_000;
+
+/** Threads that the cores may have to share: each takes 8 MB, and all wait for the slowest. On any machine, a few. */
+const MOST_PER_CORE = 4;
+const MOST_ANYWHERE = 16;
+
+function checkThreads(threads: number): void {
+  const cores = availableParallelism();
+  const most = Math.max(MOST_ANYWHERE, MOST_PER_CORE * cores);
+  if (threads <= most) return;
+  throw new InputError(
+    `--threads: expected at most ${most} on this machine of ${cores} cores, found ${threads}; leave it out for one per core`,
+  );
+}
 
 /**
  * The compute threads of a process. All sessions of all actors run here, one program segment at a time, so that
@@ -35,7 +49,9 @@ export class Pool {
     });
   }
 
+  /** @throws InputError when the machine has not nearly as many cores */
   static async start(threads: number): Promise<Pool> {
+    checkThreads(threads);
     const spins = threads > availableParallelism() ? 100 : SPINS;
     const control = new Control(threads, spins);
     const module = compileWasm('kernels');
@@ -65,7 +81,7 @@ export class Pool {
   /** A new port to the pool, to keep or to transfer to the thread that opens a device on it. */
   connect(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    const message: LeaderMessage = { type: 'connect', port: port2 };
+    const message: Connect = { type: 'connect', port: port2 };
     this.#workers[0]!.postMessage(message, [port2]);
     return port1;
   }

@@ -27,6 +27,12 @@ export interface SessionCode {
   readonly scratchStride: number;
 }
 
+/** Bytes of a session's memory. */
+export interface Range {
+  readonly address: number;
+  readonly bytes: number;
+}
+
 /** Client to leader. `id` pairs a request with its answer. */
 export type Request =
   | { readonly type: 'open'; readonly id: number; readonly code: SessionCode }
@@ -36,6 +42,8 @@ export type Request =
       readonly session: number;
       readonly program: number;
       readonly priority: number;
+      /** What to copy as soon as the program is over. */
+      readonly reads: readonly Range[];
     }
   | { readonly type: 'profile'; readonly id: number; readonly session: number }
   | { readonly type: 'close'; readonly id: number; readonly session: number };
@@ -43,13 +51,19 @@ export type Request =
 /** Leader to client. */
 export type Answer =
   | { readonly type: 'opened'; readonly id: number; readonly session: number }
-  | { readonly type: 'done'; readonly id: number; readonly stats: RunStats }
+  | {
+      readonly type: 'done';
+      readonly id: number;
+      readonly stats: RunStats;
+      readonly copies: readonly ArrayBuffer[];
+    }
   | { readonly type: 'profile'; readonly id: number; readonly profile: OpProfile[] }
   | { readonly type: 'closed'; readonly id: number }
-  | { readonly type: 'failed'; readonly id: number; readonly message: string };
+  /** `dead`: so will everything else, as threads have died. */
+  | { readonly type: 'failed'; readonly id: number; readonly message: string; readonly dead: boolean };
 
-/** Pool owner to leader. */
-export type LeaderMessage = { readonly type: 'connect'; readonly port: MessagePort };
+/** To the leader, from the pool's owner and from clients: one more client. */
+export type Connect = { readonly type: 'connect'; readonly port: MessagePort };
 
 /** Leader to followers, read before the next command is obeyed. */
 export type FollowerMessage =

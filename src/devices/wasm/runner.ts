@@ -1,6 +1,6 @@
 import type { OpProfile } from '../device.js';
 import type { Command, Control } from './control.js';
-import type { SessionCode } from './protocol.js';
+import type { KernelStep, SessionCode } from './protocol.js';
 
 type Kernel = (tile: number, scratch: number, ...args: number[]) => void;
 
@@ -29,9 +29,7 @@ export class Runner {
     };
     const instance = new WebAssembly.Instance(this.#module, { env: { memory: code.memory, abort } });
     const kernels = instance.exports as unknown as Record<string, Kernel>;
-    for (const { kernel } of code.programs.flatMap((program) => program.calls)) {
-      if (!kernels[kernel]) throw new Error(`the kernel module has no ${kernel}`);
-    }
+    for (const { calls } of code.programs) for (const call of calls) expectCallable(kernels, call);
     const profile = code.ops.map(() => ({ calls: 0, ms: 0, flops: 0, bytes: 0 }));
     this.#sessions.set(session, { code, kernels, profile });
   }
@@ -42,7 +40,7 @@ export class Runner {
 
   session(id: number): OpenSession {
     const session = this.#sessions.get(id);
-    if (!session) throw new Error(`session ${id} is closed`);
+    if (!session) throw new Error('the session is closed');
     return session;
   }
 
@@ -71,5 +69,15 @@ export class Runner {
   profile(id: number): OpProfile[] {
     const { code, profile } = this.session(id);
     return code.ops.map((op, i) => ({ op, ...profile[i]! }));
+  }
+}
+
+/** WebAssembly takes 0 for what is left out and drops what is too much, without a word. */
+function expectCallable(kernels: OpenSession['kernels'], { kernel, args }: KernelStep): void {
+  const run = kernels[kernel];
+  if (!run) throw new Error(`the kernel module has no ${kernel}`);
+  const [expected, found] = [run.length, args.length + 2];
+  if (found !== expected) {
+    throw new Error(`kernel ${kernel}: expected ${expected} arguments with tile and scratch, found ${found}`);
   }
 }

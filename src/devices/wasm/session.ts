@@ -1,72 +1,26 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Module, Value } from '../../program/types.js';
-import { elementCount, valueBytes } from '../../program/types.js';
+import { valueBytes } from '../../program/types.js';
 import type { HostArray, OpProfile, Replay, RunStats, Session, SessionHandle } from '../device.js';
+import { asHostArray, expectInside, expectRange } from '../hostArray.js';
+import { PoolClient } from './client.js';
 import type { Layout } from './layout.js';
-import type { Answer, Request } from './protocol.js';
+import type { Answer } from './protocol.js';
 
-type Body<T> = T extends unknown ? Omit<T, 'id'> : never;
-
-/** Requests to the pool over one port, each answered once. */
-export class PoolClient {
-  readonly #port: MessagePort;
-  readonly #pending = new Map<
-    number,
-    { resolve: (answer: Answer) => void; reject: (error: Error) => void }
-  >();
-  #next = 0;
-  #closed: Error | undefined;
-
-  constructor(port: MessagePort) {
-    this.#port = port;
-    port.on('message', (answer: Answer) => this.#settle(answer));
-    port.on('close', () => this.#abandon(new Error('the compute threads are gone')));
-    port.unref();
-  }
-
-  ask(body: Body<Request>): Promise<Answer> {
-    if (this.#closed) return Promise.reject(this.#closed);
-    const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
-      this.#port.ref();
-      this.#port.postMessage({ ...body, id });
-    });
-  }
-
-  close(): void {
-    this.#port.close();
-    this.#abandon(new Error('the device is closed'));
-  }
-
-  #settle(answer: Answer): void {
-    const waiting = this.#pending.get(answer.id);
-    this.#pending.delete(answer.id);
-    if (this.#pending.size === 0) this.#port.unref();
-    if (answer.type === 'failed') waiting?.reject(new Error(answer.message));
-    else waiting?.resolve(answer);
-  }
-
-  #abandon(error: Error): void {
-    this.#closed ??= error;
-    for (const { reject } of this.#pending.values()) reject(this.#closed);
-    this.#pending.clear();
-  }
-}
-
-/** What another thread needs to open the same session. */
-export interface WasmHandle {
+/** A session as all who use it share it. */
+export interface SharedSession {
   readonly memory: WebAssembly.Memory;
+  /** The pool's number of it. */
   readonly session: number;
+  /** [1], in shared memory: 1 once the owner has closed it. */
+  readonly ended: Int32Array;
 }
 
-const VIEWS = {
-  f32: Float32Array,
-  u32: Uint32Array,
-  i32: Int32Array,
-  bf16: Uint16Array,
-  f16: Uint16Array,
-} as const;
+/** What another thread needs to join a session. */
+export interface WasmHandle extends SharedSession {
+  /** A way to the pool. */
+  readonly port: MessagePort;
+}
 
 /** A module in a shared linear memory, run by the pool. Threads read and write values in place. */
 export class WasmSession implements Session {
@@ -74,16 +28,56 @@ export class WasmSession implements Session {
   readonly #client: PoolClient;
   readonly #module: Module;
   readonly #layout: Layout;
-  readonly #handle: WasmHandle;
+  readonly #shared: SharedSession;
+  readonly #owned: boolean;
   readonly #values: ReadonlyMap<string, Value>;
+  readonly #open: Set<Session>;
+  #closing: Promise<void> | undefined;
 
-  constructor(client: PoolClient, module: Module, layout: Layout, handle: WasmHandle) {
+  private constructor(
+    client: PoolClient,
+    module: Module,
+    layout: Layout,
+    shared: SharedSession,
+    owned: boolean,
+    open: Set<Session>,
+  ) {
     this.plan = layout.plan;
     this.#client = client;
     this.#module = module;
     this.#layout = layout;
-    this.#handle = handle;
+    this.#shared = shared;
+    this.#owned = owned;
     this.#values = new Map(module.values.map((value) => [value.name, value]));
+    this.#open = open.add(this);
+  }
+
+  /** A new session of the client's pool. @param open where sessions of a device are that are open; this joins them */
+  static async open(
+    client: PoolClient,
+    module: Module,
+    layout: Layout,
+    open: Set<Session>,
+  ): Promise<WasmSession> {
+    const { ops, programs, scratch, scratchStride, pages } = layout;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const answer = await client.ask({
+      type: 'open',
+      code: { memory, ops, programs, scratch, scratchStride },
+    });
+    const { session } = answer as Extract<Answer, { type: 'opened' }>;
+    const ended = new Int32Array(new SharedArrayBuffer(4));
+    return new WasmSession(client, module, layout, { memory, session, ended }, true, open);
+  }
+
+  /** A session that is open already, also one of another pool. */
+  static join(
+    { port, ...shared }: WasmHandle,
+    module: Module,
+    layout: Layout,
+    open: Set<Session>,
+  ): WasmSession {
+    return new WasmSession(new PoolClient(port), module, layout, shared, false, open);
   }
 
   value(name: string): Value {
@@ -93,67 +87,81 @@ export class WasmSession implements Session {
   }
 
   async write(value: Value, data: HostArray, offset = 0): Promise<void> {
-    const view = this.#view(value);
-    if (data.constructor !== view.constructor || offset + data.length > view.length) {
-      const expected = `${view.length} elements of ${value.dtype}`;
-      throw new Error(
-        `write ${value.name}: expected at most ${expected}, found ${data.length} from ${offset} on`,
-      );
-    }
-    view.set(data, offset);
+    this.#throwIfClosed();
+    expectInside(value, data, offset);
+    this.#view(value).set(data, offset);
   }
 
   async read(value: Value, offset = 0, length?: number): Promise<HostArray> {
+    this.#throwIfClosed();
     const whole = this.#view(value);
     const end = offset + (length ?? whole.length - offset);
-    if (offset < 0 || end < offset || end > whole.length) {
-      throw new Error(
-        `read ${value.name}: expected a range of its ${whole.length} elements, found ${offset} to ${end}`,
-      );
-    }
-    const view = whole.subarray(offset, end);
-    const copy = new (view.constructor as Float32ArrayConstructor)(view.length);
-    copy.set(view as Float32Array);
-    return copy;
+    expectRange(value, offset, end);
+    return whole.slice(offset, end);
   }
 
   async run(program: string, priority = 0): Promise<RunStats> {
-    const index = this.#module.programs.findIndex((candidate) => candidate.name === program);
-    if (index < 0) throw new Error(`Expected a program named ${program} in the module; it has none`);
-    const { session } = this.#handle;
-    const answer = await this.#client.ask({ type: 'run', session, program: index, priority });
-    return (answer as Extract<Answer, { type: 'done' }>).stats;
+    return (await this.#replay(program, priority, [])).stats;
   }
 
   submit(program: string, priority: number, reads: readonly Value[]): Replay {
-    const done = this.run(program, priority).then(async (stats) => ({
-      stats,
-      values: await Promise.all(reads.map((value) => this.read(value))),
-    }));
+    const done = this.#replay(program, priority, reads);
     // Threads work on the values in place: nothing may be written before they are through.
     const accepted = done.then(() => {});
     accepted.catch(() => {});
     return { accepted, done };
   }
 
+  async #replay(name: string, priority: number, reads: readonly Value[]): Replay['done'] {
+    this.#throwIfClosed();
+    const program = this.#module.programs.findIndex((candidate) => candidate.name === name);
+    if (program < 0) throw new Error(`Expected a program named ${name} in the module; it has none`);
+    const ranges = reads.map((value) => ({ address: this.#addressOf(value), bytes: valueBytes(value) }));
+    const { session } = this.#shared;
+    const answer = await this.#client.ask({ type: 'run', session, program, priority, reads: ranges });
+    const { stats, copies } = answer as Extract<Answer, { type: 'done' }>;
+    return { stats, values: reads.map((value, i) => asHostArray(value, copies[i]!)) };
+  }
+
   async profile(): Promise<OpProfile[]> {
-    const answer = await this.#client.ask({ type: 'profile', session: this.#handle.session });
+    this.#throwIfClosed();
+    const answer = await this.#client.ask({ type: 'profile', session: this.#shared.session });
     return (answer as Extract<Answer, { type: 'profile' }>).profile;
   }
 
   handle(): SessionHandle {
-    return { device: 'wasm', payload: this.#handle, transfer: [] };
+    this.#throwIfClosed();
+    const port = this.#client.connect();
+    const payload: WasmHandle = { ...this.#shared, port };
+    return { device: 'wasm', payload, transfer: [port] };
   }
 
-  async close(): Promise<void> {
-    await this.#client.ask({ type: 'close', session: this.#handle.session });
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    this.#open.delete(this);
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#owned) return this.#client.close('the session is closed');
+    const { session, ended } = this.#shared;
+    Atomics.store(ended, 0, 1);
+    // Where the threads are dead, there is nothing left to free.
+    await this.#client.ask({ type: 'close', session }).catch(() => {});
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closing || Atomics.load(this.#shared.ended, 0) === 1) throw new Error('the session is closed');
+    this.#client.throwIfClosed();
+  }
+
+  #addressOf(value: Value): number {
+    const address = this.#layout.addressOf(value);
+    if (address + valueBytes(value) <= this.#shared.memory.buffer.byteLength) return address;
+    throw new Error(`${value.name} lies outside of memory`);
   }
 
   #view(value: Value): HostArray {
-    const { buffer } = this.#handle.memory;
-    const address = this.#layout.addressOf(value);
-    if (address + valueBytes(value) > buffer.byteLength)
-      throw new Error(`${value.name} lies outside of memory`);
-    return new VIEWS[value.dtype](buffer as ArrayBuffer, address, elementCount(value.shape));
+    return asHostArray(value, this.#shared.memory.buffer, this.#addressOf(value));
   }
 }

@@ -1,6 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Control } from './control.js';
-import type { Answer, FollowerMessage, LeaderMessage, Request, ThreadData } from './protocol.js';
+import type { Answer, Connect, FollowerMessage, Range, Request, ThreadData } from './protocol.js';
 import { Runner } from './runner.js';
 
 const data = workerData as ThreadData;
@@ -22,11 +22,16 @@ interface Job {
 /** Thread 0: takes requests from clients' ports and leads the others through one segment of a job at a time. */
 class Leader {
   readonly #jobs: Job[] = [];
+  /** Sessions that are to end once none of their programs is under way, with what answers the request for it. */
+  readonly #ending = new Map<number, () => void>();
   #sessions = 0;
   #pumping = false;
 
   connect(port: MessagePort): void {
-    port.on('message', (request: Request) => this.#answer(port, request));
+    port.on('message', (request: Request | Connect) => {
+      if (request.type === 'connect') this.connect(request.port);
+      else this.#answer(port, request);
+    });
   }
 
   #answer(port: MessagePort, request: Request): void {
@@ -41,6 +46,8 @@ class Leader {
     control.throwIfPoisoned();
     const reply = (answer: Answer) => port.postMessage(answer);
     if (request.type === 'run') {
+      if (this.#ending.has(request.session)) throw sessionClosed();
+      runner.session(request.session);
       const arrived = performance.now();
       this.#jobs.push({ port, request, arrived, started: 0, lastRun: arrived, next: 0 });
       this.#schedule();
@@ -52,9 +59,14 @@ class Leader {
     } else if (request.type === 'profile') {
       reply({ type: 'profile', id: request.id, profile: runner.profile(request.session) });
     } else {
-      runner.close(request.session);
-      this.#tellFollowers({ type: 'close', session: request.session });
-      reply({ type: 'closed', id: request.id });
+      this.#ending.set(request.session, () => reply({ type: 'closed', id: request.id }));
+      for (const job of this.#jobs.filter(
+        ({ request: { session }, next }) => next === 0 && session === request.session,
+      )) {
+        this.#drop(job);
+        fail(job.port, job.request.id, sessionClosed());
+      }
+      this.#endIfIdle(request.session);
     }
   }
 
@@ -67,7 +79,8 @@ class Leader {
     this.#pumping = true;
     setImmediate(() => {
       this.#pumping = false;
-      this.#runSegment();
+      // A session that was closed takes its jobs along.
+      if (this.#jobs.length > 0) this.#runSegment();
       this.#schedule();
     });
   }
@@ -80,9 +93,10 @@ class Leader {
   #runSegment(): void {
     const now = performance.now();
     const job = this.#choose(now);
-    const { session, program, id } = job.request;
+    const { session, program, id, reads } = job.request;
     try {
-      const { pauses } = runner.session(session).code.programs[program]!;
+      const { memory, programs } = runner.session(session).code;
+      const { pauses } = programs[program]!;
       if (job.next === 0) job.started = now;
       const to = pauses.find((pause) => pause > job.next) ?? job.next;
       const command = { session, program, from: job.next, to };
@@ -91,24 +105,48 @@ class Leader {
       job.next = to;
       job.lastRun = performance.now();
       if (to < (pauses.at(-1) ?? 0)) return;
+      const copies = reads.map((range) => copyOf(memory, range));
       const stats = { totalMs: job.lastRun - job.arrived, waitMs: job.started - job.arrived };
-      job.port.postMessage({ type: 'done', id, stats } satisfies Answer);
+      job.port.postMessage({ type: 'done', id, stats, copies } satisfies Answer, copies);
     } catch (error) {
+      // The other threads wait in the middle of a program: there is no way back for them.
       control.poison(data.index);
       fail(job.port, id, error);
     }
+    this.#drop(job);
+    this.#endIfIdle(session);
+  }
+
+  #drop(job: Job): void {
     this.#jobs.splice(this.#jobs.indexOf(job), 1);
   }
+
+  #endIfIdle(session: number): void {
+    const answer = this.#ending.get(session);
+    if (!answer || this.#jobs.some(({ request }) => request.session === session)) return;
+    this.#ending.delete(session);
+    runner.close(session);
+    this.#tellFollowers({ type: 'close', session });
+    answer();
+  }
+}
+
+const sessionClosed = (): Error => new Error('the session is closed');
+
+function copyOf({ buffer }: WebAssembly.Memory, { address, bytes }: Range): ArrayBuffer {
+  const copy = new Uint8Array(bytes);
+  copy.set(new Uint8Array(buffer, address, bytes));
+  return copy.buffer;
 }
 
 function fail(port: MessagePort, id: number, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  port.postMessage({ type: 'failed', id, message } satisfies Answer);
+  port.postMessage({ type: 'failed', id, message, dead: control.isPoisoned } satisfies Answer);
 }
 
 function lead(): void {
   const leader = new Leader();
-  parentPort!.on('message', (message: LeaderMessage) => leader.connect(message.port));
+  parentPort!.on('message', (message: Connect) => leader.connect(message.port));
 }
 
 /** Other threads: obey commands until the pool ends the thread. */

@@ -1,5 +1,4 @@
 import { totalmem } from 'node:os';
-import type { MessagePort } from 'node:worker_threads';
 import { InputError } from '../../base/errors.js';
 import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
@@ -93,10 +92,10 @@ export class WebGpuDevice implements Device {
     return session;
   }
 
-  async attach(module: Module, { device, payload }: SessionHandle): Promise<Session> {
-    if (device !== 'webgpu')
-      throw new Error(`Expected a session of the webgpu device, found one of ${device}`);
-    return new RemoteSession(payload as MessagePort, module, this.plan(module), false);
+  async attach(module: Module, handle: SessionHandle): Promise<Session> {
+    const session = RemoteSession.join(handle, module, this.plan(module));
+    this.#sessions.push(session);
+    return session;
   }
 
   /** Waits for the program that runs. A thread that is terminated before that takes the process with it: Dawn aborts. */

@@ -18,7 +18,7 @@ export class GpuHost {
   /** Resolves with the cause when the thread has ended by itself. */
   readonly failed: Promise<Error>;
   readonly #worker: Worker;
-  #closing = false;
+  #closing: Promise<void> | undefined;
 
   private constructor(worker: Worker, { info, target }: Extract<Started, { type: 'started' }>) {
     this.info = info;
@@ -58,9 +58,9 @@ export class GpuHost {
     return choices;
   }
 
-  async close(): Promise<void> {
-    this.#closing = true;
-    await end(this.#worker);
+  close(): Promise<void> {
+    this.#closing ??= end(this.#worker);
+    return this.#closing;
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Value } from '../../program/types.js';
 import type { HostArray } from '../device.js';
+import { asHostArray } from '../hostArray.js';
 import type { Clock } from './clock.js';
 import { USAGE } from './gpu.js';
-import { asHostArray } from './hostArray.js';
 import { type Region, roundUp } from './lowering/lowering.js';
 
 const MAP_READ = 1;

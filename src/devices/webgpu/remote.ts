@@ -87,6 +87,13 @@ export class RemoteSession implements Session {
     this.#values = new Map(module.values.map((value) => [value.name, value]));
   }
 
+  /** The session of another thread that gave the handle. */
+  static join({ device, payload }: SessionHandle, module: Module, plan: MemoryPlan): RemoteSession {
+    if (device !== 'webgpu')
+      throw new Error(`Expected a session of the webgpu device, found one of ${device}`);
+    return new RemoteSession(payload as MessagePort, module, plan, false);
+  }
+
   value(name: string): Value {
     const value = this.#values.get(name);
     if (!value) throw new Error(`Expected a value named ${name} in the module; it has none`);

@@ -33,11 +33,12 @@ export interface GpuConnection {
   readonly port: MessagePort;
 }
 
-/** A GPU that another thread owns. `close` leaves it, and what was compiled stays there. */
+/** A GPU that another thread owns. `close` leaves it. */
 export class RemoteDevice implements Device {
   readonly info: DeviceInfo;
   readonly #target: Target;
   readonly #client: Client;
+  readonly #sessions: Session[] = [];
 
   constructor({ info, target, port }: GpuConnection) {
     this.info = info;
@@ -51,14 +52,20 @@ export class RemoteDevice implements Device {
 
   async compile(module: Module): Promise<Session> {
     const { done } = this.#client.ask<MessagePort>((id) => ({ id, module }) satisfies Request);
-    return new RemoteSession(await done, module, this.plan(module), true);
+    return this.#kept(new RemoteSession(await done, module, this.plan(module), true));
   }
 
-  async attach(module: Module, { payload }: SessionHandle): Promise<Session> {
-    return new RemoteSession(payload as MessagePort, module, this.plan(module), false);
+  async attach(module: Module, handle: SessionHandle): Promise<Session> {
+    return this.#kept(RemoteSession.join(handle, module, this.plan(module)));
+  }
+
+  #kept(session: Session): Session {
+    this.#sessions.push(session);
+    return session;
   }
 
   async close(): Promise<void> {
+    await Promise.all(this.#sessions.map((session) => session.close()));
     this.#client.close('the device is closed');
   }
 }

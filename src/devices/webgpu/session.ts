@@ -1,10 +1,10 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { elementCount, type Module, type Value, valueBytes } from '../../program/types.js';
 import type { HostArray, OpProfile, Replay, RunStats, Session, SessionHandle } from '../device.js';
+import { asHostArray, expectInside, expectRange } from '../hostArray.js';
 import { Cast } from './cast.js';
 import { settled } from './client.js';
 import { type Gpu, USAGE } from './gpu.js';
-import { asHostArray, expectInside, expectRange } from './hostArray.js';
 import { type Layout, layOut } from './layout.js';
 import { roundUp, type Target } from './lowering/lowering.js';
 import { CompiledProgram } from './program.js';
@@ -24,7 +24,9 @@ export class WebGpuSession implements Session {
   readonly #profile = new Map<string, { calls: number; ms: number; flops: number; bytes: number }>();
   /** Ports through which other threads use this session. */
   readonly #ports: MessagePort[] = [];
-  #closed = false;
+  /** In the device's queue, until their values have been read. */
+  readonly #replays = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
 
   private constructor(
     gpu: Gpu,
@@ -112,7 +114,7 @@ export class WebGpuSession implements Session {
     const width = valueBytes(value) / elementCount(value.shape);
     const bytes = new Uint8Array(roundUp(count * width, 4));
     await this.#gpu.exclusive(() => this.#gpu.read(this.#bufferOf(value), first * width, bytes));
-    return asHostArray(value, bytes.buffer, count);
+    return asHostArray(value, bytes.buffer, 0, count);
   }
 
   async #readCast(value: Value, first: number, count: number): Promise<Float32Array> {
@@ -133,6 +135,15 @@ export class WebGpuSession implements Session {
   }
 
   submit(program: string, priority: number, reads: readonly Value[]): Replay {
+    try {
+      return this.#submit(program, priority, reads);
+    } catch (error) {
+      const done = Promise.reject(error);
+      return { accepted: settled(done, done), done };
+    }
+  }
+
+  #submit(program: string, priority: number, reads: readonly Value[]): Replay {
     this.#throwIfClosed();
     const compiled = this.#programs.get(program);
     if (!compiled) throw new Error(`Expected a program named ${program} in the module; it has none`);
@@ -144,14 +155,23 @@ export class WebGpuSession implements Session {
     });
     const done = this.#gpu.runs.add(priority, async () => {
       this.#throwIfClosed();
-      const replay = compiled.submit(copies);
-      accept();
-      const { values, times, ms } = await replay;
+      const { values, times, ms } = await this.#underWay(compiled.submit(copies), accept);
       this.#count(compiled, times);
       const totalMs = performance.now() - arrived;
       return { stats: { totalMs, waitMs: Math.max(0, totalMs - ms) }, values };
     });
     return { accepted: settled(submitted, done), done };
+  }
+
+  /** @param accept told that the replay is in the device's queue */
+  async #underWay<T>(replay: Promise<T>, accept: () => void): Promise<T> {
+    this.#replays.add(replay);
+    accept();
+    try {
+      return await replay;
+    } finally {
+      this.#replays.delete(replay);
+    }
   }
 
   #readOf(value: Value): Read {
@@ -173,6 +193,7 @@ export class WebGpuSession implements Session {
 
   async profile(): Promise<OpProfile[]> {
     this.#throwIfClosed();
+    this.#gpu.throwIfFailed();
     return [...this.#profile].map(([op, total]) => ({ op, ...total }));
   }
 
@@ -184,13 +205,18 @@ export class WebGpuSession implements Session {
   }
 
   /** Frees the buffers after the program that runs, if one does. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const port of this.#ports) port.close();
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.#gpu.runs.add(Number.NEGATIVE_INFINITY, async () => {
+      await Promise.allSettled(this.#replays);
+      // A turn of the event loop at least, in which what they gave goes out through the ports.
       await this.#gpu.finished().catch(() => {});
       for (const resource of [this.#cast, ...this.#programs.values(), ...this.#buffers]) resource.destroy();
+      for (const port of this.#ports) port.close();
     });
   }
 
@@ -199,6 +225,6 @@ export class WebGpuSession implements Session {
   }
 
   #throwIfClosed(): void {
-    if (this.#closed) throw new Error('the session is closed');
+    if (this.#closing) throw new Error('the session is closed');
   }
 }
