@@ -221,6 +221,48 @@ test('a block is a permutation of the same rows in order, another one in each bl
   assert.is(orders.size, 12);
 });
 
+test('a block ends with the row in which the documents are over twice; text that fills it is as ever', async () => {
+  const texts = ['abcd', 'efg', 'hi'];
+  const documents = await linesOf(texts);
+  let read = 0;
+  const onDocument = () => {
+    read++;
+  };
+  for (const packing of ['stream', 'best-fit'] as const) {
+    read = 0;
+    const small = { sequence: 3, blockRows: 1_000_000, seed: 4, repeat: true, packing };
+    const stream = streamOf(documents, { ...small, onDocument });
+    await stream.next();
+    assert.ok(read <= 9, `${read} documents read for a block`);
+    // Every epoch is three rows.
+    const rows = (await take(streamOf(documents, small), 60)).flatMap(pairsIn);
+    for (const pair of ['97>98', '104>105']) {
+      const count = rows.filter((found) => found === pair).length;
+      assert.ok(count > 15 && count < 25, `${pair}: ${count} times in 60 rows`);
+    }
+    // Three rows an epoch, blocks of no more: no limit changes them.
+    const { blockEpochs: _, ...before } = streamOf(documents, small).cursor;
+    for (const blockRows of [1, 2, 3]) {
+      const options = { ...small, blockRows };
+      const old = await take(streamOf(documents, options, before), 50);
+      assert.equal((await take(streamOf(documents, options), 50)).map(show), old.map(show));
+    }
+  }
+});
+
+test('a run begun before blocks had a limit goes on as it began', async () => {
+  const documents = await linesOf(['abcd', 'efg']);
+  const options = { sequence: 2, blockRows: 40, seed: 3, repeat: true };
+  const { blockEpochs: _, ...before } = streamOf(documents, options).cursor;
+  const old = streamOf(documents, options, before);
+  const first = await take(old, 55);
+  assert.is(old.cursor.row, 40);
+  assert.not('blockEpochs' in JSON.parse(JSON.stringify(old.cursor)));
+  const resumed = streamOf(documents, options, JSON.parse(JSON.stringify(old.cursor)));
+  assert.equal((await take(resumed, 30)).map(show), (await take(old, 30)).map(show));
+  assert.is.not((await take(streamOf(documents, options), 55)).map(show).join(), first.map(show).join());
+});
+
 test('epochs follow one another without a gap', async () => {
   const texts = ['abc', 'de'];
   const stream = streamOf(await linesOf(texts), { repeat: true, sequence: 3 });
@@ -276,10 +318,18 @@ test('a cursor is small, whatever the block holds', async () => {
   const stream = streamOf(documents, { sequence: 10, blockRows: 400, repeat: true });
   await take(stream, 399);
   const { start } = documents;
-  assert.equal(stream.cursor, { epoch: 0, place: start, pair: 0, row: 0, emitted: 399, skipped: 0 });
+  assert.equal(stream.cursor, {
+    epoch: 0,
+    place: start,
+    pair: 0,
+    row: 0,
+    emitted: 399,
+    skipped: 0,
+    blockEpochs: 2,
+  });
   await stream.next();
   const { place, ...others } = stream.cursor;
-  assert.equal(others, { epoch: 0, pair: 4000, row: 400, emitted: 0, skipped: 0 });
+  assert.equal(others, { epoch: 0, pair: 4000, row: 400, emitted: 0, skipped: 0, blockEpochs: 2 });
   assert.equal(
     place.sources.map(({ at }) => at),
     [{ index: 0, byteOffset: 0, line: 1 }],
