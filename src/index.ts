@@ -2,7 +2,7 @@ export { InputError, RunError } from './base/errors.js';
 export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 export { loadModel, type Model } from './inference/model.js';
-export { type Evaluation, evaluate } from './library/evaluate.js';
+export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
 export {
   type Corpus,
   type PackedRows,

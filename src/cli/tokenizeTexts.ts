@@ -5,7 +5,7 @@ const whole = (value: number): string => value.toLocaleString('en');
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
 
 /** A line for each thing to know. */
-export function corpusText({ model, eos }: TokenizeInput, corpus: Corpus): string {
+export function corpusText({ model, bos = 'auto', eos }: TokenizeInput, corpus: Corpus): string {
   const { packing, longest, length, shards, skipped } = corpus;
   const { sequence, stream, bestFit, longerDocuments } = packing;
   const rowsOf = ({ rows, efficiency }: PackedRows) => `${whole(rows)} rows, ${percent(efficiency)} full`;
@@ -21,7 +21,7 @@ export function corpusText({ model, eos }: TokenizeInput, corpus: Corpus): strin
   if (shards) {
     lines.push(
       `shards     ${whole(shards.files)} in ${shards.folder}; to train on them:`,
-      `  node dist/train.js --student ${model} --data ${shards.folder}${eos ? ' --eos' : ''}`,
+      `  node dist/train.js --student ${model} --data ${shards.folder}${bos === 'auto' ? '' : ` --bos ${bos}`}${eos ? ' --eos' : ''}`,
     );
   }
   return lines.join('\n');

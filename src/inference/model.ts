@@ -58,15 +58,20 @@ export class Model {
 
   /**
    * Mean negative log-likelihood of a text, read as one document: BOS, then its tokens, cut into consecutive windows;
-   * each window of N tokens predicts its own tokens 2..N from its own 1..N-1.
+   * each window of N tokens predicts its own tokens 2..N from its own 1..N-1. BOS is what the tokenizer itself adds.
    */
   perplexity(text: string, name = 'text'): Promise<MeanLoss> {
-    const tokens = textTokens(this.tokenizer, text, false);
+    const tokens = textTokens(this.tokenizer, text, this.tokenizer.before, false);
     const rows: Row[] = [...evaluationRows({ tokens }, this.#sequence, name)];
     if (rows.length === 0)
       throw new InputError(`${name}: expected at least two tokens, found ${tokens.length}`);
+    return this.score(rows);
+  }
+
+  /** The same of rows of windows, each of at most `sequence` tokens, as they come. */
+  score(rows: Iterable<Row> | AsyncIterable<Row>, onScored?: (tokens: number) => void): Promise<MeanLoss> {
     const run = () => this.#session.run('evaluate');
-    return meanLoss(this.#session, this.#module.evaluate, rows, this.#rows, run);
+    return meanLoss(this.#session, this.#module.evaluate, rows, this.#rows, run, onScored);
   }
 
   /** Logits f32 [tokens, V] of one document of at most `sequence` tokens. */

@@ -17,6 +17,7 @@ const EOS = 2;
 
 /** One id a character, its code point; BOS and EOS are control characters that no text here holds. */
 const characters: DocumentTokenizer = {
+  before: Uint32Array.of(BOS),
   bosId: BOS,
   eosId: EOS,
   encode: (text, options) => {
@@ -149,7 +150,7 @@ test('a small stream, slot by slot', async () => {
 });
 
 test('without a BOS a document of n ids gives n - 1 pairs', async () => {
-  const plain: DocumentTokenizer = { encode: characters.encode };
+  const plain: DocumentTokenizer = { before: new Uint32Array(0), encode: characters.encode };
   const encode = createEncode(plain, { eos: false });
   const rows = await take(new RowStream(await linesOf(['abc', 'd', 'ef']), encode, ONE_PASS));
   assert.equal(rows.map(show), ['ab0 bc1 ef0 .']);
@@ -219,48 +220,6 @@ test('a block is a permutation of the same rows in order, another one in each bl
     }
   }
   assert.is(orders.size, 12);
-});
-
-test('a block ends with the row in which the documents are over twice; text that fills it is as ever', async () => {
-  const texts = ['abcd', 'efg', 'hi'];
-  const documents = await linesOf(texts);
-  let read = 0;
-  const onDocument = () => {
-    read++;
-  };
-  for (const packing of ['stream', 'best-fit'] as const) {
-    read = 0;
-    const small = { sequence: 3, blockRows: 1_000_000, seed: 4, repeat: true, packing };
-    const stream = streamOf(documents, { ...small, onDocument });
-    await stream.next();
-    assert.ok(read <= 9, `${read} documents read for a block`);
-    // Every epoch is three rows.
-    const rows = (await take(streamOf(documents, small), 60)).flatMap(pairsIn);
-    for (const pair of ['97>98', '104>105']) {
-      const count = rows.filter((found) => found === pair).length;
-      assert.ok(count > 15 && count < 25, `${pair}: ${count} times in 60 rows`);
-    }
-    // Three rows an epoch, blocks of no more: no limit changes them.
-    const { blockEpochs: _, ...before } = streamOf(documents, small).cursor;
-    for (const blockRows of [1, 2, 3]) {
-      const options = { ...small, blockRows };
-      const old = await take(streamOf(documents, options, before), 50);
-      assert.equal((await take(streamOf(documents, options), 50)).map(show), old.map(show));
-    }
-  }
-});
-
-test('a run begun before blocks had a limit goes on as it began', async () => {
-  const documents = await linesOf(['abcd', 'efg']);
-  const options = { sequence: 2, blockRows: 40, seed: 3, repeat: true };
-  const { blockEpochs: _, ...before } = streamOf(documents, options).cursor;
-  const old = streamOf(documents, options, before);
-  const first = await take(old, 55);
-  assert.is(old.cursor.row, 40);
-  assert.not('blockEpochs' in JSON.parse(JSON.stringify(old.cursor)));
-  const resumed = streamOf(documents, options, JSON.parse(JSON.stringify(old.cursor)));
-  assert.equal((await take(resumed, 30)).map(show), (await take(old, 30)).map(show));
-  assert.is.not((await take(streamOf(documents, options), 55)).map(show).join(), first.map(show).join());
 });
 
 test('epochs follow one another without a gap', async () => {
