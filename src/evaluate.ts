@@ -1,3 +1,4 @@
+import { jsonLine } from './base/errors.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
 import { runProgram } from './cli/program.js';
 import { evaluate } from './index.js';
@@ -24,5 +25,5 @@ await runProgram(async () => {
   const readable =
     `${tokens.toLocaleString('en')} tokens  ${nll.toFixed(4)} nats per token  perplexity ${perplexity.toFixed(3)}` +
     `  (${seconds.toFixed(1)} s)`;
-  process.stdout.write(`${options.json ? JSON.stringify(result) : readable}\n`);
+  process.stdout.write(`${options.json ? jsonLine(result) : readable}\n`);
 });

@@ -1,3 +1,4 @@
+import { oneLine } from '../base/errors.js';
 import type { Corpus, PackedRows } from '../library/tokenize.js';
 import type { TokenizeInput } from '../options/tokenize.js';
 
@@ -13,7 +14,7 @@ export function corpusText({ model, bos = 'auto', eos }: TokenizeInput, corpus: 
     `documents  ${whole(corpus.documents)}${skipped > 0 ? `; ${whole(skipped)} that could not be read, or have nothing to learn in a row` : ''}`,
     `tokens     ${whole(corpus.tokens)} of ${whole(corpus.bytes)} bytes: ${corpus.bytesPerToken.toFixed(3)} bytes per token`,
     `length     median ${whole(length.median)}, 90 % up to ${whole(length.p90)}, 99 % up to ${whole(length.p99)} tokens`,
-    `longest    ${whole(longest.tokens)} tokens: ${longest.document}`,
+    `longest    ${whole(longest.tokens)} tokens: ${oneLine(longest.document)}`,
     `packing    in rows of ${whole(sequence)} tokens: stream ${rowsOf(stream)}; best-fit ${rowsOf(bestFit)}`,
     `           ${percent(longerDocuments)} of the documents are longer than a row`,
     `speed      ${whole(Math.round(corpus.tokensPerSecond))} tokens/s (${corpus.seconds.toFixed(1)} s)`,

@@ -1,5 +1,5 @@
 import { isMainThread } from 'node:worker_threads';
-import { excerpt } from '../../base/errors.js';
+import { excerpt, oneLine } from '../../base/errors.js';
 import { matchedInTime } from './bounds.js';
 import type { PreTokenizerStep } from './file.js';
 import { findMatches, toRegExp } from './oniguruma.js';
@@ -59,7 +59,9 @@ function sayOnce(where: string, steps: readonly PreTokenizerStep[]): void {
   if (!isMainThread || said.has(key)) return;
   said.add(key);
   const split = steps.find((step) => step.type === 'Split')?.pattern ?? steps.map((step) => step.type);
-  process.emitWarning(`${where}: no fast way to split is known for ${excerpt(split)}; a slower one is used`);
+  process.emitWarning(
+    oneLine(`${where}: no fast way to split is known for ${excerpt(split)}; a slower one is used`),
+  );
 }
 
 function compileCut(where: string, step: Exclude<PreTokenizerStep, StepOf<'ByteLevel' | 'Metaspace'>>): Cut {
