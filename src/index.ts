@@ -3,7 +3,7 @@ export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 export { loadModel, type Model } from './inference/model.js';
 export type { ModelOptions, PerplexityOptions } from './inference/options.js';
-export { type EvaluateHooks, type Evaluation, evaluate } from './library/evaluate.js';
+export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
 export {
   type Corpus,
   type PackedRows,

@@ -1,3 +1,4 @@
+import { jsonLine } from './base/errors.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
 import { runProgram } from './cli/program.js';
 import { abortOnSignals } from './cli/signals.js';
@@ -19,5 +20,5 @@ await runProgram(async () => {
   const progress = showTokenizing();
   const hooks = { onDownload: showDownloads(), onProgress: progress.update, signal: abortOnSignals() };
   const corpus = await tokenize(options, hooks).finally(progress.done);
-  process.stdout.write(`${options.json ? JSON.stringify(corpus) : corpusText(options, corpus)}\n`);
+  process.stdout.write(`${options.json ? jsonLine(corpus) : corpusText(options, corpus)}\n`);
 });

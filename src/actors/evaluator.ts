@@ -1,14 +1,14 @@
 import type { MessagePort } from 'node:worker_threads';
 import { InputError } from '../base/errors.js';
-import { BadDocument, openDocuments } from '../data/documents.js';
-import { createEncode, type EncodingOptions, encodedOrBad } from '../data/encoding.js';
+import { openDocuments } from '../data/documents.js';
+import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
-import { appendWindow, evaluationRows } from '../data/packing/windows.js';
 import type { Row } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import { meanLoss } from '../evaluation/perplexity.js';
+import { windowsOf } from '../evaluation/windows.js';
 import type { Tensors } from '../messages.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import type { EvalRecord } from '../records.js';
@@ -47,22 +47,10 @@ export async function evaluationWindows(options: EvaluationText): Promise<Row[]>
   const encode = createEncode(await loadTokenizer(options.tokenizer), encoding);
   const documents = await openDocuments(options.text);
   const source = evalFraction > 0 ? (await holdOut(documents, evalFraction)).evaluation : documents;
+  const { onBad } = options.text;
   const rows: Row[] = [];
-  let tokens = 0;
-  for await (const item of source.read()) {
-    if (item instanceof BadDocument) continue;
-    const encoded = encodedOrBad(encode, item);
-    if (encoded instanceof BadDocument) {
-      if (options.text.onBad === 'stop') throw encoded;
-      continue;
-    }
-    for (const window of evaluationRows(encoded, sequence, item.id)) {
-      tokens += window.filled;
-      const last = rows.at(-1);
-      if (last && tokens > options.tokens) return rows;
-      if (!last || !appendWindow(last, window)) rows.push(window);
-    }
-  }
+  for await (const row of windowsOf(source, encode, { sequence, onBad, tokens: options.tokens }))
+    rows.push(row);
   if (rows.length === 0) {
     throw new InputError(
       `expected text to evaluate on, found nothing to predict within --sequence ${sequence} tokens; give more, or raise it`,

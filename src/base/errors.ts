@@ -28,8 +28,19 @@ export class DeviceLostError extends Error {
   }
 }
 
-/** Every run of control characters is one space: names and values from files may hold any. */
-export const oneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
+/** What a terminal obeys instead of showing it: control characters, and those that turn the direction of text. */
+const UNPRINTABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+/** Every run of such characters is one space: names and values from files may hold any. */
+export const oneLine = (text: string): string =>
+  text.replace(new RegExp(`(?:${UNPRINTABLE.source})+`, 'gu'), ' ');
+
+/** JSON on one line, in which such characters are escaped. */
+export const jsonLine = (value: unknown): string =>
+  JSON.stringify(value).replace(
+    UNPRINTABLE,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 const EXCERPT_LENGTH = 60;
 

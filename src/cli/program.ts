@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { oneLine } from '../base/errors.js';
 
 /**
  * Runs a program and sets its exit code: 0 done, 1 failed, 2 bad usage or input. Errors are one line on stderr;
@@ -29,7 +30,7 @@ function report(error: unknown): number {
   // Help or the version was asked for and has been printed.
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(`error: ${message}\n`);
+  process.stderr.write(`error: ${oneLine(message)}\n`);
   if (process.env.RIVULET_DEBUG) process.stderr.write(`${stack}\n`);
   return name === 'InputError' ? 2 : 1;
 }

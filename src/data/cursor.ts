@@ -12,4 +12,5 @@ export const cursorSchema: z.ZodType<Cursor> = z.strictObject({
   row: natural,
   emitted: natural,
   skipped: natural,
+  blockEpochs: natural.min(1).optional(),
 });

@@ -1,6 +1,6 @@
 import { InputError } from '../base/errors.js';
 import type { DatasetOptions } from '../hub/dataset.js';
-import { Passes, type PassOptions, startOf } from './documents/passes.js';
+import { type ChunksOf, chunksOf, Passes, type PassOptions, startOf } from './documents/passes.js';
 import { isPlace, type Place } from './documents/position.js';
 import { BadDocument } from './documents/problems.js';
 import { checkUnchanged, identitiesOf, locateSources, type Source } from './documents/sources.js';
@@ -85,10 +85,12 @@ function refuseEmpty({ files }: Source): void {
 class Mixture implements DocumentSource {
   readonly start: Place;
   readonly #sources: readonly Source[];
+  readonly #chunks: readonly ChunksOf[];
   readonly #options: PassOptions;
 
   constructor(sources: readonly Source[], options: PassOptions) {
     this.#sources = sources;
+    this.#chunks = sources.map(chunksOf);
     this.#options = options;
     this.start = {
       files: identitiesOf(sources),
@@ -98,8 +100,11 @@ class Mixture implements DocumentSource {
   }
 
   async *read(from = this.start): AsyncGenerator<Document | BadDocument, Place> {
-    this.check(from);
-    const all = this.#sources.map((source, i) => new Passes(source, this.#options, from.sources[i]!));
+    // Epochs follow one another at places of this very object.
+    if (from.files !== this.start.files) this.check(from);
+    const all = this.#sources.map(
+      (source, i) => new Passes(source, this.#chunks[i]!, this.#options, from.sources[i]!),
+    );
     const taken = [...from.taken];
     const epoch = Math.min(...all.map(({ pass }) => pass));
     const place = (): Place => ({

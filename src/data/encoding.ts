@@ -7,12 +7,17 @@ import { BadDocument, Problem } from './documents/problems.js';
 import type { Conversation, Encoded, Example, PromptCompletion } from './examples.js';
 import type { Tokenizer } from './tokenizer.js';
 
-export type DocumentTokenizer = Pick<Tokenizer, 'encode' | 'bosId' | 'eosId'>;
+export type DocumentTokenizer = Pick<Tokenizer, 'encode' | 'before' | 'bosId' | 'eosId'>;
+
+/** What begins a document: what the tokenizer itself puts before a text, its BOS token, or nothing. */
+export type Bos = 'auto' | 'always' | 'never';
 
 /** The ids of a document. @throws Problem when it can't be encoded */
 export type Encode = (example: Example) => Encoded;
 
 export interface EncodingOptions {
+  /** Of text, and of a prompt with a completion; chat templates write their own. Default: auto. */
+  readonly bos?: Bos | undefined;
   /** End each document of text with the tokenizer's EOS. */
   readonly eos: boolean;
   /** What conversations are written with. */
@@ -24,24 +29,25 @@ export interface EncodingOptions {
 /**
  * Text is learned whole. A conversation is written with the chat template, which puts BOS where it belongs, and what the
  * assistant says is learned. A prompt and its completion become BOS, both as one text, and EOS (of a tokenizer that has
- * these), so that a model learns to stop; the completion is learned, EOS included.
- * @throws InputError when EOS is requested from a tokenizer without one, or the chat template can't be parsed
+ * one), so that a model learns to stop; the completion is learned, EOS included.
+ * @throws InputError when BOS or EOS is requested from a tokenizer without one, or the chat template can't be parsed
  */
 export function createEncode(
   tokenizer: DocumentTokenizer,
-  { eos, chatTemplate, lossOn = 'assistant' }: EncodingOptions,
+  { bos, eos, chatTemplate, lossOn = 'assistant' }: EncodingOptions,
 ): Encode {
   if (eos && tokenizer.eosId === undefined) {
     throw new InputError(
       'expected a tokenizer with an EOS token for --eos, found one without; leave --eos out',
     );
   }
+  const before = beginningOf(tokenizer, bos);
   const template = chatTemplate && new ChatTemplate(chatTemplate);
   const isMasked = lossOn === 'assistant';
   return (example) => {
-    if (typeof example === 'string') return { tokens: textTokens(tokenizer, example, eos) };
+    if (typeof example === 'string') return { tokens: textTokens(tokenizer, example, before, eos) };
     if ('tokens' in example) return isMasked ? example : { tokens: example.tokens };
-    if ('prompt' in example) return encodedCompletion(tokenizer, example, isMasked);
+    if ('prompt' in example) return encodedCompletion(tokenizer, example, before, isMasked);
     if (!template) throw noTemplate();
     return encodedConversation(tokenizer, template, example, isMasked);
   };
@@ -81,19 +87,42 @@ function encodedConversation(
 function encodedCompletion(
   tokenizer: DocumentTokenizer,
   { prompt, completion }: PromptCompletion,
+  before: Uint32Array,
   isMasked: boolean,
 ): Encoded {
   if (completion === '') throw new Problem('expected a completion, found an empty one; delete the record');
-  const tokens = textTokens(tokenizer, prompt + completion, tokenizer.eosId !== undefined);
+  const tokens = textTokens(tokenizer, prompt + completion, before, tokenizer.eosId !== undefined);
   if (!isMasked) return { tokens };
-  const before = textTokens(tokenizer, prompt, false);
-  const first = before.findIndex((id, i) => id !== tokens[i]);
-  return { tokens, learned: new Uint8Array(tokens.length).fill(1, first < 0 ? before.length : first) };
+  const given = textTokens(tokenizer, prompt, before, false);
+  const first = given.findIndex((id, i) => id !== tokens[i]);
+  return { tokens, learned: new Uint8Array(tokens.length).fill(1, first < 0 ? given.length : first) };
 }
 
-/** The tokenizer's BOS where it has one, the text, and EOS on request. */
-export function textTokens(tokenizer: DocumentTokenizer, text: string, eos: boolean): Uint32Array {
-  const before = tokenizer.bosId === undefined ? [] : [tokenizer.bosId];
+/**
+ * The ids that begin a document.
+ * @throws InputError when BOS is requested from a tokenizer without one
+ */
+export function beginningOf(
+  { before, bosId }: Pick<Tokenizer, 'before' | 'bosId'>,
+  bos: Bos = 'auto',
+): Uint32Array {
+  if (bos === 'never') return new Uint32Array(0);
+  if (bos === 'auto') return before;
+  if (bosId === undefined) {
+    throw new InputError(
+      'expected a tokenizer with a BOS token for --bos always, found one without; leave --bos out',
+    );
+  }
+  return before.includes(bosId) ? before : Uint32Array.of(bosId, ...before);
+}
+
+/** What begins a document, the text, and EOS on request. */
+export function textTokens(
+  tokenizer: DocumentTokenizer,
+  text: string,
+  before: Uint32Array,
+  eos: boolean,
+): Uint32Array {
   const after = eos ? [tokenizer.eosId!] : [];
   const body = tokenizer.encode(text, { addSpecialTokens: false });
   const tokens = new Uint32Array(before.length + body.length + after.length);

@@ -1,8 +1,7 @@
-import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../base/errors.js';
 import { BadDocument, type DocumentSource } from './documents.js';
 import { type Example, fractionOf } from './examples.js';
-import { close, mapDocuments } from './mapDocuments.js';
+import { mapDocuments } from './mapDocuments.js';
 
 export interface HeldOutSplit {
   readonly training: DocumentSource;
@@ -10,60 +9,48 @@ export interface HeldOutSplit {
 }
 
 /**
- * Holds a part of the text out of training. A single document is cut at character floor(length x (1 - fraction)), in
- * UTF-16 units, or at such a token where it is encoded already. Of several documents, whole ones are chosen by a hash of their text: the choice depends on no order
- * and no other document, and duplicates stay on one side.
+ * Holds a part of the text out of training. A single document, or the copies of one, is cut at character
+ * floor(length x (1 - fraction)), in UTF-16 units, or at such a token where it is encoded already. Of several documents,
+ * whole ones are chosen by a hash of their text, those below the fraction: the choice depends on no order and, among more
+ * than a few documents, on no other document, and duplicates stay on one side. Where no hash is below the fraction, the
+ * document of the least one is held out; where all are, that of the greatest is left to train on.
  * @param fraction of the characters or documents to hold out, above 0 and below 1
- * @throws InputError while either part is read, when no document falls into it or a single one can't be cut
+ * @throws InputError while either part is read, when a single document can't be cut
  */
 export async function holdOut(documents: DocumentSource, fraction: number): Promise<HeldOutSplit> {
-  if (await isSingle(documents)) {
+  const limit = await limitOf(documents, fraction);
+  if (limit === undefined) {
     return {
       training: mapDocuments(documents, ({ example }) => cut(example, fraction)[0]),
       evaluation: mapDocuments(documents, ({ example }) => cut(example, fraction)[1]),
     };
   }
-  const isHeldOut = (example: Example) => fractionOf(example) < fraction;
+  const isHeldOut = (example: Example) => fractionOf(example) < limit;
   return {
-    training: requireSome(
-      mapDocuments(documents, ({ example }) => (isHeldOut(example) ? undefined : example)),
-      `documents to train on, found all of them held out by --eval-fraction ${fraction}; lower it`,
-    ),
-    evaluation: requireSome(
-      mapDocuments(documents, ({ example }) => (isHeldOut(example) ? example : undefined)),
-      `held-out documents, found none at --eval-fraction ${fraction}; raise it or give --eval-data`,
-    ),
+    training: mapDocuments(documents, ({ example }) => (isHeldOut(example) ? undefined : example)),
+    evaluation: mapDocuments(documents, ({ example }) => (isHeldOut(example) ? example : undefined)),
   };
 }
 
-async function isSingle(documents: DocumentSource): Promise<boolean> {
-  let count = 0;
+/**
+ * The hash below which documents are held out: the fraction, unless it would leave nothing on one side. Reads until there
+ * is something on both, which of many documents takes few. Undefined where all documents are one and the same.
+ */
+async function limitOf(documents: DocumentSource, fraction: number): Promise<number | undefined> {
+  let [least, greatest, next] = [1, 0, 1];
+  let found = false;
   for await (const item of documents.read()) {
-    if (!(item instanceof BadDocument) && ++count === 2) return false;
+    if (item instanceof BadDocument) continue;
+    const hash = fractionOf(item.example);
+    if (hash > least) next = Math.min(next, hash);
+    else if (hash < least) [least, next] = [hash, found ? least : next];
+    greatest = found ? Math.max(greatest, hash) : hash;
+    found = true;
+    if (least < fraction && greatest >= fraction) return fraction;
   }
-  return count === 1;
-}
-
-function requireSome(documents: DocumentSource, expected: string): DocumentSource {
-  const { start } = documents;
-  return {
-    start,
-    async *read(place = start) {
-      let found = !isDeepStrictEqual(place, start);
-      const items = documents.read(place);
-      try {
-        for (;;) {
-          const { done, value } = await items.next();
-          if (done && !found) throw new InputError(`expected ${expected}`);
-          if (done) return value;
-          found ||= !(value instanceof BadDocument);
-          yield value;
-        }
-      } finally {
-        await close(items);
-      }
-    },
-  };
+  if (!found) return fraction;
+  if (least === greatest) return undefined;
+  return greatest < fraction ? greatest : next;
 }
 
 /** An example's first part and the rest. */

@@ -1,4 +1,4 @@
-import { BadDocument, type Document, type DocumentSource, type Place } from './documents.js';
+import { BadDocument, type Document, type DocumentSource } from './documents.js';
 import type { Example } from './examples.js';
 
 /** The documents with other content: those mapped to undefined are left out, those to a BadDocument are that instead. */
@@ -19,12 +19,8 @@ export function mapDocuments(
           else if (example !== undefined) yield { ...(value as Document), example };
         }
       } finally {
-        await close(items);
+        await items.return(undefined as never);
       }
     },
   };
 }
-
-/** Ends a stream that may have more. */
-export const close = (items: AsyncGenerator<unknown, Place>): Promise<unknown> =>
-  items.return(undefined as never);

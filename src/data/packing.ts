@@ -2,8 +2,9 @@ import { BadDocument, type DocumentSource } from './documents.js';
 import type { Encode } from './encoding.js';
 import { isText } from './examples.js';
 import { bestFitRows } from './packing/bestFit.js';
+import { BLOCK_EPOCHS } from './packing/blockSize.js';
 import { type PieceCursor, type PieceOptions, PieceReader } from './packing/pieces.js';
-import type { Row } from './packing/rows.js';
+import { type Row, RowBlock } from './packing/rows.js';
 import { streamRows } from './packing/stream.js';
 import { permutation } from './random.js';
 
@@ -24,18 +25,23 @@ export interface Cursor extends PieceCursor {
   readonly emitted: number;
   /** Documents left out so far, as far as the rows handed out tell. */
   readonly skipped: number;
+  /** Epochs that a block may hold; absent in runs begun before there was a limit, which go on without. */
+  readonly blockEpochs?: number | undefined;
 }
 
 export interface RowStreamOptions extends PieceOptions {
   /** Default: stream. */
   readonly packing?: Packing | undefined;
   /**
-   * Rows that are shuffled among themselves; 1 keeps the documents' order. A resume reads up to one block again. With
-   * best-fit, a block is of the documents that have as many pairs as so many rows have slots.
+   * Rows that are shuffled among themselves, fewer where the documents are over twice before; 1 keeps the documents'
+   * order. A resume reads up to one block again. With best-fit, a block is of the documents that have as many pairs as so
+   * many rows have slots.
    */
   readonly blockRows: number;
   readonly seed: number;
 }
+
+const START = { epoch: 0, pair: 0, row: 0, emitted: 0, skipped: 0, blockEpochs: BLOCK_EPOCHS };
 
 /**
  * Documents packed into rows, shuffled block by block. Every document of n tokens gives its n - 1 pairs (input, label)
@@ -46,17 +52,20 @@ export class RowStream {
   readonly #options: RowStreamOptions;
   readonly #pieces: PieceReader;
   #cursor: Cursor;
-  #block: Row[] = [];
+  #block: RowBlock;
   #order: Uint32Array = new Uint32Array(0);
+  /** What the block's first row tells of documents left out. */
+  #listed: readonly string[] | undefined;
 
   /** @param cursor of a stream over the same documents with the same options: continues with the row after it */
   constructor(
     documents: DocumentSource,
     encode: Encode,
     options: RowStreamOptions,
-    cursor: Cursor = { epoch: 0, place: documents.start, pair: 0, row: 0, emitted: 0, skipped: 0 },
+    cursor: Cursor = { ...START, place: documents.start },
   ) {
     this.#options = options;
+    this.#block = new RowBlock(options.sequence);
     this.#cursor = { ...cursor };
     this.#pieces = new PieceReader(documents, encode, options, cursor);
   }
@@ -73,29 +82,32 @@ export class RowStream {
    */
   async next(): Promise<Row | undefined> {
     if (this.#block.length === 0) await this.#fillBlock();
-    const { row, emitted, skipped } = this.#cursor;
+    const { row, emitted, skipped, blockEpochs } = this.#cursor;
     const length = this.#block.length;
     if (length === 0) return undefined;
-    const next = this.#block[this.#order[emitted]!]!;
+    const next = this.#block.row(this.#order[emitted]!);
+    if (emitted === 0 && this.#listed) next.skipped = this.#listed;
     if (emitted + 1 < length) {
       this.#cursor = { ...this.#cursor, emitted: emitted + 1 };
     } else {
-      this.#block = [];
-      this.#cursor = { ...this.#pieces.position, row: row + length, emitted: 0, skipped };
+      this.#block = new RowBlock(this.#options.sequence);
+      this.#cursor = { ...this.#pieces.position, row: row + length, emitted: 0, skipped, blockEpochs };
     }
     return next;
   }
 
   async #fillBlock(): Promise<void> {
     const { packing = 'stream', sequence, blockRows, seed } = this.#options;
-    const block = await PACKINGS[packing](this.#pieces, sequence, blockRows);
+    const epochs = this.#cursor.blockEpochs ?? Number.POSITIVE_INFINITY;
+    const block = await PACKINGS[packing](this.#pieces, sequence, { rows: blockRows, epochs });
     this.#order = permutation(block.length, seed, this.#cursor.row);
     this.#block = block;
     const { count, listed } = this.#pieces.takeSkipped();
+    this.#listed = undefined;
     // A block's first row tells them; a stream that goes on inside of the block has told them already.
     if (count === 0 || this.#cursor.emitted > 0) return;
     this.#cursor = { ...this.#cursor, skipped: this.#cursor.skipped + count };
-    if (block.length > 0) block[this.#order[0]!]!.skipped = listed;
+    this.#listed = listed;
   }
 }
 

@@ -32,14 +32,15 @@ export class Tokenizer {
   readonly vocabularySize: number;
   readonly bosId?: number;
   readonly eosId?: number;
+  /** Ids that the file's template puts before a text and after it, with special tokens on: mostly BOS, or nothing. */
+  readonly before: Uint32Array;
+  readonly after: Uint32Array;
   /** How a text is cut before it is merged, as JSON: normalizers, pre-tokenizers, added tokens. */
   readonly rules: string;
   private readonly tokens: (string | undefined)[] = [];
   private readonly ids: Map<string, number>;
   private readonly special = new Set<number>();
   private readonly bpe: Bpe;
-  private readonly before: Uint32Array;
-  private readonly after: Uint32Array;
   private readonly added: AddedTokenMatcher;
   private readonly addedNormalized: AddedTokenMatcher;
   private readonly tokenDecoder: Decoder;

@@ -1,4 +1,4 @@
-import { RunError } from '../base/errors.js';
+import { InputError, RunError } from '../base/errors.js';
 import { throwIfStopped } from '../base/stopping.js';
 import { NO_LABEL, type Row } from '../data/packing.js';
 import type { Session } from '../devices/device.js';
@@ -12,36 +12,57 @@ export interface MeanLoss {
   readonly tokens: number;
 }
 
+export interface ScoringHooks {
+  /** Looked at before each replay. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told how many tokens have been predicted so far. */
+  readonly onScored?: ((tokens: number) => void) | undefined;
+}
+
 /** What a stopped call was for. */
 export const SCORING = 'score the whole text';
 
 /**
  * Scores rows, `rowsPerRun` at a time; the last replay is filled up with rows without labels.
  * @param run replays the program that computes `values.ce`
- * @param signal looked at before each replay. @throws RunError when it says stop
+ * @throws InputError when there is nothing to predict; RunError when the signal says stop
  */
 export async function meanLoss(
   session: Session,
   values: EvaluationValues,
-  rows: readonly Row[],
+  rows: Iterable<Row> | AsyncIterable<Row>,
   rowsPerRun: number,
   run: () => Promise<unknown>,
-  signal?: AbortSignal,
+  { signal, onScored }: ScoringHooks = {},
 ): Promise<MeanLoss> {
   let sum = 0;
   let tokens = 0;
-  for (let first = 0; first < rows.length; first += rowsPerRun) {
+  for await (const together of groupsOf(rows, rowsPerRun)) {
     throwIfStopped(signal, SCORING);
-    const labels = await writeRows(session, values, rows.slice(first, first + rowsPerRun));
+    const labels = await writeRows(session, values, together);
     await run();
     const ce = (await session.read(values.ce)) as Float32Array;
     const summary = summarizeLosses(ce, new Float32Array(ce.length), labels);
     sum += summary.ceSum;
     tokens += summary.count;
+    onScored?.(tokens);
   }
+  if (tokens === 0)
+    throw new InputError('expected text with a token to predict, found none; give longer text');
   const nll = sum / tokens;
   if (!Number.isFinite(nll)) throw new RunError(`expected a finite held-out loss, found ${nll}`);
   return { nll, tokens };
+}
+
+async function* groupsOf(rows: Iterable<Row> | AsyncIterable<Row>, size: number): AsyncGenerator<Row[]> {
+  let group: Row[] = [];
+  for await (const row of rows) {
+    group.push(row);
+    if (group.length < size) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
 }
 
 /** Writes rows and fills up what is left with rows without labels. @returns the labels */

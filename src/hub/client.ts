@@ -1,7 +1,23 @@
 import { datasetInfo, listFiles, modelInfo } from '@huggingface/hub';
+import { z } from 'zod';
+import { excerpt } from '../base/errors.js';
 import type { RemoteFile } from './download.js';
 import type { HubEnvironment } from './environment.js';
-import { type Delay, HttpError, retrying } from './retry.js';
+import { BadAnswer, type Delay, HttpError, retrying } from './retry.js';
+
+/** Of one answer about a repository, such as a page of a listing; real ones have less than a megabyte. */
+const MOST_ANSWER_BYTES = 2 ** 26;
+const ANSWER_MS = 60_000;
+/** Of a listing; the Hub's have a thousand files each. */
+const MOST_PAGES = 2000;
+
+const entrySchema = z.object({
+  type: z.string(),
+  path: z.string().min(1),
+  size: z.int().min(0),
+  oid: z.string().optional(),
+  lfs: z.object({ oid: z.string(), size: z.int().min(0) }).optional(),
+});
 
 export interface Repository {
   readonly type: 'model' | 'dataset';
@@ -9,7 +25,10 @@ export interface Repository {
   readonly name: string;
 }
 
-/** Reads from the Hub, or from a server that speaks the same API. Every method rejects with HttpError. */
+/**
+ * Reads from the Hub, or from a server that speaks the same API, which is not trusted: answers are bounded, and the token
+ * goes to the endpoint alone. Every method rejects with HttpError or BadAnswer.
+ */
 export class HubClient {
   readonly #environment: HubEnvironment;
   readonly #delay: Delay;
@@ -24,26 +43,29 @@ export class HubClient {
 
   /** The commit that a branch or a tag stands for now. */
   async commitOf({ type, name }: Repository, revision: string): Promise<string> {
-    const options = { name, revision, additionalFields: ['sha' as const], ...this.#access() };
-    const { sha } = await retrying(
-      () => (type === 'model' ? modelInfo(options) : datasetInfo(options)),
-      this.#delay,
-    );
+    const { sha } = await retrying(() => {
+      const options = { name, revision, additionalFields: ['sha' as const], ...this.#access() };
+      return understood(() => (type === 'model' ? modelInfo(options) : datasetInfo(options)));
+    }, this.#delay);
     return sha;
   }
 
   /** The files of a commit, by path: those in its top folder, or all that are in `under` and its folders. */
   list(repo: Repository, commit: string, under?: string): Promise<Map<string, RemoteFile>> {
-    return retrying(async () => {
+    const list = async () => {
       const files = new Map<string, RemoteFile>();
       const where = under === undefined ? {} : { recursive: true, path: encodePath(under) };
       const entries = listFiles({ repo, revision: commit, ...where, ...this.#access() });
-      for await (const { type, path, size, oid, lfs } of entries) {
+      for await (const entry of entries) {
+        const checked = entrySchema.safeParse(entry);
+        if (!checked.success) throw new BadAnswer(`${excerpt(entry)} in a list of files`);
+        const { type, path, size, oid, lfs } = checked.data;
         const hash = lfs?.oid ?? oid ?? '';
         if (type === 'file' && isHash(hash)) files.set(path, { path, size: lfs?.size ?? size, hash });
       }
       return files;
-    }, this.#delay);
+    };
+    return retrying(() => understood(list), this.#delay);
   }
 
   /** Requests a file's content, once. Redirects to another host lose the token, as fetch does it. */
@@ -59,15 +81,26 @@ export class HubClient {
     return this.#fetch(url, { headers: { ...headers, 'accept-encoding': 'identity' } });
   }
 
+  /** For one question, which may take several pages to answer. */
   #access() {
+    let pages = 0;
     return {
       hubUrl: this.#environment.endpoint,
-      fetch: (url: string | URL | Request, init?: RequestInit) => this.#fetch(url, init),
+      fetch: async (url: string | URL | Request, init?: RequestInit) => {
+        if (++pages > MOST_PAGES) throw new BadAnswer(`a list of more than ${MOST_PAGES} pages`);
+        const signal = AbortSignal.timeout(ANSWER_MS);
+        return bounded(await this.#fetch(url, { ...init, signal }));
+      },
     };
   }
 
   /** The token is added here: the library accepts none that does not start with `hf_`, other servers' do not. */
   async #fetch(url: string | URL | Request, init?: RequestInit): Promise<Response> {
+    const { origin } = new URL(url instanceof Request ? url.url : url, this.#environment.endpoint);
+    // A page says where the next one is.
+    if (origin !== new URL(this.#environment.endpoint).origin) {
+      throw new BadAnswer(`a list that goes on at ${origin.slice(0, 100)}`);
+    }
     const headers = new Headers(init?.headers);
     const { token } = this.#environment;
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
@@ -76,6 +109,29 @@ export class HubClient {
     if (response.ok) return response;
     await response.body?.cancel();
     throw new HttpError(response);
+  }
+}
+
+/** The answer, once all of it is here. */
+async function bounded(response: Response): Promise<Response> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    bytes += part.length;
+    if (bytes > MOST_ANSWER_BYTES) throw new BadAnswer(`more than ${MOST_ANSWER_BYTES} bytes`);
+    parts.push(part);
+  }
+  const { status, statusText, headers } = response;
+  return new Response(Buffer.concat(parts), { status, statusText, headers });
+}
+
+/** The library takes it that answers are of the right form. */
+async function understood<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isOfNetwork = !(error instanceof TypeError) || error.cause !== undefined;
+    throw isOfNetwork ? error : new BadAnswer('one of another form');
   }
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { InputError } from '../base/errors.js';
+import { excerpt, InputError } from '../base/errors.js';
 import { parseAddress, SCHEME } from './address.js';
 import { CachedRepository, isCommit } from './cache.js';
 import { HubClient } from './client.js';
@@ -8,7 +8,7 @@ import type { RemoteFile } from './download.js';
 import { type HubEnvironment, hubEnvironment } from './environment.js';
 import { explained, type Wanted } from './explained.js';
 import { RemoteBytes } from './remoteFile.js';
-import { type Delay, HttpError } from './retry.js';
+import { BadAnswer, type Delay, HttpError } from './retry.js';
 
 export interface DatasetOptions {
   readonly environment?: HubEnvironment;
@@ -84,7 +84,7 @@ async function connect(
   if (isCommit(revision)) return { wanted, commit: revision, repository, client, delay };
   try {
     const commit = await client.commitOf(wanted, revision);
-    if (!isCommit(commit)) throw new SyntaxError(`${JSON.stringify(commit)} as the commit of ${revision}`);
+    if (!isCommit(commit)) throw new BadAnswer(`${excerpt(commit)} as the commit of ${revision}`);
     return { wanted, commit, repository, client, delay };
   } catch (error) {
     throw explained(error, wanted, undefined);

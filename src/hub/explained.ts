@@ -2,7 +2,7 @@ import { InputError, RunError } from '../base/errors.js';
 import type { Repository } from './client.js';
 import { HashMismatch } from './download.js';
 import type { HubEnvironment } from './environment.js';
-import { DroppedError, HttpError, networkCode } from './retry.js';
+import { BadAnswer, DroppedError, HttpError, networkCode } from './retry.js';
 
 /** What was asked for. */
 export interface Wanted extends Repository {
@@ -46,9 +46,17 @@ export function explained(error: unknown, wanted: Wanted, file: string | undefin
   );
 }
 
-/** An answer that ends too early or is no JSON. */
-const badAnswer = (error: unknown): string | undefined =>
-  error instanceof DroppedError || error instanceof SyntaxError ? error.message : undefined;
+/** An answer that ends too early, takes too long, leads nowhere, or is not what was asked for. */
+function badAnswer(error: unknown): string | undefined {
+  if (error instanceof DroppedError || error instanceof BadAnswer) return error.message;
+  const { name, message, cause } = error as Error;
+  if (name === 'TimeoutError') return 'none in time';
+  if (error instanceof SyntaxError) return message.slice(0, MOST_WORDS);
+  return error instanceof TypeError && cause instanceof Error ? cause.message : undefined;
+}
+
+/** Of a parser's message, which may hold what it parsed. */
+const MOST_WORDS = 200;
 
 function ofStatus({ status, code }: HttpError, wanted: Wanted, what: string): Error {
   const { endpoint, token } = wanted.environment;

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { InputError } from '../base/errors.js';
+import { excerpt, InputError } from '../base/errors.js';
 import { shardFiles } from '../formats/modelShards.js';
 import type { DownloadRecord } from '../records.js';
 import { CachedRepository, isCommit } from './cache.js';
@@ -10,7 +10,7 @@ import { download, type RemoteFile } from './download.js';
 import { type HubEnvironment, hubEnvironment } from './environment.js';
 import { explained, type Wanted } from './explained.js';
 import { type ModelKind, missingFile, neededFiles } from './files.js';
-import type { Delay } from './retry.js';
+import { BadAnswer, type Delay } from './retry.js';
 
 export interface ResolveOptions {
   /** What the folder must hold (default: a model). */
@@ -97,7 +97,7 @@ class Fetch {
   async #run(): Promise<LocalModel> {
     const { revision } = this.#wanted;
     const commit = await this.#client.commitOf(this.#wanted, revision);
-    if (!isCommit(commit)) throw new SyntaxError(`${JSON.stringify(commit)} as the commit of ${revision}`);
+    if (!isCommit(commit)) throw new BadAnswer(`${excerpt(commit)} as the commit of ${revision}`);
     const listing = await this.#client.list(this.#wanted, commit);
     const needed = neededFiles(this.#kind, new Set(listing.keys()));
     if ('missing' in needed) throw this.#incomplete(needed.missing, listing);

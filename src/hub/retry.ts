@@ -23,6 +23,11 @@ export class DroppedError extends Error {
   override readonly name = 'DroppedError';
 }
 
+/** An answer that no Hub gives: of another form, far too long, or one that leads elsewhere. */
+export class BadAnswer extends Error {
+  override readonly name = 'BadAnswer';
+}
+
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 1000;
 /** Servers that ask for more patience than this get an error. */

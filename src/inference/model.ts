@@ -6,7 +6,7 @@ import { NO_LABEL, type Row } from '../data/packing.js';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { Device, Session } from '../devices/device.js';
 import { openDevice } from '../devices/openDevice.js';
-import { type MeanLoss, meanLoss, rowLogits, SCORING } from '../evaluation/perplexity.js';
+import { type MeanLoss, meanLoss, rowLogits, SCORING, type ScoringHooks } from '../evaluation/perplexity.js';
 import { type Adapter, checkAdapter, readAdapter } from '../formats/adapter.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { loraOptions, loraShapes } from '../model/lora.js';
@@ -61,15 +61,23 @@ export class Model {
 
   /**
    * Mean negative log-likelihood of a text, read as one document: BOS, then its tokens, cut into consecutive windows;
-   * each window of N tokens predicts its own tokens 2..N from its own 1..N-1.
+   * each window of N tokens predicts its own tokens 2..N from its own 1..N-1. BOS is what the tokenizer itself adds.
    * @throws InputError for a text without anything to predict, and after `close`; RunError when the signal says stop
    */
   async perplexity(text: string, options: PerplexityOptions = {}): Promise<MeanLoss> {
     const { name, signal } = checkedOptions(PERPLEXITY_OPTIONS, options);
-    const rows = this.#windows(text, name);
+    return this.score(this.#windows(text, name), { signal });
+  }
+
+  /**
+   * The same of windows as they come, each a row of at most `sequence` tokens.
+   * @throws InputError when there is nothing to predict, and after `close`; RunError when the signal says stop
+   */
+  async score(rows: Iterable<Row> | AsyncIterable<Row>, hooks: ScoringHooks = {}): Promise<MeanLoss> {
+    this.#checkWindows();
     const run = () => this.#session.run('evaluate');
-    const score = () => meanLoss(this.#session, this.#module.evaluate, rows, this.#shape.rows, run, signal);
-    return untilStopped(() => this.#turns.take(score), signal, SCORING);
+    const score = () => meanLoss(this.#session, this.#module.evaluate, rows, this.#shape.rows, run, hooks);
+    return untilStopped(() => this.#turns.take(score), hooks.signal, SCORING);
   }
 
   /**
@@ -90,15 +98,20 @@ export class Model {
     return this.#turns.end(() => this.#device.close());
   }
 
-  #windows(text: string, name: string): Row[] {
-    if (typeof text !== 'string') throw new InputError(`perplexity: expected a text, found ${excerpt(text)}`);
+  #checkWindows(): void {
     const { sequence } = this.#shape;
     if (sequence < 2) {
       throw new InputError(
         `perplexity: expected windows of at least 2 tokens, one to predict from the other, found --sequence ${sequence}`,
       );
     }
-    const tokens = textTokens(this.tokenizer, text, false);
+  }
+
+  #windows(text: string, name: string): Row[] {
+    if (typeof text !== 'string') throw new InputError(`perplexity: expected a text, found ${excerpt(text)}`);
+    this.#checkWindows();
+    const { sequence } = this.#shape;
+    const tokens = textTokens(this.tokenizer, text, this.tokenizer.before, false);
     const rows = [...evaluationRows({ tokens }, sequence, name)];
     if (rows.length > 0) return rows;
     throw new InputError(`${name}: expected at least two tokens, found ${tokens.length}`);

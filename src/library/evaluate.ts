@@ -1,60 +1,78 @@
-import { readFileSync } from 'node:fs';
-import { InputError } from '../base/errors.js';
 import { untilStopped } from '../base/stopping.js';
 import { type MeanLoss, SCORING } from '../evaluation/perplexity.js';
+import { resolveModel } from '../hub/resolveModel.js';
 import { loadModel, type Model } from '../inference/model.js';
-import type { ModelOptions, PerplexityOptions } from '../inference/options.js';
+import type { ModelOptions } from '../inference/options.js';
 import { EVALUATE_OPTIONS, type EvaluateInput } from '../options/evaluate.js';
-import { checkedOptions } from '../options/table.js';
+import { checkedOptions, type Resolved } from '../options/table.js';
+import { type FoundText, findEvaluationText } from '../prepare/evaluationText.js';
 
 export interface Evaluation extends MeanLoss {
   readonly perplexity: number;
+  /** Documents that were scored, and those that could not be read. */
+  readonly documents: number;
+  readonly skipped: number;
   /** Wall time of scoring, without loading. */
+  readonly seconds: number;
+}
+
+/** How far scoring is. */
+export interface EvaluateProgress {
+  readonly documents: number;
+  /** Predicted ones. */
+  readonly tokens: number;
   readonly seconds: number;
 }
 
 export interface EvaluateHooks {
   /** Told how far the download of a model by Hub name is. */
   readonly onDownload?: ModelOptions['onDownload'];
+  readonly onProgress?: ((progress: EvaluateProgress) => void) | undefined;
   /** Ends the work with a RunError, at once. */
   readonly signal?: AbortSignal | undefined;
 }
 
+type Options = Resolved<typeof EVALUATE_OPTIONS>;
+
 /**
- * Perplexity of a model on a text file: the library form of `node dist/evaluate.js`.
+ * Perplexity of a model on text, which is read as `train` reads it: the library form of `node dist/evaluate.js`. Each
+ * document is cut into windows of its own; of conversations and completions what is learned is scored.
  * @throws InputError for wrong options, models or texts; RunError when it is stopped
  */
 export async function evaluate(input: EvaluateInput, hooks: EvaluateHooks = {}): Promise<Evaluation> {
-  const { model, perplexity, json: _, ...options } = checkedOptions(EVALUATE_OPTIONS, input);
-  const { signal } = hooks;
-  return untilStopped(
-    async () => {
-      const text = readText(perplexity);
-      return score(await loadModel(model, { ...options, ...hooks }), text, { name: perplexity, signal });
-    },
-    signal,
-    SCORING,
-  );
+  const options = checkedOptions(EVALUATE_OPTIONS, input);
+  const { onDownload, signal } = hooks;
+  const work = async () => {
+    const text = await findEvaluationText(options);
+    const { device, kernels, tune, threads, sequence, adapter } = options;
+    const choices = { device, kernels, tune, threads, sequence, adapter, onDownload, signal };
+    const model = await loadModel(options.model, choices);
+    try {
+      return await score(model, text, options, hooks);
+    } finally {
+      await model.close();
+    }
+  };
+  return untilStopped(work, signal, SCORING);
 }
 
-async function score(model: Model, text: string, options: PerplexityOptions): Promise<Evaluation> {
-  try {
-    const start = performance.now();
-    const { nll, tokens } = await model.perplexity(text, options);
-    const seconds = (performance.now() - start) / 1000;
-    return { tokens, nll, perplexity: Math.exp(nll), seconds };
-  } finally {
-    await model.close();
-  }
-}
-
-/** The whole file as one document, whatever its name ends in. */
-function readText(path: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  } catch (error) {
-    throw new InputError(
-      `${path}: expected a readable UTF-8 text file, found none (${(error as Error).message})`,
-    );
-  }
+async function score(
+  model: Model,
+  text: FoundText,
+  options: Options,
+  { signal, onProgress }: EvaluateHooks,
+): Promise<Evaluation> {
+  const { folder } = await resolveModel(options.model);
+  const source = { tokenizer: model.tokenizer, folder, name: options.model };
+  let [documents, skipped] = [0, 0];
+  const onDocument = (isLeftOut: boolean) => {
+    if (isLeftOut) skipped++;
+    else documents++;
+  };
+  const rows = await text.rows(source, { sequence: options.sequence, onDocument });
+  const start = performance.now();
+  const elapsed = () => (performance.now() - start) / 1000;
+  const onScored = (tokens: number) => onProgress?.({ documents, tokens, seconds: elapsed() });
+  const { nll, tokens } = await model.score(rows, { signal, onScored });
+  return { tokens, nll, perplexity: Math.exp(nll), documents, skipped, seconds: elapsed() };
 }

@@ -68,7 +68,7 @@ export interface TokenizeHooks {
  */
 export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}): Promise<Corpus> {
   const options = checkedOptions(TOKENIZE_OPTIONS, input);
-  const { model, eos, out, data } = options;
+  const { model, bos, eos, out, data } = options;
   const weighted = data.map(parseData).find(({ weight }) => weight !== undefined);
   if (weighted) {
     throw new InputError(
@@ -77,10 +77,10 @@ export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}):
   }
   if (out !== undefined) await checkNew(out);
   const { folder } = await resolveModel(model, { kind: 'tokenizer', onProgress: hooks.onDownload });
-  const encoder = { tokenizer: await loadTokenizer(folder), name: model, eos };
+  const encoder = { tokenizer: await loadTokenizer(folder), name: model, bos, eos };
   const documents = await openDocuments({ ...textOptions(options, data), encoder });
   const chatTemplate = readChatTemplate(folder, options.chatTemplate);
-  const encode = createEncode(encoder.tokenizer, { eos, lossOn: options.lossOn, chatTemplate });
+  const encode = createEncode(encoder.tokenizer, { bos, eos, lossOn: options.lossOn, chatTemplate });
   const packing = { sequence: options.sequence, onBad: options.onBadDocument };
   const read = (writer?: ShardWriter) => readCorpus(documents, encode, packing, hooks, writer);
   if (out === undefined) return read();

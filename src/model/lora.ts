@@ -1,4 +1,5 @@
-import { InputError } from '../base/errors.js';
+import { TimeOut, withinTime } from '../base/boundedTime.js';
+import { excerpt, InputError } from '../base/errors.js';
 import type { AdapterConfig } from '../formats/adapter.js';
 import type { Builder } from '../program/builder.js';
 import { elementCount, type Role, type Value } from '../program/types.js';
@@ -33,7 +34,7 @@ export function checkPatterns(config: ModelConfig, options: LoraOptions): void {
     ['--rank-pattern', options.rankPattern],
     ['--alpha-pattern', options.alphaPattern],
   ] as const) {
-    const idle = Object.keys(patterns).filter((key) => !modules.some((module) => endingOf(key).test(module)));
+    const idle = Object.keys(patterns).filter((key) => !modules.some((module) => isEnding(key, module)));
     if (idle.length === 0) continue;
     const names = modules.slice(0, MOST_NAMES).join(', ');
     throw new InputError(
@@ -45,15 +46,27 @@ export function checkPatterns(config: ModelConfig, options: LoraOptions): void {
 
 /** The value of the first pattern that a module's name ends in, as PEFT's `get_pattern_key` finds it. */
 function matching(patterns: Readonly<Record<string, number>> = {}, module: string): number | undefined {
-  return Object.entries(patterns).find(([key]) => endingOf(key).test(module))?.[1];
+  return Object.entries(patterns).find(([key]) => isEnding(key, module))?.[1];
 }
 
-function endingOf(key: string): RegExp {
+/** Names of layers are short: an expression that takes longer would take for ever. */
+const MATCH_MS = 500;
+
+/** Whether a pattern matches the end of a module's name. Expressions may come from a stranger's adapter. */
+function isEnding(key: string, module: string): boolean {
+  const where = 'rank and alpha patterns: expected';
   try {
-    return new RegExp(`^(?:.*\\.)?(?:${key})$`);
-  } catch {
+    const ending = new RegExp(`^(?:.*\\.)?(?:${key})$`);
+    return /^[\w.]*$/.test(key) ? ending.test(module) : withinTime(MATCH_MS, () => ending.test(module));
+  } catch (error) {
+    if (!(error instanceof TimeOut)) {
+      throw new InputError(
+        `${where} the end of a layer's name or a regular expression for it, found ${excerpt(key)}`,
+      );
+    }
     throw new InputError(
-      `rank and alpha patterns: expected the end of a layer's name or a regular expression for it, found ${key}`,
+      `${where} a regular expression that can be matched, found ${excerpt(key)}, which takes far too long for ` +
+        `${module}; name the layers instead`,
     );
   }
 }

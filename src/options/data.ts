@@ -47,6 +47,13 @@ export const DATA_OPTIONS = {
     default: 'stop',
     help: 'a document that cannot be read: stop | skip, count it and list it in the metrics',
   },
+  bos: {
+    group: 'data',
+    value: 'WHEN',
+    schema: oneOf('auto', 'always', 'never'),
+    default: 'auto',
+    help: 'begin each document with the BOS token: auto, where the tokenizer itself does | always | never; chat templates write their own',
+  },
   eos: { group: 'data', schema: toggle, default: false, help: 'end each document with the EOS token' },
   sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a row' },
   batch: { group: 'data', value: 'N', schema: count, default: 64, help: 'rows per optimizer step' },

@@ -1,6 +1,9 @@
+import { DATA_OPTIONS } from './data.js';
 import { count, text, toggle } from './schemas.js';
-import type { Given, Option } from './table.js';
+import type { Given, Option, Resolved } from './table.js';
 import { TRAIN_OPTIONS } from './train.js';
+
+const { textColumn, chatTemplate, lossOn, separator, onBadDocument, bos } = DATA_OPTIONS;
 
 /** The options of `evaluate`. */
 export const EVALUATE_OPTIONS = {
@@ -16,7 +19,23 @@ export const EVALUATE_OPTIONS = {
     schema: text.optional(),
     help: 'a PEFT adapter for it, a folder or owner/name (default: none)',
   },
-  perplexity: { group: 'data', value: 'FILE', schema: text, help: 'a text file, read as one document' },
+  perplexity: {
+    group: 'data',
+    value: 'PATH',
+    schema: text,
+    help:
+      'text to score: a .txt file is one document; .jsonl, .json, .csv, .parquet, token shards, folders, patterns and ' +
+      'hf://datasets/OWNER/NAME/... are read as train reads them',
+  },
+  textColumn,
+  chatTemplate: { ...chatTemplate, help: chatTemplate.help.replace("student's", "model's") },
+  lossOn: {
+    ...lossOn,
+    help: lossOn.help.replace('text is learned whole', 'what is scored; text is scored whole'),
+  },
+  separator,
+  onBadDocument: { ...onBadDocument, help: 'a document that cannot be read: stop | skip and count it' },
+  bos,
   sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a window' },
   device: TRAIN_OPTIONS.device,
   kernels: TRAIN_OPTIONS.kernels,
@@ -24,5 +43,8 @@ export const EVALUATE_OPTIONS = {
   threads: TRAIN_OPTIONS.threads,
   json: { group: 'run', schema: toggle, default: false, help: 'print one JSON object on one line' },
 } as const satisfies Record<string, Option>;
+
+/** Every option, checked, with defaults filled in. */
+export type EvaluateOptions = Resolved<typeof EVALUATE_OPTIONS>;
 
 export type EvaluateInput = Given<typeof EVALUATE_OPTIONS>;

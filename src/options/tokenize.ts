@@ -2,7 +2,7 @@ import { DATA_OPTIONS } from './data.js';
 import { text, toggle } from './schemas.js';
 import type { Given, Option } from './table.js';
 
-const { data, textColumn, chatTemplate, lossOn, separator, onBadDocument, eos, sequence } = DATA_OPTIONS;
+const { data, textColumn, chatTemplate, lossOn, separator, onBadDocument, bos, eos, sequence } = DATA_OPTIONS;
 
 /** The options of `tokenize`. */
 export const TOKENIZE_OPTIONS = {
@@ -23,6 +23,7 @@ export const TOKENIZE_OPTIONS = {
   lossOn,
   separator,
   onBadDocument: { ...onBadDocument, help: 'a document that cannot be read: stop | skip and count it' },
+  bos,
   eos,
   sequence: { ...sequence, help: 'tokens in a row, for the packing efficiency' },
   out: {

@@ -13,7 +13,7 @@ export interface TextPaths {
 
 /** How the text at `paths` is read. */
 export function textOptions(
-  options: Pick<TrainOptions, 'textColumn' | 'separator' | 'onBadDocument'>,
+  options: Partial<Pick<TrainOptions, 'textColumn' | 'separator'>> & Pick<TrainOptions, 'onBadDocument'>,
   paths: readonly string[],
 ) {
   const { textColumn, separator, onBadDocument: onBad } = options;

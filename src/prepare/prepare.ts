@@ -1,7 +1,7 @@
 import { InputError } from '../base/errors.js';
 import { cursorSchema } from '../data/cursor.js';
 import { openDocuments, type Place } from '../data/documents.js';
-import type { EncodingOptions } from '../data/encoding.js';
+import { type Bos, beginningOf, type EncodingOptions } from '../data/encoding.js';
 import { type Cursor, type Packing, packingOf } from '../data/packing.js';
 import { firstDifference, loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { DeviceHosts } from '../devices/host.js';
@@ -131,14 +131,22 @@ async function openTexts(
   { text, tokenizer, folder, out, resume }: TextSetting,
 ): Promise<TextPreparation & { readonly packing: Packing }> {
   const from = resume?.state.cursor.place;
-  const encoder = { tokenizer, name: options.student ?? folder, eos: options.eos };
+  const bos = bosOf(options, tokenizer);
+  const encoder = { tokenizer, name: options.student ?? folder, bos, eos: options.eos };
   const open = (paths: readonly string[], from?: Place) =>
     openDocuments({ ...textOptions(options, paths), from, encoder });
   const documents = await open(text.data, from);
   const evaluation = text.evalData && (await open(text.evalData));
   const texts = [{ documents, from }, ...(evaluation ? [{ documents: evaluation }] : [])];
-  const prepared = await prepareText(options, folder, out, texts);
+  const prepared = await prepareText(options, { folder, bos }, out, texts);
   return { ...prepared, packing: options.packing ?? (await packingOf(documents)) };
+}
+
+/** A run begun before there was a choice goes on with BOS where the tokenizer has one, see `resolveOptions`. */
+function bosOf({ bos, resume }: TrainOptions, tokenizer: Tokenizer): Bos {
+  if (resume && bos === 'always' && tokenizer.bosId === undefined) return 'never';
+  beginningOf(tokenizer, bos);
+  return bos;
 }
 
 interface ModelSetting {

@@ -1,7 +1,7 @@
 import { InputError } from '../base/errors.js';
 import { hashOfTemplate, readChatTemplate } from '../data/chat/source.js';
 import { BadDocument, type DocumentSource, type Place } from '../data/documents.js';
-import { type EncodingOptions, noTemplate } from '../data/encoding.js';
+import { type Bos, type EncodingOptions, noTemplate } from '../data/encoding.js';
 import type { Example } from '../data/examples.js';
 import { readRunFile } from '../formats/runFolder.js';
 import type { TrainOptions } from '../options/train.js';
@@ -27,7 +27,7 @@ interface Text {
  */
 export async function prepareText(
   options: TrainOptions,
-  folder: string,
+  { folder, bos }: { readonly folder: string; readonly bos: Bos },
   out: string,
   texts: readonly Text[],
 ): Promise<TextPreparation> {
@@ -42,7 +42,7 @@ export async function prepareText(
   }
   if (!source) for (const text of texts) await refuseConversations(text);
   const { eos, lossOn } = options;
-  return { encoding: { eos, lossOn, chatTemplate: source }, chatTemplate };
+  return { encoding: { bos, eos, lossOn, chatTemplate: source }, chatTemplate };
 }
 
 async function refuseConversations({ documents, from }: Text): Promise<void> {

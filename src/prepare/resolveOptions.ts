@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../base/errors.js';
 import { readConfigFile } from '../formats/configFile.js';
-import { readRunFile } from '../formats/runFolder.js';
+import { type RunFile, readRunFile } from '../formats/runFolder.js';
 import { flagOf, missingOption, problemsOf, withDefaults } from '../options/table.js';
 import { isOperational, TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
 import { hasMiniature, miniaturePaths, QUICKSTART } from './miniature.js';
@@ -14,7 +14,7 @@ export function resolveOptions(input: Given): TrainOptions {
   if (given.resume && given.out === undefined) {
     throw new InputError('--resume: expected --out with the folder of the run, found none');
   }
-  const stored = given.resume ? readRunFile(String(given.out)) : undefined;
+  const stored = given.resume ? storedRun(String(given.out)) : undefined;
   const problems = stored ? [] : studentProblems(given);
   problems.push(...problemsOf(TRAIN_OPTIONS, { ...stored?.options, ...given }));
   if (given.steps !== undefined && given.tokens !== undefined) {
@@ -30,6 +30,12 @@ export function resolveOptions(input: Given): TrainOptions {
   if (problems.length > 0) throw new InputError(problems.join('; '));
   if (stored) refuseChanges(given, withDefaults(TRAIN_OPTIONS, stored.options));
   return withDefaults(TRAIN_OPTIONS, { ...stored?.options, ...given });
+}
+
+/** Runs begun before --bos had the BOS token wherever the tokenizer has one. */
+function storedRun(folder: string): RunFile | undefined {
+  const stored = readRunFile(folder);
+  return stored && { ...stored, options: { bos: 'always', ...stored.options } };
 }
 
 /** With no model and no text named, the run is the quickstart on the bundled miniature; what is given wins. */

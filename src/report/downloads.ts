@@ -1,3 +1,4 @@
+import { oneLine } from '../base/errors.js';
 import type { DownloadRecord } from '../records.js';
 import { isTerminal, throttledLine } from './throttledLine.js';
 
@@ -6,7 +7,7 @@ const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleStr
 /** One line about a download: model, file, how much of all that is wanted. */
 export function downloadLine({ model, file, bytes, total_bytes: total }: DownloadRecord): string {
   const percent = total === 0 ? 100 : Math.floor((100 * bytes) / total);
-  return `fetching ${model}  ${mib(bytes)} of ${mib(total)}  ${percent} %  ${file}`;
+  return oneLine(`fetching ${model}  ${mib(bytes)} of ${mib(total)}  ${percent} %  ${file}`);
 }
 
 /** Shows downloads on stderr as they go on. */

@@ -1,5 +1,6 @@
 import { logUpdateStderr as log } from 'log-update';
 import { asyncScheduler, filter, type Observable, type Subscription, throttleTime } from 'rxjs';
+import { oneLine } from '../base/errors.js';
 import type { MetricsRecord, StepRecord } from '../records.js';
 import { isTerminal, lineMs } from './throttledLine.js';
 
@@ -36,7 +37,9 @@ const NAMED = 3;
 export function skippedLine({ step, skipped_documents }: StepRecord): string {
   const { total, found } = skipped_documents!;
   const more = found.length > NAMED ? `; and ${found.length - NAMED} more in metrics.jsonl` : '';
-  return `step ${step}: ${total} documents left out so far; ${found.slice(0, NAMED).join('; ')}${more}`;
+  return oneLine(
+    `step ${step}: ${total} documents left out so far; ${found.slice(0, NAMED).join('; ')}${more}`,
+  );
 }
 
 /** Shows a run on stderr: one line that is kept up to date on a terminal, plain lines elsewhere. */

@@ -257,7 +257,7 @@ pairs('BOS, both as one text, and EOS; the completion is learned', () => {
   const encode = createEncode(tokenizer, { eos: false });
   const { tokens, learned } = encode({ prompt: 'who are', completion: ' you?' });
   const text = Array.from(tokenizer.encode('who are you?', { addSpecialTokens: false }));
-  assert.equal(Array.from(tokens), [tokenizer.bosId, ...text, tokenizer.eosId]);
+  assert.equal(Array.from(tokens), [...tokenizer.before, ...text, tokenizer.eosId]);
   assert.is(tokenizer.decode(tokens.filter((_, i) => learned![i])), ' you?</s>');
   const all = createEncode(tokenizer, { eos: false, lossOn: 'all' });
   assert.equal(all({ prompt: 'who are', completion: ' you?' }), { tokens });
@@ -282,9 +282,9 @@ withStories('the spaces of SentencePiece are those of the whole text', async () 
       const { tokens, learned } = encode({ prompt, completion });
       const whole = sentencePiece.encode(prompt + completion, { addSpecialTokens: false });
       const eos = sentencePiece.eosId === undefined ? [] : [sentencePiece.eosId];
-      assert.equal(Array.from(tokens), [sentencePiece.bosId, ...whole, ...eos]);
+      assert.equal(Array.from(tokens), [...sentencePiece.before, ...whole, ...eos]);
       const first = learned!.indexOf(1);
-      const before = [sentencePiece.bosId, ...sentencePiece.encode(prompt, { addSpecialTokens: false })];
+      const before = [...sentencePiece.before, ...sentencePiece.encode(prompt, { addSpecialTokens: false })];
       assert.equal(Array.from(tokens.subarray(0, first)), before.slice(0, first));
       assert.ok(first === before.length || before[first] !== tokens[first]);
       assert.ok(learned!.subarray(first).every((flag) => flag === 1));

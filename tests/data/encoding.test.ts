@@ -12,6 +12,7 @@ import { jsonl, Library } from './documents/support.js';
 
 const [BOS, EOS] = [1, 2];
 const characters: DocumentTokenizer = {
+  before: Uint32Array.of(BOS),
   bosId: BOS,
   eosId: EOS,
   encode: (text) => Uint32Array.from(text, (character) => character.codePointAt(0)!),

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { DocumentSource, Place } from '#src/data/documents.js';
+import { fractionOf } from '#src/data/examples.js';
 import { holdOut } from '#src/data/holdOut.js';
-import { inputErrorOf } from '../inputErrors.js';
 import { sharedPath } from '../support.js';
 import { jsonl, Library, open, read } from './documents/support.js';
 
@@ -89,15 +89,49 @@ test('what was skipped is told by both parts, and is no document', async () => {
   }
 });
 
-test('a split with an empty part says so', async () => {
-  const split = await holdOut(listOf(['document 0', 'document 1']), 1e-9);
-  assert.match(
-    await inputErrorOf(() => read(split.evaluation)),
-    /found none at --eval-fraction 1e-9; raise it/,
-  );
-  assert.is((await read(split.training)).length, 2);
-  const greedy = await holdOut(listOf(['document 0', 'document 1']), 1 - 1e-9);
-  assert.match(await inputErrorOf(() => read(greedy.training)), /found all of them held out .*; lower it/);
+test('of two documents or more one is held out and one remains, whatever the fraction', async () => {
+  for (let count = 2; count <= 12; count++) {
+    const values = manyTexts.slice(100 * count, 101 * count);
+    const sorted = values.toSorted((a, b) => fractionOf(a) - fractionOf(b));
+    for (const fraction of [1e-9, 0.05, 0.5, 0.95, 1 - 1e-9]) {
+      const { training, evaluation } = await holdOut(listOf(values), fraction);
+      const below = sorted.filter((text) => fractionOf(text) < fraction).length;
+      const heldOut = Math.min(Math.max(1, below), count - 1);
+      assert.equal((await texts(evaluation)).sort(), sorted.slice(0, heldOut).sort());
+      assert.equal((await texts(training)).sort(), sorted.slice(heldOut).sort());
+    }
+  }
+});
+
+test('copies of the document with the least hash are held out together, and copies alone are cut', async () => {
+  const [a, b] = ['document 0', 'document 1'].sort((x, y) => fractionOf(x) - fractionOf(y)) as [
+    string,
+    string,
+  ];
+  const several = await holdOut(listOf([b, a, b, a]), 1e-9);
+  assert.equal(await texts(several.evaluation), [a, a]);
+  assert.equal(await texts(several.training), [b, b]);
+  const copies = await holdOut(listOf(['0123456789', '0123456789']), 0.2);
+  assert.equal(await texts(copies.training), ['01234567', '01234567']);
+  assert.equal(await texts(copies.evaluation), ['89', '89']);
+});
+
+test('telling whether there is something on both sides takes few of many documents', async () => {
+  let taken = 0;
+  const source = listOf(manyTexts);
+  const counted: DocumentSource = {
+    ...source,
+    async *read(place) {
+      const items = source.read(place);
+      for (let item = await items.next(); !item.done; item = await items.next()) {
+        taken++;
+        yield item.value;
+      }
+      return placeOf(0);
+    },
+  };
+  await holdOut(counted, 0.05);
+  assert.ok(taken < 200, `${taken}`);
 });
 
 const stories = sharedPath('data/text/tinystories.txt');

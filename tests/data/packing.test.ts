@@ -17,6 +17,7 @@ const EOS = 2;
 
 /** One id a character, its code point; BOS and EOS are control characters that no text here holds. */
 const characters: DocumentTokenizer = {
+  before: Uint32Array.of(BOS),
   bosId: BOS,
   eosId: EOS,
   encode: (text, options) => {
@@ -149,7 +150,7 @@ test('a small stream, slot by slot', async () => {
 });
 
 test('without a BOS a document of n ids gives n - 1 pairs', async () => {
-  const plain: DocumentTokenizer = { encode: characters.encode };
+  const plain: DocumentTokenizer = { before: new Uint32Array(0), encode: characters.encode };
   const encode = createEncode(plain, { eos: false });
   const rows = await take(new RowStream(await linesOf(['abc', 'd', 'ef']), encode, ONE_PASS));
   assert.equal(rows.map(show), ['ab0 bc1 ef0 .']);
@@ -276,10 +277,18 @@ test('a cursor is small, whatever the block holds', async () => {
   const stream = streamOf(documents, { sequence: 10, blockRows: 400, repeat: true });
   await take(stream, 399);
   const { start } = documents;
-  assert.equal(stream.cursor, { epoch: 0, place: start, pair: 0, row: 0, emitted: 399, skipped: 0 });
+  assert.equal(stream.cursor, {
+    epoch: 0,
+    place: start,
+    pair: 0,
+    row: 0,
+    emitted: 399,
+    skipped: 0,
+    blockEpochs: 2,
+  });
   await stream.next();
   const { place, ...others } = stream.cursor;
-  assert.equal(others, { epoch: 0, pair: 4000, row: 400, emitted: 0, skipped: 0 });
+  assert.equal(others, { epoch: 0, pair: 4000, row: 400, emitted: 0, skipped: 0, blockEpochs: 2 });
   assert.equal(
     place.sources.map(({ at }) => at),
     [{ index: 0, byteOffset: 0, line: 1 }],

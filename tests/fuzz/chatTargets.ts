@@ -20,7 +20,10 @@ const CONVERSATION: Conversation = {
   tools: [{ type: 'function', function: { name: 'f' } }],
 };
 
-const characters = { encode: (text: string) => Uint32Array.from(Buffer.from(text)) };
+const characters = {
+  before: new Uint32Array(0),
+  encode: (text: string) => Uint32Array.from(Buffer.from(text)),
+};
 
 function load(folder: string): void {
   const chatTemplate = readChatTemplate(folder);

@@ -72,7 +72,7 @@ shapes('a rank above the smaller side of a layer is refused', async () => {
 for (const [rankPattern, found] of [
   [{ k_proj: 513 }, /^--rank-pattern: expected at most 512, .*layers\.0\.self_attn\.k_proj, found 513$/],
   [{ k_proj: 2.5 }, /^--rank-pattern: expected a whole number for .*k_proj, found 2\.5$/],
-  [{ 'k_proj(': 4 }, /^rank and alpha patterns: expected .* regular expression for it, found k_proj\($/],
+  [{ 'k_proj(': 4 }, /^rank and alpha patterns: expected .* regular expression for it, found "k_proj\("$/],
 ] as const) {
   shapes(`the rank pattern ${JSON.stringify(rankPattern)} is refused`, async () => {
     assert.match(await inputErrorOf(() => loraShapes(llama1b, { ...options(8), rankPattern })), found);

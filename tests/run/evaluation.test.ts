@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { loadModel } from 'rivulet';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { evaluate, loadModel, tokenize } from 'rivulet';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeFixture } from '../fixtures.js';
+import { inputErrorOf } from '../inputErrors.js';
 import { outcomeOf, recordsOf } from './outcome.js';
 
 /** What a run says of held-out text is what the model says of each of its documents. */
@@ -42,6 +44,76 @@ test('short documents share rows: --eval-tokens counts tokens, not padding', asy
     assert.is(first!.tokens, predicted);
     assert.ok(Math.abs(first!.nll / nll - 1) < 1e-6, `${first!.nll}, expected ${nll}`);
   }
+});
+
+test('evaluate scores documents as train reads them, each in windows of its own; a .txt file is one', async () => {
+  const model = await loadModel(fixture.student, { sequence: 16, threads: 1 });
+  const texts = readFileSync(fixture.jsonl, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .slice(0, 12)
+    .map((line) => (JSON.parse(line) as { text: string }).text);
+  const scores = [];
+  for (const text of texts) scores.push(await model.perplexity(text));
+  const tokens = scores.reduce((sum, score) => sum + score.tokens, 0);
+  const nll = scores.reduce((sum, score) => sum + score.tokens * score.nll, 0) / tokens;
+  const put = (name: string, content: string) => {
+    writeFileSync(join(fixture.folder, name), content);
+    return join(fixture.folder, name);
+  };
+  const lines = (objects: object[]) => `${objects.map((object) => JSON.stringify(object)).join('\n')}\n`;
+  const shards = join(fixture.folder, 'evaluation-shards');
+  const jsonl = put('e.jsonl', lines(texts.map((text) => ({ text }))));
+  await tokenize({ model: fixture.student, data: [jsonl], out: shards });
+  const given = { model: fixture.student, sequence: 16, device: 'wasm', threads: 1 } as const;
+  let last = 0;
+  const onProgress = (progress: { tokens: number }) => {
+    last = progress.tokens;
+  };
+  for (const options of [
+    { perplexity: jsonl },
+    { perplexity: put('e.json', JSON.stringify(texts.map((body) => ({ body })))), textColumn: 'body' },
+    { perplexity: put('e.csv', `text\n${texts.map((text) => `"${text}"\n`).join('')}`) },
+    { perplexity: put('separated.txt', texts.join('|')), separator: '|' },
+    { perplexity: shards },
+    { perplexity: put('damaged.jsonl', `{\n${readFileSync(jsonl, 'utf8')}`), onBadDocument: 'skip' as const },
+  ]) {
+    const found = await evaluate({ ...given, ...options }, { onProgress });
+    assert.is(found.tokens, tokens, options.perplexity);
+    assert.ok(Math.abs(found.nll / nll - 1) < 1e-6, options.perplexity);
+    assert.equal([found.documents, found.skipped], [12, options.onBadDocument ? 1 : 0]);
+    assert.is(last, tokens);
+  }
+  const whole = texts.join('\n');
+  for (const name of ['whole.txt', 'whole', 'whole.md']) {
+    const { tokens, nll } = await evaluate({ ...given, perplexity: put(name, whole) });
+    assert.equal({ nll, tokens }, await model.perplexity(whole), name);
+  }
+  const without = await evaluate({ ...given, perplexity: put('whole.txt', whole), bos: 'never' });
+  assert.is(without.tokens, (await model.perplexity(whole)).tokens - (without.tokens % 15 === 0 ? 0 : 1));
+  await model.close();
+});
+
+test('evaluate scores what is learned of a completion, and refuses what it cannot read', async () => {
+  const given = { model: fixture.student, sequence: 64, device: 'wasm', threads: 1 } as const;
+  const path = join(fixture.folder, 'pairs.jsonl');
+  writeFileSync(path, '{"prompt": "the cat", "completion": " sat"}\n');
+  const learned = await evaluate({ ...given, perplexity: path });
+  const all = await evaluate({ ...given, perplexity: path, lossOn: 'all' });
+  assert.ok(learned.tokens > 0 && learned.tokens < all.tokens);
+  const refused = async (content: string | Buffer, name: string) => {
+    writeFileSync(join(fixture.folder, name), content);
+    return inputErrorOf(() => evaluate({ ...given, perplexity: join(fixture.folder, name) }));
+  };
+  assert.match(
+    await refused('{"messages": [{"role": "user", "content": "a"}]}\n', 'c.jsonl'),
+    /chat template/,
+  );
+  assert.match(
+    await refused(Buffer.from('the cat sat', 'utf16le'), 'u.txt'),
+    /u\.txt: expected UTF-8, found .*UTF-16/,
+  );
+  assert.match(await refused('', 'empty.txt'), /expected text with a token to predict, found none/);
 });
 
 test.run();

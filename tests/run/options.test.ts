@@ -99,7 +99,7 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
       assert.ok(others.every((told) => told === undefined));
     },
   },
-  eos: { change: { eos: true }, beside: { separator: '.' } },
+  ...{ bos: { change: { bos: 'never' } }, eos: { change: { eos: true }, beside: { separator: '.' } } },
   sequence: { change: { sequence: 17 } },
   batch: { change: { batch: 5 } },
   microBatch: {

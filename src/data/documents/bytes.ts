@@ -58,9 +58,10 @@ export class LocalFile implements ByteFile {
   }
 }
 
-/** Reads a file in chunks, mostly forwards; the last two are kept. */
+/** Reads a file in chunks, mostly forwards; the last two are kept, and where it was found to end. */
 export class Chunks {
   readonly file: ByteFile;
+  #end = Number.POSITIVE_INFINITY;
   #held: { readonly at: number; readonly bytes: Buffer }[] = [];
 
   constructor(file: ByteFile) {
@@ -69,6 +70,7 @@ export class Chunks {
 
   /** Bytes from `offset` on: at least `length` of them, or all that are left; none at the end of the file. */
   async from(offset: number, length = 1): Promise<Buffer> {
+    if (offset >= this.#end) return Buffer.alloc(0);
     const held = this.#held.find(({ at, bytes }) => offset >= at && offset < at + bytes.length);
     if (!held) return this.#load(offset, length);
     const here = held.bytes.subarray(offset - held.at);
@@ -81,7 +83,8 @@ export class Chunks {
     const held = this.#held.find((chunk) => chunk.at === at && chunk.bytes.length >= length);
     if (held) return held.bytes;
     const bytes = await this.file.read(at, Math.max(this.file.chunkBytes, length));
-    this.#held = [...this.#held.slice(-1), { at, bytes }];
+    if (bytes.length === 0) this.#end = at;
+    else this.#held = [...this.#held.slice(-1), { at, bytes }];
     return bytes;
   }
 }

@@ -8,21 +8,35 @@ import { type Cut, type Slice, type Splitter, slicesOf } from './splitter.js';
 import { decode, type Opened, type Reader, textItems } from './text.js';
 
 /** RFC 4180: a header, commas, fields in quotes may hold commas, line breaks and doubled quotes. */
-export const readCsv: Reader = async function* (file, start, { textColumn }) {
+export const readCsv: Reader = (...given) => readSeparated(',', ...given);
+
+/** The same with tabs. */
+export const readTsv: Reader = (...given) => readSeparated('\t', ...given);
+
+type Separator = ',' | '\t';
+
+async function* readSeparated(
+  separator: Separator,
+  ...[file, start, { textColumn }]: Parameters<Reader>
+): ReturnType<Reader> {
   const isStart = start.byteOffset === 0;
-  const header = await readHeader(isStart ? file : { ...file, chunks: new Chunks(file.chunks.file) });
+  const header = await readHeader(
+    separator,
+    isStart ? file : { ...file, chunks: new Chunks(file.chunks.file) },
+  );
   if (!header) return;
   const { columns } = header;
   const exampleOf = rowReader(columns, textColumn);
-  const records = slicesOf(contentOf(file.chunks, file.compression, start), new RecordSplitter(), start);
+  const content = contentOf(file.chunks, file.compression, start);
+  const records = slicesOf(content, new RecordSplitter(separator), start);
   const items = textItems(isStart ? after(records, header.at) : records, start, (text) => {
-    const fields = fieldsOf(text);
+    const fields = fieldsOf(text, separator);
     if (fields.length === columns.length) return exampleOf(fields);
     const expected = `${columns.length} fields as in the header`;
     throw new Problem(`expected ${expected}, found ${fields.length}; mend or delete the record`);
   });
   yield* items;
-};
+}
 
 /** Which columns hold a row's text, or its prompt and completion. */
 function rowReader(
@@ -45,19 +59,22 @@ interface Header {
 }
 
 /** The first record that is not empty. */
-async function readHeader({ chunks, compression }: Opened): Promise<Header | undefined> {
-  const records = slicesOf(contentOf(chunks, compression, FILE_START), new RecordSplitter());
+async function readHeader(
+  separator: Separator,
+  { chunks, compression }: Opened,
+): Promise<Header | undefined> {
+  const records = slicesOf(contentOf(chunks, compression, FILE_START), new RecordSplitter(separator));
   for await (const { bytes, at } of records) {
-    const columns = columnsOf(bytes);
+    const columns = columnsOf(bytes, separator);
     if (columns.some((name) => name.trim() !== '')) return { columns, at };
   }
   return undefined;
 }
 
 /** Without them no record can be read. */
-function columnsOf(bytes: Buffer): string[] {
+function columnsOf(bytes: Buffer, separator: Separator): string[] {
   try {
-    return fieldsOf(decode(bytes));
+    return fieldsOf(decode(bytes), separator);
   } catch (error) {
     throw error instanceof Problem ? new Problem(error.message, { endsFile: true }) : error;
   }
@@ -67,7 +84,7 @@ async function* after(slices: AsyncIterable<Slice>, { byteOffset }: Header['at']
   for await (const slice of slices) if (slice.at.byteOffset > byteOffset) yield slice;
 }
 
-const [QUOTE, COMMA, LINE_FEED, CARRIAGE_RETURN] = [34, 44, 10, 13];
+const [QUOTE, LINE_FEED, CARRIAGE_RETURN] = [34, 10, 13];
 
 /** Where in a record the splitter is. */
 type State = 'field start' | 'plain' | 'quoted' | 'quote in quotes';
@@ -76,6 +93,11 @@ type State = 'field start' | 'plain' | 'quoted' | 'quote in quotes';
 class RecordSplitter implements Splitter {
   #at = 0;
   #state: State = 'field start';
+  readonly #separator: number;
+
+  constructor(separator: Separator) {
+    this.#separator = separator.charCodeAt(0);
+  }
 
   next(bytes: Buffer, isEnd: boolean): Cut | undefined {
     for (; this.#at < bytes.length; this.#at++) {
@@ -109,24 +131,25 @@ class RecordSplitter implements Splitter {
   #after(byte: number): State {
     if (this.#state === 'quoted') return byte === QUOTE ? 'quote in quotes' : 'quoted';
     if (this.#state === 'quote in quotes' && byte === QUOTE) return 'quoted';
-    if (byte === COMMA) return 'field start';
+    if (byte === this.#separator) return 'field start';
     return this.#state === 'field start' && byte === QUOTE ? 'quoted' : 'plain';
   }
 }
 
 /** @throws Problem where quotes are not as RFC 4180 has them */
-function fieldsOf(record: string): string[] {
+function fieldsOf(record: string, separator: Separator): string[] {
   const fields: string[] = [];
   for (let at = 0; at <= record.length; ) {
-    const { field, end } = record[at] === '"' ? quotedField(record, at) : plainField(record, at);
+    const { field, end } =
+      record[at] === '"' ? quotedField(record, at, separator) : plainField(record, at, separator);
     fields.push(field);
     at = end + 1;
   }
   return fields;
 }
 
-function plainField(record: string, at: number): { field: string; end: number } {
-  const comma = record.indexOf(',', at);
+function plainField(record: string, at: number, separator: Separator): { field: string; end: number } {
+  const comma = record.indexOf(separator, at);
   const end = comma < 0 ? record.length : comma;
   const field = record.slice(at, end);
   if (field.includes('"')) {
@@ -137,12 +160,13 @@ function plainField(record: string, at: number): { field: string; end: number } 
   return { field, end };
 }
 
-function quotedField(record: string, at: number): { field: string; end: number } {
+function quotedField(record: string, at: number, separator: Separator): { field: string; end: number } {
   let close = record.indexOf('"', at + 1);
   while (close >= 0 && record[close + 1] === '"') close = record.indexOf('"', close + 2);
   const end = close + 1;
-  if (close < 0 || (end < record.length && record[end] !== ',')) {
-    throw new Problem('expected a comma after the quoted field, found something else; mend the quotes');
+  if (close < 0 || (end < record.length && record[end] !== separator)) {
+    const expected = separator === ',' ? 'a comma' : 'a tab';
+    throw new Problem(`expected ${expected} after the quoted field, found something else; mend the quotes`);
   }
   return { field: record.slice(at + 1, close).replaceAll('""', '"'), end };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../base/errors.js';
 import { systemCode } from '../../formats/json.js';
@@ -16,7 +16,7 @@ export interface SourceFile extends Format {
 
 /** The files that a path, a folder or a pattern stands for, sorted. @throws InputError when there are none */
 export function localFiles(path: string): SourceFile[] {
-  const status = statSync(path, { throwIfNoEntry: false });
+  const status = statusOf(path);
   if (status?.isFile()) return [localFile(path)];
   const found = status?.isDirectory()
     ? filesUnder(path).map((name) => join(path, name))
@@ -48,22 +48,74 @@ function localFile(path: string): SourceFile {
   return { ...format, bytes: new LocalFile(path, size), identity: sampleIdentity(path, size) };
 }
 
-/** Files below a folder, relative to it; hidden ones are left out. */
+/** Files and folders below a folder of text: a link to a whole disk is no such folder. */
+const MOST_ENTRIES = 1_000_000;
+
+/**
+ * Files below a folder, relative to it; hidden ones are left out. Links are followed; a folder that is reached in several
+ * ways, or by a link from inside of it, counts once: as itself where it is below the folder, else at its first link.
+ */
 function filesUnder(folder: string): string[] {
   try {
-    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-      (path) =>
-        !path.split('/').some((part) => part.startsWith('.')) &&
-        statSync(join(folder, path), { throwIfNoEntry: false })?.isFile(),
-    );
+    const files: string[] = [];
+    const seen = new Set([realpathSync(folder)]);
+    const links: string[] = [];
+    const open = [''];
+    let entries = 0;
+    for (let below = open.pop(); below !== undefined; below = open.pop() ?? nextLink(folder, links, seen)) {
+      for (const entry of readdirSync(join(folder, below), { withFileTypes: true })) {
+        if (++entries > MOST_ENTRIES) throw tooMany(folder);
+        if (entry.name.startsWith('.')) continue;
+        const path = join(below, entry.name);
+        if (entry.isDirectory()) {
+          const real = realpathSync(join(folder, path));
+          if (!seen.has(real)) open.push(path);
+          seen.add(real);
+        } else if (entry.isFile()) files.push(path);
+        else if (entry.isSymbolicLink()) {
+          const target = statusOf(join(folder, path));
+          if (target?.isDirectory()) links.push(path);
+          else if (target?.isFile()) files.push(path);
+        }
+      }
+    }
+    return files;
   } catch (error) {
+    if (error instanceof InputError) throw error;
     throw new InputError(`${folder}: expected a folder to read, found ${systemCode(error)}; check it`);
+  }
+}
+
+/** The first link, by name, to a folder that was not seen yet. */
+function nextLink(folder: string, links: string[], seen: Set<string>): string | undefined {
+  links.sort(byCodeUnits);
+  for (let link = links.shift(); link !== undefined; link = links.shift()) {
+    const target = realpathSync(join(folder, link));
+    if (seen.has(target)) continue;
+    seen.add(target);
+    return link;
+  }
+  return undefined;
+}
+
+const tooMany = (folder: string): InputError =>
+  new InputError(
+    `${folder}: expected a folder of text, found more than ${MOST_ENTRIES} files and folders below it; name some of them`,
+  );
+
+/** Undefined for what is not there, and for a link that leads to itself. */
+function statusOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (['ELOOP', 'ENOTDIR', 'EACCES', 'ENAMETOOLONG'].includes(systemCode(error) ?? '')) return undefined;
+    throw error;
   }
 }
 
 function matches(pattern: string): string[] {
   const folder = fixedPart(pattern);
-  const isThere = statSync(folder || '.', { throwIfNoEntry: false })?.isDirectory();
+  const isThere = statusOf(folder || '.')?.isDirectory();
   if (!isThere && folder !== '') return [];
   const root = folder === '' ? (pattern.startsWith('/') ? '/' : '.') : folder;
   const isMatch = patternMatcher(pattern);

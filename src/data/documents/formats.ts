@@ -1,5 +1,5 @@
 import type { Compression } from './content.js';
-import { readCsv } from './csv.js';
+import { readCsv, readTsv } from './csv.js';
 import { readJson } from './json.js';
 import { readJsonl } from './jsonl.js';
 import { readShards } from './shards.js';
@@ -7,7 +7,7 @@ import type { Reader } from './text.js';
 import { readTxt } from './txt.js';
 
 export interface Format {
-  readonly name: 'txt' | 'jsonl' | 'json' | 'csv' | 'parquet' | 'safetensors';
+  readonly name: 'txt' | 'jsonl' | 'ndjson' | 'json' | 'csv' | 'tsv' | 'parquet' | 'safetensors';
   readonly compression: Compression;
 }
 
@@ -21,8 +21,10 @@ const readParquet: Reader = async function* (...file) {
 export const READERS: Readonly<Record<Format['name'], Reader>> = {
   txt: readTxt,
   jsonl: readJsonl,
+  ndjson: readJsonl,
   json: readJson,
   csv: readCsv,
+  tsv: readTsv,
   parquet: readParquet,
   safetensors: readShards,
 };

@@ -44,15 +44,17 @@ export class Passes {
   upcoming: FoundDocument | undefined;
   readonly #source: Source;
   readonly #options: PassOptions;
+  readonly #chunksOf: ChunksOf;
   #items: AsyncGenerator<FoundDocument | BadDocument>;
 
   /** @param from a place of a source with the same files */
-  constructor(source: Source, options: PassOptions, from: SourcePlace) {
+  constructor(source: Source, chunksOf: ChunksOf, options: PassOptions, from: SourcePlace) {
     this.#source = source;
     this.#options = options;
+    this.#chunksOf = chunksOf;
     this.pass = from.pass;
     const start = from.at ? { file: from.file, position: from.at } : undefined;
-    this.#items = passOver(source, options, this.pass, start);
+    this.#items = this.#passOver(start);
   }
 
   get place(): SourcePlace {
@@ -69,8 +71,12 @@ export class Passes {
     this.upcoming = value;
     if (value) return 'found';
     this.pass++;
-    this.#items = passOver(this.#source, this.#options, this.pass, undefined);
+    this.#items = this.#passOver(undefined);
     return 'over';
+  }
+
+  #passOver(start: Start | undefined): AsyncGenerator<FoundDocument | BadDocument> {
+    return passOver(this.#source, this.#chunksOf, this.#options, this.pass, start);
   }
 
   /** Lets go of what is open. */
@@ -84,9 +90,27 @@ interface Start {
   readonly position: Position;
 }
 
+/** What a file is read by. */
+export type ChunksOf = (file: SourceFile) => Chunks;
+
+/** Files that are as small together are read from the disk once, not in every pass. */
+const SMALL_SOURCE_BYTES = 2 ** 20;
+
+export function chunksOf({ files }: Source): ChunksOf {
+  const fresh = ({ bytes }: SourceFile) => new Chunks(bytes);
+  if (files.reduce((sum, { bytes }) => sum + bytes.size, 0) > SMALL_SOURCE_BYTES) return fresh;
+  const kept = new Map<SourceFile, Chunks>();
+  return (file) => {
+    const chunks = kept.get(file) ?? fresh(file);
+    kept.set(file, chunks);
+    return chunks;
+  };
+}
+
 /** Problems are told in the first pass, each by one rank. */
 async function* passOver(
   source: Source,
+  chunksOf: ChunksOf,
   options: PassOptions,
   pass: number,
   start: Start | undefined,
@@ -96,7 +120,8 @@ async function* passOver(
   for (let file = start?.file ?? 0; file < source.files.length; file++) {
     if (!isMine(file, undefined)) continue;
     const position = file === start?.file ? start.position : FILE_START;
-    for await (const item of fileItems(source.files[file]!, file, position, options)) {
+    const chunks = chunksOf(source.files[file]!);
+    for await (const item of fileItems(source.files[file]!, file, chunks, position, options)) {
       if (!isMine(file, item.position?.index ?? 0)) continue;
       if ('example' in item) {
         hasFound = true;
@@ -123,6 +148,7 @@ type FileItem = FoundDocument | { readonly position: Position | undefined; reado
 async function* fileItems(
   file: SourceFile,
   number: number,
+  chunks: Chunks,
   start: Position,
   options: PassOptions,
 ): AsyncGenerator<FileItem> {
@@ -136,7 +162,7 @@ async function* fileItems(
     if (file.bytes.size === 0) {
       throw new Problem('expected text, found an empty file; leave it out', { endsFile: true });
     }
-    const opened = { chunks: new Chunks(file.bytes), compression: file.compression };
+    const opened = { chunks, compression: file.compression };
     for await (const item of READERS[file.name](opened, start, options)) {
       count++;
       const { position } = item;

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import type { Example } from '../examples.js';
 import type { Chunks } from './bytes.js';
 import type { Compression } from './content.js';
@@ -65,8 +66,18 @@ function exampleOrProblem(
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** @throws Problem with the offset of the first byte that is wrong */
+/** @throws Problem with the offset of the first byte that is wrong; a NUL is: it stands in other encodings and no text */
 export function decode(bytes: Uint8Array): string {
+  const nul = bytes.indexOf(0);
+  if (nul >= 0) {
+    const found = encodingWithNuls(bytes.subarray(0, SAMPLE_BYTES));
+    throw new Problem(`expected UTF-8, found ${found}; convert the file to UTF-8`, { offset: nul });
+  }
+  if (bytes.length > constants.MAX_STRING_LENGTH) {
+    throw new Problem(
+      `expected a text of up to ${constants.MAX_STRING_LENGTH} bytes, found a longer one; split it`,
+    );
+  }
   try {
     return utf8.decode(bytes);
   } catch {
@@ -74,6 +85,18 @@ export function decode(bytes: Uint8Array): string {
       offset: firstInvalidByte(bytes),
     });
   }
+}
+
+const SAMPLE_BYTES = 2 ** 12;
+
+/** What bytes with NULs among them are: mostly Latin text has one in every second byte of UTF-16, and three of four in UTF-32. */
+function encodingWithNuls(bytes: Uint8Array): string {
+  const nuls = [0, 0];
+  for (const [i, byte] of bytes.entries()) if (byte === 0) nuls[i % 2]!++;
+  const [least, most] = [Math.min(...nuls), Math.max(...nuls)];
+  if (least + most > 0.6 * bytes.length) return 'NULs in most bytes, as in UTF-32';
+  if (most > 0.1 * bytes.length && most > 3 * least) return 'NULs in every second byte, as in UTF-16';
+  return 'a NUL, as in files that are no text';
 }
 
 /** Bisects for the first byte that no continuation can make valid; the length when the last character is cut. */

@@ -1,14 +1,15 @@
+import type { BlockSize } from './blockSize.js';
 import type { PieceReader } from './pieces.js';
-import { appendPiece, emptyRow, type Piece, type Row } from './rows.js';
+import { appendPiece, emptyRow, type Piece, type Row, RowBlock } from './rows.js';
 
 /**
  * A block of rows of whole documents, or whole pieces of N pairs and a rest of longer ones: as many documents in a row as
  * the block's rows have slots, each put where it leaves least room, the longest first. Any two rows of a block hold more
- * than N slots together, so that at most one of them is half empty; there may be more rows than `blockRows`. Documents
+ * than N slots together, so that at most one of them is half empty; there may be more rows than asked for. Documents
  * keep their order in a row, and rows that of their first documents. Pieces without anything to learn are left out.
  */
-export async function bestFitRows(pieces: PieceReader, sequence: number, blockRows: number): Promise<Row[]> {
-  const block = await nextBlock(pieces, sequence, sequence * blockRows);
+export async function bestFitRows(pieces: PieceReader, sequence: number, size: BlockSize): Promise<RowBlock> {
+  const block = await nextPieces(pieces, sequence, size);
   const bins = packBestFit(block.map(pairsOf), sequence);
   const rows = new Map<number, Row>();
   block.forEach((piece, i) => {
@@ -16,7 +17,9 @@ export async function bestFitRows(pieces: PieceReader, sequence: number, blockRo
     rows.set(bins[i]!, row);
     appendPiece(row, piece);
   });
-  return [...rows.values()];
+  const packed = new RowBlock(sequence);
+  for (const row of rows.values()) packed.add(row);
+  return packed;
 }
 
 /** Counts the rows that best-fit packing makes of documents, without making them. */
@@ -62,11 +65,17 @@ const MOST_PIECES = 2 ** 17;
 
 const pairsOf = ({ tokens }: Piece): number => tokens.length - 1;
 
-/** The pieces that come next, of `slots` pairs at most. */
-async function nextBlock(pieces: PieceReader, sequence: number, slots: number): Promise<Piece[]> {
+/** The pieces that come next, of as many pairs as the rows of a block have slots, at most. */
+async function nextPieces(
+  pieces: PieceReader,
+  sequence: number,
+  { rows, epochs }: BlockSize,
+): Promise<Piece[]> {
   const block: Piece[] = [];
-  let room = slots;
+  let room = rows * sequence;
+  const end = pieces.position.epoch + epochs;
   while (block.length < MOST_PIECES && (await pieces.more()) && Math.min(pieces.left, sequence) <= room) {
+    if (pieces.position.epoch >= end && block.length > 0) break;
     const piece = pieces.take(sequence);
     if (piece.learned && !piece.learned.includes(1, 1)) continue;
     block.push(piece);

@@ -25,6 +25,8 @@ export interface PieceOptions {
   readonly repeat: boolean;
   /** What to do with a document that can't be encoded. Default: stop. */
   readonly onBad?: 'stop' | 'skip' | undefined;
+  /** Called with the tokens of each document that was encoded. */
+  readonly onDocument?: ((tokens: number) => void) | undefined;
 }
 
 const NOTHING: Encoded = { tokens: new Uint32Array(0) };
@@ -121,7 +123,7 @@ export class PieceReader {
 
   #open(document: Document, isNew: boolean): void {
     const { id, example } = document;
-    const { sequence, longDocuments = longDocumentsOf(example), onBad = 'stop' } = this.#options;
+    const { sequence, longDocuments = longDocumentsOf(example), onBad = 'stop', onDocument } = this.#options;
     this.#id = id;
     const encoded = encodedOrBad(this.#encode, document);
     if (encoded instanceof BadDocument) {
@@ -129,6 +131,7 @@ export class PieceReader {
       this.#leaveOut(encoded.message, isNew);
       return;
     }
+    onDocument?.(encoded.tokens.length);
     const most = longDocuments === 'truncate' ? sequence : encoded.tokens.length;
     const problem = nothingToLearn(encoded, most);
     if (problem) {

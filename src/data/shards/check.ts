@@ -1,6 +1,6 @@
 import type { SourceFile } from '../documents/files.js';
 import { BadDocument, Problem } from '../documents/problems.js';
-import { checkEncoding, type Encoder, encodingOf } from './fingerprint.js';
+import { checkEncoding, type Encoder } from './fingerprint.js';
 import { openShard } from './format.js';
 
 /**
@@ -14,10 +14,9 @@ export async function checkShards(
   skipsBad: boolean,
 ): Promise<void> {
   const shards = files.filter(({ name }) => name === 'safetensors');
-  const expected = shards.length > 0 ? encodingOf(encoder) : undefined;
   for (const { bytes } of shards) {
     try {
-      checkEncoding(bytes.name, (await openShard(bytes)).encoding, expected!);
+      checkEncoding(bytes.name, (await openShard(bytes)).encoding, encoder);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (!skipsBad) throw new BadDocument(`${bytes.name}: ${error.message}`);

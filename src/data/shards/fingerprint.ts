@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../../base/errors.js';
 import { calling, quoted } from '../../base/invocation.js';
+import { type Bos, beginningOf } from '../encoding.js';
 import type { Tokenizer } from '../tokenizer.js';
 
 /** How the text of a shard became ids. */
@@ -10,6 +12,8 @@ export interface Encoding {
   readonly fingerprint: string;
   /** Ids are below it. */
   readonly vocabulary: number;
+  /** The ids that begin each document of text; absent in shards that say no more than the tokenizer: its BOS, if any. */
+  readonly bos?: readonly number[] | undefined;
   /** The id that ends each document of text; undefined where none was added. */
   readonly eos: number | undefined;
 }
@@ -19,36 +23,53 @@ export interface Encoder {
   readonly tokenizer: Tokenizer;
   /** Of the model that it belongs to. */
   readonly name: string;
+  readonly bos?: Bos | undefined;
   readonly eos: boolean;
 }
 
-export const encodingOf = ({ tokenizer, name, eos }: Encoder): Encoding => ({
+export const encodingOf = ({ tokenizer, name, bos, eos }: Encoder): Encoding => ({
   tokenizer: name,
   fingerprint: fingerprintOf(tokenizer),
   vocabulary: tokenizer.vocabularySize,
+  bos: Array.from(beginningOf(tokenizer, bos)),
   eos: eos ? tokenizer.eosId : undefined,
 });
 
-/** SHA-256 of what makes ids of a text: tokens by id, the id that begins a document, merges by rank, and the rules. */
+const fingerprints = new WeakMap<Tokenizer, string>();
+
+/** SHA-256 of what makes ids of a text: tokens by id, BOS, merges by rank, and the rules. */
 export function fingerprintOf(tokenizer: Tokenizer): string {
+  const known = fingerprints.get(tokenizer);
+  if (known !== undefined) return known;
   const tokens = Array.from({ length: tokenizer.vocabularySize }, (_, id) => tokenizer.tokenOf(id) ?? null);
   const { merges, bosId = null } = tokenizer;
-  return createHash('sha256')
+  const fingerprint = createHash('sha256')
     .update(JSON.stringify({ tokens, bosId, rules: tokenizer.rules }))
     .update(new Uint8Array(merges.buffer, merges.byteOffset, merges.byteLength))
     .digest('hex');
+  fingerprints.set(tokenizer, fingerprint);
+  return fingerprint;
 }
 
 /**
  * @param file with the ids, for messages
- * @throws InputError unless text would become the same ids
+ * @param encoder that would make ids of the text
+ * @throws InputError unless they would be the same ids
  */
-export function checkEncoding(file: string, found: Encoding, expected: Encoding): void {
-  const { tokenizer, fingerprint, vocabulary, eos } = expected;
+export function checkEncoding(file: string, found: Encoding, encoder: Encoder): void {
+  const { tokenizer, fingerprint, vocabulary, bos = [], eos } = encodingOf(encoder);
   if (found.fingerprint !== fingerprint || found.vocabulary !== vocabulary) {
     throw new InputError(
       `${file}: expected token ids of the tokenizer in ${tokenizer}, found those of the one in ${found.tokenizer}; ` +
         `write the shards again with ${calling('tokenize')} --model ${quoted(tokenizer)}`,
+    );
+  }
+  const { bosId } = encoder.tokenizer;
+  const foundBos = found.bos ?? (bosId === undefined ? [] : [bosId]);
+  if (!isDeepStrictEqual(foundBos, bos)) {
+    throw new InputError(
+      `${file}: expected documents ${startOf(bos)}, found such ${startOf(foundBos)}; ` +
+        'give --bos as it was when they were written, or write the shards again',
     );
   }
   if (found.eos === eos) return;
@@ -57,6 +78,9 @@ export function checkEncoding(file: string, found: Encoding, expected: Encoding)
     `${file}: expected documents ${endOf(eos)}, found such ${endOf(found.eos)}; ${remedy}`,
   );
 }
+
+const startOf = (bos: readonly number[]): string =>
+  bos.length === 0 ? 'without BOS' : `that begin with BOS (id ${bos.join(', ')})`;
 
 const endOf = (eos: number | undefined): string =>
   eos === undefined ? 'without EOS (no --eos)' : `that end with EOS (--eos, id ${eos})`;

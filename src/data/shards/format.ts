@@ -36,6 +36,11 @@ const metadataSchema = z.object({
   tokenizer: z.string(),
   fingerprint: z.string(),
   vocabulary: digits,
+  /** Ids with commas between, absent where a tokenizer's BOS was meant, if it has one. */
+  bos: z
+    .string()
+    .regex(/^(\d{1,10}(,\d{1,10})*)?$/)
+    .optional(),
   eos: z.union([digits, z.literal('none')]),
 });
 
@@ -45,6 +50,7 @@ export const metadataOf = (encoding: Encoding, sources: readonly string[]): Reco
   tokenizer: encoding.tokenizer,
   fingerprint: encoding.fingerprint,
   vocabulary: String(encoding.vocabulary),
+  bos: encoding.bos?.join() ?? '',
   eos: encoding.eos === undefined ? 'none' : String(encoding.eos),
   sources: JSON.stringify(sources),
 });
@@ -95,9 +101,10 @@ function encodingIn(metadata: Record<string, string>): Encoding {
     const { path, message } = checked.error.issues[0]!;
     throw broken(`metadata of a token shard in its header`, `${path.join('.')}: ${message}`);
   }
-  const { tokenizer, fingerprint, vocabulary, eos } = checked.data;
+  const { tokenizer, fingerprint, vocabulary, bos, eos } = checked.data;
   const end = eos === 'none' ? undefined : Number(eos);
-  return { tokenizer, fingerprint, vocabulary: Number(vocabulary), eos: end };
+  const begin = bos === undefined ? undefined : bos.split(',').filter(Boolean).map(Number);
+  return { tokenizer, fingerprint, vocabulary: Number(vocabulary), bos: begin, eos: end };
 }
 
 function column(

@@ -1,5 +1,6 @@
 import { excerpt, InputError } from '../../base/errors.js';
 import { compileWasm } from '../../wasm/module.js';
+import { checkGrowth, mostLength } from './bounds.js';
 import { charOfByte, PackedStrings } from './bytes.js';
 import type { BpeFile, TokenizerFile } from './file.js';
 import { type ByteStep, planNormalizer } from './normalizer.js';
@@ -42,6 +43,8 @@ interface Constant {
   readonly bytes: number;
 }
 
+/** Of UTF-8 for a unit of UTF-16, at most. */
+const BYTES_A_UNIT = 3;
 const NONE = 0xffffffff;
 const META = '▁';
 const byteTokens = Array.from(
@@ -59,7 +62,7 @@ export class Bpe {
   readonly byWords: boolean;
   private readonly wasm: Exports;
   private readonly onString: ((text: string) => string) | undefined;
-  private readonly onBytes: (() => void)[];
+  private readonly onBytes: ((most: number) => void)[];
   private readonly plan: SplitPlan;
   private readonly blank: Constant;
   private readonly meta: Constant;
@@ -70,7 +73,7 @@ export class Bpe {
     this.plan = planSplit(path, preTokenizer, normalizer);
     this.wasm = new WebAssembly.Instance(compileWasm('tokenizer')).exports as Exports;
     this.onString = onString;
-    this.onBytes = onBytes.map((step) => this.compileStep(step));
+    this.onBytes = onBytes.map((step) => this.compileStep(`${path}: normalizer`, step));
     [this.blank, this.meta] = [this.constant(' '), this.constant(META)];
     const { byteLevel } = this.plan;
     this.wasm.configure(model.merges.length, byteLevel, unknownId(path, model), model.fuse_unk);
@@ -129,11 +132,13 @@ export class Bpe {
 
   private load(text: string, normalize: boolean): void {
     const source = normalize ? (this.onString?.(text) ?? text) : text;
-    const capacity = 3 * source.length;
+    const capacity = BYTES_A_UNIT * source.length;
     const start = this.wasm.startText(capacity) >>> 0;
     const { written } = encoder.encodeInto(source, new Uint8Array(this.wasm.memory.buffer, start, capacity));
     this.wasm.endText(written);
-    if (normalize) for (const step of this.onBytes) step();
+    if (!normalize) return;
+    const most = BYTES_A_UNIT * mostLength(text.length);
+    for (const step of this.onBytes) step(most);
   }
 
   private addPrefix(isFirst: boolean): void {
@@ -149,14 +154,35 @@ export class Bpe {
     if (!has) wasm.prepend(wanted.start, wanted.bytes);
   }
 
-  private compileStep(step: ByteStep): () => void {
+  /** @returns what does it, given the bytes that the text may become */
+  private compileStep(where: string, step: ByteStep): (most: number) => void {
+    const { wasm } = this;
     if (step.type === 'Prepend') {
       const prefix = this.constant(step.prepend);
-      return () => this.wasm.prepend(prefix.start, prefix.bytes);
+      return (most) => {
+        checkGrowth(where, wasm.textBytes.value + prefix.bytes, most);
+        wasm.prepend(prefix.start, prefix.bytes);
+      };
     }
-    const pattern = this.constant(step.pattern);
-    const content = this.constant(step.content);
-    return () => this.wasm.replace(pattern.start, pattern.bytes, content.start, content.bytes);
+    const [pattern, content] = [this.constant(step.pattern), this.constant(step.content)];
+    const growth = content.bytes - pattern.bytes;
+    return (most) => {
+      const { value: bytes } = wasm.textBytes;
+      // Only what could become too long is counted.
+      if (bytes + Math.ceil(bytes / pattern.bytes) * growth > most) {
+        checkGrowth(where, bytes + this.occurrences(step.pattern) * growth, most);
+      }
+      wasm.replace(pattern.start, pattern.bytes, content.start, content.bytes);
+    };
+  }
+
+  private occurrences(pattern: string): number {
+    const { memory, text, textBytes } = this.wasm;
+    const bytes = Buffer.from(memory.buffer, text.value >>> 0, textBytes.value);
+    const wanted = Buffer.from(pattern);
+    let count = 0;
+    for (let at = bytes.indexOf(wanted); at >= 0; at = bytes.indexOf(wanted, at + wanted.length)) count++;
+    return count;
   }
 
   private constant(text: string): Constant {

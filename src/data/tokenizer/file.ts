@@ -245,6 +245,9 @@ export function readTokenizerFile(dir: string): TokenizerFile {
   };
 }
 
+/** Real ones have a few. */
+const MOST_TEMPLATE_IDS = 1024;
+
 function templateIds(path: string, template: z.infer<typeof templateSchema> | undefined) {
   const before: number[] = [];
   const after: number[] = [];
@@ -260,6 +263,11 @@ function templateIds(path: string, template: z.infer<typeof templateSchema> | un
     if (ids === undefined) {
       throw new InputError(
         `${path}: post_processor: expected ${excerpt(item.SpecialToken.id)} in special_tokens, found none`,
+      );
+    }
+    if (before.length + after.length + ids.length > MOST_TEMPLATE_IDS) {
+      throw new InputError(
+        `${path}: post_processor: expected ${MOST_TEMPLATE_IDS} ids around a text at most, found more`,
       );
     }
     side.push(...ids);

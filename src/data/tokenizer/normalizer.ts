@@ -1,3 +1,4 @@
+import { checkGrowth, matchedInTime, mostLength, replacedAll } from './bounds.js';
 import type { NormalizerStep } from './file.js';
 import { findMatches, toRegExp } from './oniguruma.js';
 import { isWhiteSpace, normalizeForm } from './unicode.js';
@@ -20,9 +21,22 @@ export function planNormalizer(path: string, steps: readonly NormalizerStep[]): 
   const tail = byteSteps.lastIndexOf(undefined) + 1;
   const onBytes = byteSteps.slice(tail).filter((step) => step !== undefined);
   if (tail === 0) return { onBytes };
-  const head = steps.slice(0, tail).map((step, i) => compile(step, `${path}: normalizer.${i}.pattern`));
-  return { onBytes, onString: (text) => head.reduce((result, step) => step(result), text) };
+  const head = steps.slice(0, tail).map((step, i) => compile(step, `${path}: normalizer.${i}`));
+  return {
+    onBytes,
+    onString(text) {
+      const most = mostLength(text.length);
+      return head.reduce((result, step, i) => {
+        const next = step(result, most);
+        checkGrowth(`${path}: normalizer.${i}`, next.length, most);
+        return next;
+      }, text);
+    },
+  };
 }
+
+/** @param most that the text may become */
+type StringStep = (text: string, most: number) => string;
 
 function asByteStep(step: NormalizerStep): ByteStep | undefined {
   if (step.type === 'Prepend') return step;
@@ -30,7 +44,7 @@ function asByteStep(step: NormalizerStep): ByteStep | undefined {
   return { ...step, pattern: step.pattern.String };
 }
 
-function compile(step: NormalizerStep, where: string): (text: string) => string {
+function compile(step: NormalizerStep, where: string): StringStep {
   switch (step.type) {
     case 'NFC':
     case 'NFKC':
@@ -59,14 +73,22 @@ function strip(text: string, left: boolean, right: boolean): string {
   return text.slice(start, end);
 }
 
-function replace(pattern: { String: string } | { Regex: string }, content: string, where: string) {
-  if ('String' in pattern) return (text: string) => text.replaceAll(pattern.String, () => content);
-  const regex = toRegExp(pattern.Regex, where);
-  return (text: string) => {
+function replace(
+  pattern: { String: string } | { Regex: string },
+  content: string,
+  where: string,
+): StringStep {
+  if ('String' in pattern) {
+    return (text, most) => replacedAll(where, text, { pattern: pattern.String, content }, most);
+  }
+  const regex = toRegExp(pattern.Regex, `${where}.pattern`);
+  return (text, most) => {
+    const matches = matchedInTime(where, pattern.Regex, text, () => [...findMatches(regex, text)]);
     let result = '';
     let done = 0;
-    for (const [start, end] of findMatches(regex, text)) {
+    for (const [start, end] of matches) {
       result += text.slice(done, start) + content;
+      checkGrowth(where, result.length, most);
       done = end;
     }
     return result + text.slice(done);

@@ -1,3 +1,4 @@
+import { mostLength, replacedAll } from './bounds.js';
 import type { DecoderStep } from './file.js';
 import type { PieceDecoder } from './pieceDecoder.js';
 
@@ -6,14 +7,16 @@ type Piece = string | number;
 
 /** Replace, ByteFallback, Fuse, Strip. */
 export class SentencePieceDecoder implements PieceDecoder<Piece> {
-  private readonly replacements: [pattern: string, content: string][] = [];
+  private readonly replacements: { readonly pattern: string; readonly content: string }[] = [];
   private byteFallback = false;
   private stripped = '';
   private stripCount = 0;
 
   constructor(steps: readonly DecoderStep[]) {
     for (const step of steps) {
-      if (step.type === 'Replace') this.replacements.push([step.pattern.String, step.content]);
+      if (step.type === 'Replace') {
+        this.replacements.push({ pattern: step.pattern.String, content: step.content });
+      }
       if (step.type === 'ByteFallback') this.byteFallback = true;
       if (step.type === 'Strip') {
         this.stripped = step.content;
@@ -24,7 +27,8 @@ export class SentencePieceDecoder implements PieceDecoder<Piece> {
 
   pieceOf(token: string): Piece {
     let text = token;
-    for (const [pattern, content] of this.replacements) text = text.replaceAll(pattern, () => content);
+    const most = mostLength(token.length);
+    for (const step of this.replacements) text = replacedAll('tokenizer.json: decoder', text, step, most);
     if (this.byteFallback && /^<0x[0-9A-Fa-f]{2}>$/.test(text)) return Number.parseInt(text.slice(3, 5), 16);
     return text;
   }

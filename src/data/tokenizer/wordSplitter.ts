@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { excerpt } from '../../base/errors.js';
 import { warnOnce } from '../../base/warnings.js';
+import { matchedInTime } from './bounds.js';
 import type { PreTokenizerStep } from './file.js';
 import { findMatches, toRegExp } from './oniguruma.js';
 import { classSource, digitRanges, WHITE_SPACE_SOURCE, WORD_CLASS } from './unicode.js';
@@ -34,7 +35,7 @@ export function compileWordSplitter(where: string, steps: readonly PreTokenizerS
     else cuts.push(compileCut(where, step));
   }
   sayOnce(where, steps);
-  return (text, isFirst) => {
+  const split: WordSplitter = (text, isFirst) => {
     let spans: Span[] = [[0, text.length, false]];
     for (const cut of cuts) {
       spans = spans.flatMap(([start, end]) =>
@@ -43,6 +44,12 @@ export function compileWordSplitter(where: string, steps: readonly PreTokenizerS
     }
     return spans.flatMap(([start, end]) => finish(text.slice(start, end), isFirst && start === 0));
   };
+  const patterns = steps.flatMap((step) =>
+    step.type === 'Split' && 'Regex' in step.pattern ? step.pattern.Regex : [],
+  );
+  if (patterns.length === 0) return split;
+  const source = patterns.join(' and ');
+  return (text, isFirst) => matchedInTime(where, source, text, () => split(text, isFirst));
 }
 
 /** Other threads load the same tokenizer. */

@@ -10,11 +10,13 @@ export const ENCODING: Encoding = {
   tokenizer: 'MODEL',
   fingerprint: 'f'.repeat(64),
   vocabulary: 2 ** 16,
+  bos: [1],
   eos: undefined,
 };
 
 /** One id a UTF-16 unit. */
 export const units: DocumentTokenizer = {
+  before: Uint32Array.of(1),
   bosId: 1,
   eosId: 2,
   encode: (text) => Uint32Array.from({ length: text.length }, (_, i) => text.charCodeAt(i)),

@@ -1,0 +1,80 @@
+import { readFileSync, statSync } from 'node:fs';
+import { InputError } from '../base/errors.js';
+import { readChatTemplate } from '../data/chat/source.js';
+import { formatOf } from '../data/documents/formats.js';
+import { Problem } from '../data/documents/problems.js';
+import { decode } from '../data/documents/text.js';
+import { type DocumentSource, openDocuments } from '../data/documents.js';
+import { createEncode } from '../data/encoding.js';
+import type { Row } from '../data/packing.js';
+import type { Tokenizer } from '../data/tokenizer.js';
+import { type WindowOptions, windowsOf } from '../evaluation/windows.js';
+import { systemCode } from '../formats/json.js';
+import { isRemote } from '../hub/address.js';
+import type { EvaluateOptions } from '../options/evaluate.js';
+import { textOptions } from './locateText.js';
+
+/** How text to evaluate on is read: as `train` reads its text. */
+export type EvaluationTextOptions = Pick<
+  EvaluateOptions,
+  'perplexity' | 'textColumn' | 'chatTemplate' | 'lossOn' | 'separator' | 'onBadDocument' | 'bos'
+>;
+
+/** Text that was found and is to be scored by some model. */
+export interface FoundText {
+  /** Rows of windows of its documents. @param folder of the model @throws InputError */
+  rows(
+    model: { readonly tokenizer: Tokenizer; readonly folder: string; readonly name: string },
+    options: Pick<WindowOptions, 'sequence' | 'onDocument'>,
+  ): Promise<AsyncIterable<Row>>;
+}
+
+/**
+ * Finds the text at a path, before a model is loaded for it. A `.txt` file, and one of no known kind, is one document;
+ * what else train reads becomes the documents that it holds.
+ * @throws InputError when there is none, or it is no text
+ */
+export async function findEvaluationText(options: EvaluationTextOptions): Promise<FoundText> {
+  const { perplexity: path, onBadDocument: onBad, bos, lossOn } = options;
+  const whole = isOneDocument(options) ? oneDocument(path, readText(path)) : undefined;
+  const reading = textOptions(options, [path]);
+  // What is on the Hub is found once the model is there: listing it takes time.
+  if (!whole && !isRemote(path)) await openDocuments(reading);
+  return {
+    async rows({ tokenizer, folder, name }, { sequence, onDocument }) {
+      const documents =
+        whole ?? (await openDocuments({ ...reading, encoder: { tokenizer, name, bos, eos: false } }));
+      const chatTemplate = whole ? undefined : readChatTemplate(folder, options.chatTemplate);
+      const encode = createEncode(tokenizer, { bos, eos: false, lossOn, chatTemplate });
+      return windowsOf(documents, encode, { sequence, onBad, ...(onDocument && { onDocument }) });
+    },
+  };
+}
+
+function isOneDocument({ perplexity: path, separator }: EvaluationTextOptions): boolean {
+  if (isRemote(path) || !statSync(path, { throwIfNoEntry: false })?.isFile()) return false;
+  const format = formatOf(path);
+  if (format === undefined) return true;
+  return format.name === 'txt' && format.compression === 'none' && separator === undefined;
+}
+
+function oneDocument(id: string, example: string): DocumentSource {
+  const place = { files: [], sources: [], taken: [] };
+  return {
+    start: place,
+    async *read() {
+      yield { id, example, place, pass: 0 };
+      return place;
+    },
+  };
+}
+
+/** The whole file as one document, whatever its name ends in. */
+function readText(path: string): string {
+  try {
+    return decode(readFileSync(path)).replace(/^\ufeff/, '');
+  } catch (error) {
+    if (error instanceof Problem) throw new InputError(`${path}: ${error.message}`);
+    throw new InputError(`${path}: expected a text file to read, found ${systemCode(error)}; check it`);
+  }
+}
