@@ -313,36 +313,9 @@ for (const [name, { change }] of Object.entries(cases)) {
   }
 }
 
-resumes('a length may change, and takes the place of the one before', () => {
-  for (const length of [{ steps: 3 }, { tokens: 640 }, { epochs: 2 }]) {
-    const { steps, tokens, epochs } = resolveOptions({ resume: true, out: stored, ...length });
-    assert.equal(
-      { steps, tokens, epochs },
-      { steps: undefined, tokens: undefined, epochs: undefined, ...length },
-    );
-  }
-});
-
 resumes('the same options may be given again, as text too', () => {
   const again = { ...base, batch: '4', lr: '0.01', resume: true, out: stored };
   assert.is(resolveOptions(again).batch, 4);
-});
-
-resumes('needs --out', async () => {
-  assert.match(
-    await inputErrorOf(() => resolveOptions({ ...base, resume: true })),
-    '--resume: expected --out',
-  );
-});
-
-resumes('a folder without a run is named, unless the options to start one are there', async () => {
-  const out = join(freshFolder(), 'run');
-  const message = await inputErrorOf(() => resolveOptions({ resume: true, out }));
-  assert.match(
-    message,
-    `--resume: expected a run in ${out}, found none; check --out; --student: expected MODEL`,
-  );
-  assert.is(resolveOptions({ ...base, resume: true, out }).lr, base.lr);
 });
 
 resumes('a folder that holds a run is refused without it', async () => {
