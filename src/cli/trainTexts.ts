@@ -59,15 +59,17 @@ export function summary({ out, adapter, model }: RunResult, { options, resume, s
 
 /** The last lines of a run that was stopped: what is saved, and how to go on. */
 export function stoppedText(
-  { out, adapter, model, steps }: RunResult,
+  { out, adapter, model, steps, unsaved }: RunResult,
   prepared: Prepared | undefined,
 ): string {
-  const goOn = `to continue:\n  node dist/train.js --resume --out ${out}`;
-  if (steps > 0) {
-    return `stopped after step ${steps}; its weights are in ${adapter ?? model}; ${goOn}`;
-  }
   const isBegun = prepared !== undefined && holdsRun(out);
-  return `stopped before the first step was done; nothing is saved${isBegun ? `; ${goOn}` : ', and nothing was written'}`;
+  const goOn = isBegun ? `to continue:\n  node dist/train.js --resume --out ${out}` : 'nothing was written';
+  const lost = unsaved
+    ? `the ${unsaved} after it could not be saved while an evaluation was on its way; `
+    : '';
+  if (steps === 0 && !unsaved) return `stopped before the first step was done; nothing is saved; ${goOn}`;
+  const saved = steps > 0 ? `its weights are in ${adapter ?? model}; ` : '';
+  return `stopped after step ${steps}; ${saved}${lost}${goOn}`;
 }
 
 /** Whether a run is the one on the bundled miniature, whose results are known. */

@@ -31,6 +31,8 @@ export interface RunResult {
   readonly model?: string;
   /** Steps that are done and saved. */
   readonly steps: number;
+  /** Steps done after these, where a stop left no time to save them: an evaluation was still on its way. */
+  readonly unsaved?: number;
   /** Whether these are all; false when the run was stopped. */
   readonly finished: boolean;
   /** Of a dry run: what a step will take, evaluations and checkpoints aside. */
@@ -103,6 +105,7 @@ class Run {
   #student!: Comlink.Remote<Student>;
   /** Whether there is anything that a stop would have to save. */
   #isTraining = false;
+  #lastStep = 0;
   #file!: RunFile;
   #texts!: Promise<Record<string, string>>;
   #evaluator: Comlink.Remote<Evaluator> | undefined;
@@ -140,7 +143,9 @@ class Run {
       this.#student.abandon().catch(() => {});
       await delay(SAVE_GRACE_MS, undefined, { ref: false });
     }
-    return stoppedResult(this.#prepared.out);
+    const result = stoppedResult(this.#prepared.out);
+    const unsaved = this.#lastStep - result.steps;
+    return unsaved > 0 ? { ...result, unsaved } : result;
   }
 
   /** Once the actors are gone: a dead one leaves calls that never settle, and `go` with them. */
@@ -275,6 +280,7 @@ class Run {
     const { options, schedule } = this.#prepared;
     const { step } = record;
     this.#record(record);
+    this.#lastStep = step;
     this.#actors.doing = `step ${step + 1}`;
     const last = step === schedule.steps;
     const stop = this.#hooks.shouldStop();

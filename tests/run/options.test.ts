@@ -54,8 +54,8 @@ const chatty: Partial<TrainInput> = { data: [chat], chatTemplate: plainTemplate,
 const evaluated = { evalFraction: 0.3, evalTokens: 64 };
 const earlier = await outcomeOf({ ...base, seed: 5 });
 
-/** Steps of 4 rows of 16 tokens that half of the fixture's text comes to. */
-const HALF_AN_EPOCH = 4;
+/** Steps of 4 rows of 16 tokens in half of the fixture's text: 500 words and 45 full stops. */
+const HALF_AN_EPOCH = Math.ceil(545 / 2 / 64);
 
 const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   student: { change: { student: fixture.teacher } },
