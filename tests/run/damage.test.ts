@@ -9,15 +9,17 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makeFixture } from '../fixtures.js';
+import { makeFixture, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { asOfVersion01 } from './oldRuns.js';
 import { adapterBytes, flags, runProgram, timelessMetrics } from './process.js';
@@ -272,6 +274,59 @@ links('names of unfinished files: never written through', async () => {
 });
 
 links.run();
+
+const texts = suite('a text that changed');
+const long = makeText(1, 60_000);
+
+/** A run that read a little of a text of 250 kB, whose identity is of 64 kB of samples. */
+async function readLittle(name: string): Promise<{ text: string; out: string }> {
+  const text = join(freshFolder(), name);
+  writeFileSync(text, long);
+  const out = join(freshFolder(), 'run');
+  await train({ ...base, data: [text], schedule: 'constant', steps: 2, out }).finished;
+  return { text, out };
+}
+
+for (const [what, change] of Object.entries({
+  'one letter far behind': (text) =>
+    `${text.slice(0, 200_003)}${text[200_003] === 'x' ? 'y' : 'x'}${text.slice(200_004)}`,
+  'one letter of what was read': (text) => `${text.slice(0, 3)}X${text.slice(4)}`,
+  'all between two samples': (text) => text.slice(0, 5000) + 'y'.repeat(9000) + text.slice(14_000),
+} satisfies Record<string, (text: string) => string>)) {
+  texts(`${what}, of the same length and time: refused by its name, nothing written`, async () => {
+    const { text, out } = await readLittle('text.txt');
+    const { atime, mtime } = statSync(text);
+    writeFileSync(text, change(long));
+    utimesSync(text, atime, mtime);
+    assert.is(statSync(text).size, long.length);
+    const before = contentsOf(out);
+    for (const options of [
+      { resume: true, out },
+      { resume: true, out, steps: 4 },
+    ]) {
+      const message = await inputErrorOf(() => train(options as TrainInput).finished);
+      assert.ok(message.startsWith(`${text}: expected the `), message);
+      assert.ok(/restore (it|the data) as it was$/.test(message), message);
+    }
+    assert.equal(contentsOf(out), before);
+    writeFileSync(text, long);
+    assert.is((await train({ resume: true, out, steps: 4 } as TrainInput).finished).steps, 4);
+  });
+}
+
+texts('the text of evaluations, too', async () => {
+  const evalData = join(freshFolder(), 'held-out.txt');
+  writeFileSync(evalData, long);
+  const out = join(freshFolder(), 'run');
+  await train({ ...base, evalData, evalTokens: 64, steps: 2, out }).finished;
+  writeFileSync(evalData, `${long.slice(0, 200_003)}\0${long.slice(200_004)}`);
+  assert.match(
+    await inputErrorOf(() => resume(out)),
+    `${evalData}: expected the text that the run began with`,
+  );
+});
+
+texts.run();
 
 const before = suite('a run of version 0.1.0');
 

@@ -15,7 +15,7 @@ import { lastValueFrom, take, toArray } from 'rxjs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
-import { makeFixture } from '../fixtures.js';
+import { makeFixture, makeText } from '../fixtures.js';
 
 /** The library as its users import it: by the package's name. */
 
@@ -37,6 +37,9 @@ const freshOptions = (): TrainInput => ({
 
 /** Options of a run that fails at its second step. */
 const failing = (): TrainInput => ({ ...freshOptions(), lr: 1e30, warmup: 0, evalFraction: 0 });
+
+/** Options of a run that is refused at once. */
+const refused = (): TrainInput => ({ ...freshOptions(), rank: 0 });
 
 const recordsOf = (run: Run) => lastValueFrom(run.metrics$.pipe(toArray()));
 const fileOf = (out: string) =>
@@ -150,6 +153,35 @@ test('stop() saves, resolves finished, and the run can go on', async () => {
   assert.is((await resumed.finished).steps, result.steps + 1);
 });
 
+test('after a failure metrics.jsonl has every step that was told, a pending evaluation apart', async () => {
+  // An evaluation of a long text is on its way when the second step fails.
+  const text = join(fixture.folder, 'evaluated.txt');
+  writeFileSync(text, makeText(3, 40_000));
+  const options = { ...failing(), evalData: text, evalTokens: 100_000 };
+  const run = train(options);
+  const told: MetricsRecord[] = [];
+  run.metrics$.subscribe((record) => told.push(record));
+  assert.instance(await errorOf(run.finished), RunError);
+  assert.equal(
+    told.map(({ type }) => type),
+    ['start', 'step'],
+  );
+  assert.equal(
+    fileOf(options.out!).filter(({ type }) => type !== 'eval'),
+    JSON.parse(JSON.stringify(told.filter(({ type }) => type !== 'eval'))),
+  );
+});
+
+test('a checkpoint is told once it is there', async () => {
+  const run = train({ ...freshOptions(), checkpointEvery: 1 });
+  const found: boolean[] = [];
+  run.metrics$.subscribe((record) => {
+    if (record.type === 'checkpoint') found.push(existsSync(join(record.path, 'state.json')));
+  });
+  await run.finished;
+  assert.equal(found, [true, true, true, true]);
+});
+
 test.run();
 
 const processes = suite('a process that trains');
@@ -185,11 +217,11 @@ const LISTENING = {
 
 for (const [what, body] of Object.entries(LISTENING)) {
   processes(`${what}: a failure is an unhandled rejection of finished, once`, async () => {
-    assert.match(await runScript(script(failing(), body)), /^unhandled rejection student, step 2: [^\n]*$/);
+    assert.match(await runScript(script(refused(), body)), /^unhandled rejection --rank: [^\n]*$/);
   });
   processes(`${what}: finished alone handles a failure`, async () => {
     const handled = `${body} run.finished.catch((error) => console.log('handled', error.name));`;
-    assert.is(await runScript(script(failing(), handled)), 'handled RunError');
+    assert.is(await runScript(script(refused(), handled)), 'handled InputError');
   });
 }
 
