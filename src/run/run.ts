@@ -103,8 +103,8 @@ class Run {
   readonly #evaluates: boolean;
   #journal: Journal | undefined;
   #student!: Comlink.Remote<Student>;
-  /** Whether there is anything that a stop would have to save. */
-  #isTraining = false;
+  /** Whether a stop has anything to save, or to wait for. */
+  #isWriting = false;
   #lastStep = 0;
   #file!: RunFile;
   #texts!: Promise<Record<string, string>>;
@@ -125,7 +125,10 @@ class Run {
     this.#texts.catch(() => {});
     await this.#start(devices);
     if (resume) checkTexts(resume.state.texts, await this.#texts);
+    if (this.#hooks.shouldStop()) return stoppedResult(out);
+    this.#isWriting = true;
     await this.#openFolder(devices);
+    if (this.#hooks.shouldStop()) return stoppedResult(out);
     const steps = await this.#train();
     const finished = steps === schedule.steps;
     const made = await this.#save(steps, finished);
@@ -133,12 +136,12 @@ class Run {
   }
 
   /**
-   * After a stop: at once where nothing is being trained yet. Else `go` ends with the step at hand; a long one is given up
+   * After a stop: at once where nothing is written yet. Else `go` ends with the step at hand; a long one is given up
    * for a checkpoint of the step before it, and where that takes too long the last one on the disk has to do.
    */
   async halted(): Promise<RunResult> {
     await this.#hooks.stopped;
-    if (this.#isTraining) {
+    if (this.#isWriting) {
       await delay(STEP_GRACE_MS, undefined, { ref: false });
       this.#student.abandon().catch(() => {});
       await delay(SAVE_GRACE_MS, undefined, { ref: false });
@@ -271,7 +274,6 @@ class Run {
       beforeCheckpoint: (step: number) => this.#beforeCheckpoint(step),
       afterCheckpoint: (step: number) => this.#afterCheckpoint(step),
     };
-    this.#isTraining = true;
     return this.#student.train(Comlink.proxy(observer) as unknown as Comlink.Remote<typeof observer>);
   }
 
