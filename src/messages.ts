@@ -68,15 +68,29 @@ export interface LossScaleState {
   readonly skipped: number;
 }
 
+/** What a checkpoint holds beside the state of the training, so that a resume can tell its own files from others. Plain JSON. */
+export interface CheckpointFacts {
+  /** Form of the checkpoint, 2: its files have hashes. Absent in those of version 0.1.0, which have none, nor the rest. */
+  readonly format?: 2 | undefined;
+  /** Bytes of metrics.jsonl that belong to the run so far, and their hash. */
+  readonly metricsBytes: number;
+  readonly metricsHash?: string | undefined;
+  /** What run.json says, and the steps of the schedule. */
+  readonly run?: Readonly<Record<string, unknown>> | undefined;
+  readonly steps?: number | undefined;
+  /** Hash of the local files of text, by path; of many one for all. */
+  readonly texts?: Readonly<Record<string, string>> | undefined;
+  /** Whether the checkpoint's record belongs into metrics.jsonl, after those bytes. */
+  readonly recorded?: boolean | undefined;
+}
+
 /** State of a run after a step, beside the tensors. Plain JSON. */
-export interface RunState {
+export interface RunState extends CheckpointFacts {
   readonly step: number;
   readonly tokens: number;
   readonly elapsedSeconds: number;
   /** Of the last consumed micro-batch. */
   readonly cursor: unknown;
-  /** Bytes of metrics.jsonl that belong to the run so far. */
-  readonly metricsBytes: number;
   /** Where gradients are kept as halves. */
   readonly lossScale?: LossScaleState | undefined;
 }

@@ -57,6 +57,8 @@ export interface EvalRecord {
 
 export interface StartRecord {
   readonly type: 'start';
+  /** Of a fork: the checkpoint that it begins with. */
+  readonly fork?: { readonly run: string; readonly step: number };
   readonly version: string;
   readonly device: string;
   readonly parameters: number;
@@ -71,12 +73,26 @@ export interface CheckpointRecord {
   readonly path: string;
 }
 
+/** Every step is done, and what was made is on the disk. */
 export interface EndRecord {
   readonly type: 'end';
   readonly step: number;
   /** Where what was made is: one of the two. */
   readonly adapter?: string;
   readonly model?: string;
+}
+
+/** A run goes on to more steps, or fewer, than it began with: after the records of `step`. */
+export interface LengthRecord {
+  readonly type: 'length';
+  readonly step: number;
+  readonly steps: number;
+}
+
+/** How far the counting of the text's tokens is, for `--epochs`: on `metrics$` only. */
+export interface CountRecord {
+  readonly type: 'count';
+  readonly tokens: number;
 }
 
 /** A model on its way from the Hub, before the run starts: on `metrics$` only. */
@@ -97,10 +113,12 @@ export interface DeviceLostRecord {
   readonly message: string;
 }
 
-/** What `metrics$` emits and, downloads and lost devices aside, `metrics.jsonl` holds. */
+/** What `metrics$` emits and, downloads, counts and lost devices aside, `metrics.jsonl` holds. */
 export type MetricsRecord =
   | DownloadRecord
   | DeviceLostRecord
+  | CountRecord
+  | LengthRecord
   | StartRecord
   | StepRecord
   | EvalRecord

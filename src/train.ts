@@ -1,14 +1,16 @@
 import { filter } from 'rxjs';
 import { type CommandTexts, commandOf } from './cli/command.js';
 import { runProgram } from './cli/program.js';
-import { stopOnSignals } from './cli/signals.js';
-import { dryRunText, heldOutLosses, isQuickstart, planOf, summary } from './cli/trainTexts.js';
+import { exitAfter, stopOnSignals } from './cli/signals.js';
+import { dryRunText, isQuickstart, planOf, stoppedText, summary } from './cli/trainTexts.js';
+import { runPaths } from './formats/runFolder.js';
 import { train } from './index.js';
 import { TRAIN_OPTIONS, type TrainInput } from './options/train.js';
 import { readMiniatureResults } from './prepare/miniature.js';
+import { showCount } from './report/counting.js';
 import { showDownloads } from './report/downloads.js';
 import { showProgress } from './report/progress.js';
-import { quickstartTable } from './report/quickstart.js';
+import { heldOutLosses, quickstartTable } from './report/quickstart.js';
 
 const TEXTS: CommandTexts = {
   name: 'train',
@@ -26,22 +28,30 @@ const TEXTS: CommandTexts = {
 
 await runProgram(async () => {
   const run = train(commandOf(TEXTS, TRAIN_OPTIONS).parse().opts<TrainInput>());
-  run.metrics$
-    .pipe(filter((record) => record.type === 'download'))
-    .subscribe({ next: showDownloads(), error() {} });
-  const prepared = await run.prepared;
-  if (prepared.options.dryRun) {
+  const came = stopOnSignals(run);
+  run.finished.catch(() => {});
+  run.metrics$.pipe(filter((record) => record.type === 'download')).subscribe(showDownloads());
+  run.metrics$.pipe(filter((record) => record.type === 'count')).subscribe(showCount());
+  const prepared = await run.prepared.catch((error: unknown) => {
+    if (!came.signal) throw error;
+    return undefined;
+  });
+  if (prepared?.options.dryRun) {
     process.stdout.write(dryRunText(prepared, await run.finished));
     return;
   }
-  stopOnSignals(run);
-  process.stderr.write(`${planOf(prepared).join('\n')}\n`);
-  const progress = showProgress(run.metrics$, prepared.schedule.steps);
-  const losses = heldOutLosses(run);
+  if (prepared) process.stderr.write(`${planOf(prepared).join('\n')}\n`);
+  const progress = prepared && showProgress(run.metrics$, prepared.schedule.steps);
   const result = await run.finished;
-  progress.unsubscribe();
-  if (result.finished && isQuickstart(prepared.options)) {
+  progress?.unsubscribe();
+  if (came.signal && !result.finished) {
+    process.stdout.write(`${stoppedText(result, prepared)}\n`);
+    exitAfter(came.signal);
+    return;
+  }
+  if (result.finished && isQuickstart(prepared!.options)) {
+    const losses = heldOutLosses(runPaths(result.out).metrics);
     process.stdout.write(`${quickstartTable(readMiniatureResults(), losses)}\n\n`);
   }
-  process.stdout.write(`${summary(result, prepared.options.student)}\n`);
+  process.stdout.write(`${summary(result, prepared!)}\n`);
 });

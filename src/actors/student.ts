@@ -11,7 +11,7 @@ import { pruneCheckpoints } from '../formats/checkpointFiles.js';
 import { type Artifact, writeParameters } from '../formats/parameters.js';
 import { finiteSource, placeOf } from '../formats/tensors/finite.js';
 import type { TensorSource } from '../formats/tensors/source.js';
-import type { BatchSource, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
+import type { BatchSource, CheckpointFacts, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
 import { loraShapes } from '../model/lora.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import { sessionSources } from '../model/sessionSource.js';
@@ -62,8 +62,10 @@ export interface StudentSetup {
 /** What the pipeline does between steps. */
 export interface StepObserver {
   step(record: StepRecord): Promise<StepOrders>;
-  /** Resolves with the bytes of metrics.jsonl once everything up to this step is in it. */
-  beforeCheckpoint(step: number): Promise<number>;
+  /** Resolves with what the checkpoint has to hold once everything up to this step is in metrics.jsonl. */
+  beforeCheckpoint(step: number): Promise<CheckpointFacts>;
+  /** It is on the disk. */
+  afterCheckpoint(step: number): Promise<void>;
 }
 
 /** Trains an adapter or a model: forward and backward of each micro-batch, one optimizer update per batch. */
@@ -80,7 +82,13 @@ export class Student {
   #lossScale: LossScale | undefined;
   /** The micro-batch on the device, until its losses have been counted. */
   #learning: Promise<void> = Promise.resolve();
-  #state: Omit<RunState, 'metricsBytes'> = { step: 0, tokens: 0, elapsedSeconds: 0, cursor: null };
+  /** The micro-batch at hand, with all that follows from it. */
+  #working: Promise<unknown> = Promise.resolve();
+  /** Set once the training is given up amid a step. */
+  #isAbandoned = false;
+  #abandon: () => void = () => {};
+  #savedStep = 0;
+  #state: Omit<RunState, keyof CheckpointFacts> = { step: 0, tokens: 0, elapsedSeconds: 0, cursor: null };
 
   async start(setup: StudentSetup): Promise<void> {
     this.#setup = setup;
@@ -114,21 +122,42 @@ export class Student {
     await this.#evaluator?.load(this.#state.step, Comlink.transfer(tensors, buffers));
   }
 
-  /** Runs until the last step, or until the observer says stop. @returns the last step done. */
+  /** Runs until the last step, until the observer says stop, or until it is abandoned. @returns the last step done. */
   async train(observer: Comlink.Remote<StepObserver>): Promise<number> {
     this.#observer = observer;
     const { steps } = this.#setup.schedule;
     if (this.#state.step >= steps) return this.#state.step;
     this.#meter = new StepMeter(this.#state.elapsedSeconds);
-    const work = (batch: MicroBatch) =>
-      named(
+    const abandoned = new Promise<void>((resolve) => {
+      this.#abandon = resolve;
+    });
+    const work = async (batch: MicroBatch) => {
+      if (this.#isAbandoned) return false;
+      const learned = named(
         'student',
         () => `step ${batch.step}`,
         () => this.#learn(batch),
       );
+      this.#working = learned;
+      return learned;
+    };
     const batches = pulled(this.#source, this.#setup.credits, work);
-    await lastValueFrom(batches.pipe(takeWhile((more) => more)), { defaultValue: false });
+    const done = lastValueFrom(batches.pipe(takeWhile((more) => more)), { defaultValue: false });
+    await Promise.race([done, abandoned]);
+    if (this.#isAbandoned) await this.#saveWholeSteps();
     return this.#state.step;
+  }
+
+  /** Gives up the step at hand: `train` resolves once those before it are in a checkpoint. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#abandon();
+  }
+
+  /** Micro-batches of half a step have changed no parameter. */
+  async #saveWholeSteps(): Promise<void> {
+    await this.#working;
+    if (this.#state.step > this.#savedStep) await this.#checkpoint();
   }
 
   /** Publishes what was trained. @returns its path */
@@ -187,16 +216,19 @@ export class Student {
   }
 
   async #checkpoint(): Promise<void> {
-    const metricsBytes = await this.#observer.beforeCheckpoint(this.#state.step);
+    const { step } = this.#state;
+    const facts = await this.#observer.beforeCheckpoint(step);
     const { artifact, checkpoints, keep } = this.#setup;
     const { trained, optimizer } = this.#model;
     await writeCheckpoint(checkpoints, artifact, {
       parameters: sessionSources(this.#session, trained.values),
       first: sessionSources(this.#session, optimizer.first),
       second: sessionSources(this.#session, optimizer.second),
-      state: { ...this.#state, metricsBytes },
+      state: { ...this.#state, ...facts },
     });
+    this.#savedStep = step;
     pruneCheckpoints(checkpoints, keep);
+    await this.#observer.afterCheckpoint(step);
   }
 
   /** Fills in frozen weights, and what is trained: from a checkpoint, from `init`, or fresh. */
@@ -215,6 +247,7 @@ export class Student {
     await this.#fill(this.#model.optimizer.first, first);
     await this.#fill(this.#model.optimizer.second, second);
     this.#state = state;
+    this.#savedStep = state.step;
   }
 
   async #initialise(): Promise<void> {

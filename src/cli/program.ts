@@ -6,11 +6,7 @@ import { oneLine } from '../base/errors.js';
  * RIVULET_DEBUG=1 adds the stack.
  */
 export async function runProgram(main: () => Promise<void>): Promise<void> {
-  // Whoever reads may have seen enough: `--help | head`.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit();
-  });
+  outliveReaders();
   printWarnings();
   try {
     await main();
@@ -24,6 +20,20 @@ function printWarnings(): void {
   if (process.listenerCount('warning') === 0) return;
   process.removeAllListeners('warning');
   process.on('warning', ({ message }) => process.stderr.write(`warning: ${message}\n`));
+}
+
+/** Nobody reads any more: `--help | head`, a terminal that was closed. */
+const GONE = ['EPIPE', 'EIO', 'ENOTCONN', 'ECONNRESET'];
+
+/** Work goes on when nobody reads what is said of it; a result that can't be written is a failure. */
+function outliveReaders(): void {
+  process.stderr.on('error', () => {});
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (GONE.includes(error.code!)) return;
+    process.exitCode = report(
+      new Error(`expected to write to stdout, found ${error.code}; check where it leads`),
+    );
+  });
 }
 
 function report(error: unknown): number {

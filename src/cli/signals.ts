@@ -1,16 +1,24 @@
+import { constants } from 'node:os';
 import type { Run } from '../library/train.js';
 
-/** The first signal ends the run after the current step; a second one ends the process at once. */
-export function stopOnSignals(run: Run): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    let seen = false;
+/** What asks a program to end; a lost terminal among it. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * The first signal ends the run, which saves what is trained; a second one ends the process at once.
+ * @returns the signal that came, if one did
+ */
+export function stopOnSignals(run: Run): { readonly signal: NodeJS.Signals | undefined } {
+  const came: { signal: NodeJS.Signals | undefined } = { signal: undefined };
+  for (const signal of SIGNALS) {
     process.on(signal, () => {
-      if (seen) dieOf(signal);
-      seen = true;
-      process.stderr.write(`\n${signal}: finishing the step and saving; once more to stop at once\n`);
+      if (came.signal) dieOf(signal);
+      came.signal = signal;
+      process.stderr.write(`\n${signal}: saving what is trained; once more to stop at once\n`);
       run.stop();
     });
   }
+  return came;
 }
 
 /** The system ends the process: an exit of its own would wait for threads, and Dawn aborts in one that waits for a GPU. */
@@ -19,9 +27,20 @@ function dieOf(signal: NodeJS.Signals): void {
   process.kill(process.pid, signal);
 }
 
+const LINGER_MS = 300;
+
+/**
+ * Sets the exit code that shells give for a signal: 128 and its number. What still goes on, such as a download, does not
+ * hold the process back.
+ */
+export function exitAfter(signal: NodeJS.Signals): void {
+  process.exitCode = 128 + constants.signals[signal];
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+}
+
 /** The first signal ends the work, the second one the process. */
 export function abortOnSignals(): AbortSignal {
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  for (const signal of SIGNALS) process.once(signal, () => stop.abort());
   return stop.signal;
 }

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import { calling, quoted } from '../base/invocation.js';
+import { holdsRun } from '../formats/runFolder.js';
 import type { Run } from '../library/train.js';
 import type { TrainOptions } from '../options/train.js';
 import { totalBytes } from '../prepare/memory.js';
@@ -15,9 +16,15 @@ type Prepared = Awaited<Run['prepared']>;
 export function planOf(prepared: Prepared): string[] {
   const { student, schedule, microBatch, options, parameters, plans, out, device, resume } = prepared;
   const { batch, sequence } = options;
-  const from = resume ? `, resumed after step ${resume.state.step}` : '';
+  const from = resume
+    ? `, ${resume.forked ? `forked from ${resume.forked.run}` : 'resumed'} after step ${resume.state.step}`
+    : '';
+  const damaged = resume?.damaged.map(
+    ({ message }) => `${withoutAdvice(message)}: set aside for ${resume.path}`,
+  );
   const tokens = schedule.steps * batch * sequence;
   return [
+    ...(damaged ?? []),
     `rivulet: ${options.student ?? options.fromConfig}${plans.teacher ? ` taught by ${options.teacher}` : ''} on ${device}`,
     `  training  ${student.lora ? `adapter of rank ${student.lora.rank}` : 'all weights'}, ` +
       `${parameters.toLocaleString('en')} parameters -> ${out}${from}`,
@@ -27,40 +34,47 @@ export function planOf(prepared: Prepared): string[] {
   ];
 }
 
+/** A message without what it says to do. */
+const withoutAdvice = (message: string): string => message.slice(0, message.lastIndexOf('; '));
+
 /** The plan as comments, then the options: together a file for --config. */
 export function dryRunText(prepared: Prepared, { steps, estimate }: RunResult): string {
   const { secondsPerStep } = estimate!;
   const left = (prepared.schedule.steps - steps) * secondsPerStep;
   const time = `  time      about ${clock(left)} (${secondsPerStep.toPrecision(2)} s a step; evaluations and checkpoints come on top)`;
-  const { dryRun: _, resume: __, ...options } = prepared.options;
+  // What the run would choose by itself is left to it, so that the file serves again and again.
+  const { dryRun: _, resume: __, config: ___, ...options } = prepared.asked;
   const comments = [...planOf(prepared), time].map((line) => `# ${line}\n`);
   return `${comments.join('')}${stringify(options)}`;
 }
 
 /** The last lines of a run: where its result is, and what to do with it. */
-export function summary(
-  { out, adapter, model, steps, finished }: RunResult,
-  student: string | undefined,
-): string {
-  if (!finished) {
-    return `stopped after step ${steps}; to continue:\n  ${calling('train')} --resume --out ${quoted(out)}`;
-  }
+export function summary({ out, adapter, model }: RunResult, { options, resume, schedule }: Prepared): string {
   const made = adapter
-    ? `--model ${quoted(student!)} --adapter ${quoted(adapter)}`
+    ? `--model ${quoted(options.student!)} --adapter ${quoted(adapter)}`
     : `--model ${quoted(model!)}`;
-  return `${adapter ? 'adapter' : 'model'} in ${adapter ?? model}; to evaluate it:\n  ${calling('evaluate')} ${made} --perplexity FILE`;
+  const wasFinished = resume?.state.step === schedule.steps;
+  const finished = wasFinished
+    ? `the run in ${out} was finished after step ${schedule.steps}, and is as it was; --steps N makes it longer\n`
+    : '';
+  return `${finished}${adapter ? 'adapter' : 'model'} in ${adapter ?? model}; to evaluate it:\n  ${calling('evaluate')} ${made} --perplexity FILE`;
 }
 
-/** Held-out losses of a run so far, in nats per token, first to last. */
-export function heldOutLosses(run: Run): number[] {
-  const losses: number[] = [];
-  run.metrics$.subscribe({
-    next: (record) => {
-      if (record.type === 'eval') losses.push(record.nll);
-    },
-    error() {},
-  });
-  return losses;
+/** The last lines of a run that was stopped: what is saved, and how to go on. */
+export function stoppedText(
+  { out, adapter, model, steps, unsaved }: RunResult,
+  prepared: Prepared | undefined,
+): string {
+  const isBegun = prepared !== undefined && holdsRun(out);
+  const goOn = isBegun
+    ? `to continue:\n  ${calling('train')} --resume --out ${quoted(out)}`
+    : 'nothing was written';
+  const lost = unsaved
+    ? `the ${unsaved} after it could not be saved while an evaluation was on its way; `
+    : '';
+  if (steps === 0 && !unsaved) return `stopped before the first step was done; nothing is saved; ${goOn}`;
+  const saved = steps > 0 ? `its weights are in ${adapter ?? model}; ` : '';
+  return `stopped after step ${steps}; ${saved}${lost}${goOn}`;
 }
 
 /** Whether a run is the one on the bundled miniature, whose results are known. */

@@ -1,17 +1,20 @@
+import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { RunError } from '../base/errors.js';
+import { InputError, RunError } from '../base/errors.js';
 import type { RunState } from '../messages.js';
 import { checkpointPath, publishFile, publishFolder } from './checkpointFiles.js';
+import { checkHashes, HASHES_FILE, hashFolder } from './hashes.js';
 import { readJsonFile } from './json.js';
 import { type Artifact, readParameters, writeParameters } from './parameters.js';
+import { type RunFile, runSchema } from './runFile.js';
 import { openSafetensors, streamSafetensors } from './safetensors.js';
 import { fileSource } from './tensors/file.js';
 import type { TensorSource } from './tensors/source.js';
 
 /*
  * A checkpoint is a folder: `adapter/` in PEFT's format or `model/` in Hugging Face's, `optimizer.safetensors` with the
- * moments of every tensor in it, and `state.json` with everything else.
+ * moments of every tensor in it, `state.json` with everything else, and `XXH64SUMS` with the hash of each of these files.
  */
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
@@ -37,7 +40,8 @@ export async function writeCheckpoint(
     await writeParameters(unfinished, exact(artifact), parameters);
     const moments = [...prefixed(FIRST, first), ...prefixed(SECOND, second)];
     await streamSafetensors(join(unfinished, OPTIMIZER_FILE), moments);
-    publishFile(join(unfinished, STATE_FILE), [new TextEncoder().encode(`${JSON.stringify(state)}\n`)]);
+    writeState(unfinished, state);
+    await writeHashes(unfinished);
   });
   return path;
 }
@@ -52,21 +56,49 @@ const SECOND = 'second_moment.';
 const prefixed = (prefix: string, sources: readonly TensorSource[]): TensorSource[] =>
   sources.map((source) => ({ ...source, name: prefix + source.name }));
 
+const writeText = (path: string, text: string): void => publishFile(path, [new TextEncoder().encode(text)]);
+
+const writeState = (folder: string, state: RunState): void =>
+  writeText(join(folder, STATE_FILE), `${JSON.stringify({ ...state, format: 2 })}\n`);
+
+const writeHashes = async (folder: string): Promise<void> =>
+  writeText(join(folder, HASHES_FILE), await hashFolder(folder));
+
+/** Publishes a copy of the checkpoint at `path` among those of another run, with a state of its own. */
+export async function copyCheckpoint(path: string, folder: string, state: RunState): Promise<string> {
+  const copy = checkpointPath(folder, state.step);
+  await publishFolder(copy, async (unfinished) => {
+    cpSync(path, unfinished, { recursive: true });
+    writeState(unfinished, state);
+    await writeHashes(unfinished);
+  });
+  return copy;
+}
+
+/** A run's state as a checkpoint holds it, with what run.json said then. */
+export type CheckpointState<C> = Omit<RunState, 'run'> & {
+  readonly cursor: C;
+  readonly run?: RunFile | undefined;
+};
+
 /**
  * The state of a run as a checkpoint holds it.
  * @param cursor the form of its cursor, which whoever packs the rows knows
  * @throws InputError naming the file and the fields that are wrong
  */
-export function readCheckpointState<C>(
-  path: string,
-  cursor: z.ZodType<C>,
-): RunState & { readonly cursor: C } {
+export function readCheckpointState<C>(path: string, cursor: z.ZodType<C>): CheckpointState<C> {
   const schema = z.strictObject({
+    format: z.literal(2, 'expected 2, the form that this version writes').optional(),
     step: z.int().min(0),
     tokens: z.int().min(0),
     elapsedSeconds: z.number().min(0),
     cursor,
     metricsBytes: z.int().min(0),
+    metricsHash: z.string().optional(),
+    run: runSchema.optional(),
+    steps: z.int().min(1).optional(),
+    texts: z.record(z.string(), z.string()).optional(),
+    recorded: z.boolean().optional(),
     lossScale: z
       .strictObject({ scale: z.number().positive(), steady: z.int().min(0), skipped: z.int().min(0) })
       .optional(),
@@ -74,7 +106,30 @@ export function readCheckpointState<C>(
   return readJsonFile(join(path, STATE_FILE), schema, `delete ${path}`);
 }
 
-/** @throws InputError or RunError when a file is damaged, or the moments are not those of the parameters */
+/**
+ * The state in a checkpoint, once every file in it has been found to be as it was written. Checkpoints of version 0.1.0
+ * have no hashes: theirs are taken as they are.
+ * @throws InputError naming the file that is another one
+ */
+export async function readWholeCheckpoint<C>(
+  path: string,
+  cursor: z.ZodType<C>,
+): Promise<CheckpointState<C>> {
+  const hasHashes = existsSync(join(path, HASHES_FILE));
+  if (hasHashes) await checkHashes(path, `delete ${path}`);
+  const state = readCheckpointState(path, cursor);
+  const step = CHECKPOINT_STEP.exec(path)?.[1];
+  if (Number(step) !== state.step) {
+    throw new InputError(`${path}: expected the state of step ${step}, found step ${state.step}; delete it`);
+  }
+  // A new one without hashes lost them: this names the file.
+  if (state.format !== undefined && !hasHashes) await checkHashes(path, `delete ${path}`);
+  return state;
+}
+
+const CHECKPOINT_STEP = /step-(\d+)$/;
+
+/** Everything in a checkpoint, as `readWholeCheckpoint` may have checked it before. */
 export function readCheckpoint(path: string, kind: Artifact['kind'] = 'adapter'): CheckpointContents {
   const parameters = readParameters(path, kind);
   const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));

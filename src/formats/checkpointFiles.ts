@@ -103,7 +103,8 @@ export async function publishFolder(
     throw new RunError(`${folder}: expected a folder that is not there yet, found one; delete or rename it`);
   }
   const unfinished = unfinishedPath(folder);
-  mkdirSync(unfinished, { recursive: true });
+  mkdirSync(dirname(folder), { recursive: true });
+  mkdirSync(unfinished);
   try {
     await write(unfinished);
     flushTree(unfinished);
@@ -153,6 +154,16 @@ export function pruneCheckpoints(folder: string, keep: number): void {
     const unfinished = unfinishedPath(path);
     renameSync(path, unfinished);
     rmSync(unfinished, { recursive: true });
+  }
+}
+
+/** Gives a damaged checkpoint another name, which the run will not need: nothing in it is lost. @returns its new path */
+export function setAside(checkpoint: string): string {
+  for (let i = 1; ; i++) {
+    const path = `${checkpoint}.damaged${i === 1 ? '' : `-${i}`}`;
+    if (existsSync(path)) continue;
+    renameSync(checkpoint, path);
+    return path;
   }
 }
 

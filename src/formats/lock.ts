@@ -4,6 +4,8 @@ import { InputError } from '../base/errors.js';
 
 /** Keeps a folder for one run at a time. */
 export interface FolderLock {
+  /** The one that is locked, whatever has its name later. */
+  readonly folder: { readonly dev: bigint; readonly ino: bigint };
   close(): void;
 }
 
@@ -15,8 +17,9 @@ export interface FolderLock {
  * @throws InputError when another run has it
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
-  const address = addressOf(folder);
-  if (address === undefined) return { close() {} };
+  const { dev, ino } = statSync(folder, { bigint: true });
+  const address = addressOf(`rivulet-run-${dev}-${ino}`);
+  if (address === undefined) return { folder: { dev, ino }, close() {} };
   const server = createServer((socket) => socket.destroy());
   try {
     await new Promise<void>((resolve, reject) => {
@@ -31,12 +34,10 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     );
   }
   server.unref();
-  return { close: () => void server.close() };
+  return { folder: { dev, ino }, close: () => void server.close() };
 }
 
-function addressOf(folder: string): string | undefined {
-  const { dev, ino } = statSync(folder, { bigint: true });
-  const name = `rivulet-run-${dev}-${ino}`;
+function addressOf(name: string): string | undefined {
   if (process.platform === 'linux') return `\0${name}`;
   return process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : undefined;
 }

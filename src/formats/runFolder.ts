@@ -1,36 +1,28 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { z } from 'zod';
 import { InputError, RunError } from '../base/errors.js';
-import type { RunState } from '../messages.js';
-import { readCheckpointState } from './checkpoint.js';
-import { listCheckpoints, publishFile, removeLeftovers } from './checkpointFiles.js';
-import { readJsonFile, systemCode } from './json.js';
+import { publishFile, removeLeftovers } from './checkpointFiles.js';
+import { systemCode } from './json.js';
 import { type FolderLock, lockFolder } from './lock.js';
+import { RUN_FILE, type RunFile } from './runFile.js';
 
 /** The files of a run. */
 export const runPaths = (folder: string) => ({
-  options: join(folder, 'run.json'),
+  options: join(folder, RUN_FILE),
   metrics: join(folder, 'metrics.jsonl'),
   adapter: join(folder, 'adapter'),
   model: join(folder, 'model'),
   checkpoints: join(folder, 'checkpoints'),
 });
-
-const choices = z.record(z.string(), z.string());
-const runSchema = z.object({
-  version: z.string(),
-  options: z.record(z.string(), z.unknown()),
-  /** Of models by Hub name: the commits, by option. */
-  commits: z.record(z.string(), z.string()).optional(),
-  /** Hash of the chat template and its special tokens: conversations are other text with another one. */
-  chatTemplate: z.string().optional(),
-  /** Variants of kernels that its devices chose by timing: other ones round differently. */
-  variants: z.object({ student: choices, teacher: choices }).optional(),
-});
-
-/** What a run was started with, and what it chose by itself: a resumed run takes both from here. */
-export type RunFile = Readonly<z.infer<typeof runSchema>>;
 
 /** Whether a folder holds a run, finished or not. */
 export const holdsRun = (folder: string): boolean => {
@@ -38,10 +30,105 @@ export const holdsRun = (folder: string): boolean => {
   return [options, metrics, adapter, model].some((path) => existsSync(path));
 };
 
-/** @throws InputError when the file is damaged; undefined where there is none */
-export function readRunFile(folder: string): RunFile | undefined {
-  const { options: path } = runPaths(folder);
-  return existsSync(path) ? readJsonFile(path, runSchema) : undefined;
+/** A folder that belongs to one run, from before anything is read until the run is over. */
+export interface RunFolder {
+  readonly path: string;
+  /** Lets other runs have it. What was made for a run that wrote nothing is taken away again. */
+  release(): void;
+}
+
+/**
+ * Makes and locks the folder of a run in one step, before anything slow: two runs never have the same one.
+ * @param out absent: the first of runs/0001, runs/0002, ... after those that are there
+ * @param resumes whether there may be a run in it
+ * @throws InputError when it is a file, holds a run, or another run is using it. @throws RunError when it can't be written to
+ */
+export async function takeRunFolder(out: string | undefined, resumes: boolean): Promise<RunFolder> {
+  const folder = out === undefined ? await takeFresh() : await take(out);
+  try {
+    if (!resumes && holdsRun(folder.path)) throw refusedRun(folder.path);
+    refuseLinks(folder.path);
+    return folder;
+  } catch (error) {
+    folder.release();
+    throw error;
+  }
+}
+
+const refusedRun = (folder: string): InputError =>
+  new InputError(
+    `--out: expected a folder without a run, found one in ${folder}; add --resume to continue it`,
+  );
+
+/** Runs that take the same folder away again, one after the other, are not more than this. */
+const MOST_TRIES = 1000;
+
+async function take(path: string): Promise<RunFolder> {
+  for (let tries = 1; ; tries++) {
+    await checkRunFolder(path);
+    const made: string[] = [];
+    let lock: FolderLock | undefined;
+    try {
+      makeFolder(path, made);
+      lock = await lockFolder(path);
+    } catch (error) {
+      removeEmpty(made);
+      // Another run that had made it took it away again.
+      if (systemCode(error) === 'ENOENT' && made.length === 0 && tries < MOST_TRIES) continue;
+      throw error instanceof InputError ? error : notWritable(path, error);
+    }
+    if (isSame(path, lock)) return ownedFolder(path, made, lock);
+    lock.close();
+  }
+}
+
+const isSame = (path: string, { folder }: FolderLock): boolean => {
+  const now = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return now !== undefined && now.ino === folder.ino && now.dev === folder.dev;
+};
+
+function ownedFolder(path: string, made: readonly string[], lock: FolderLock): RunFolder {
+  return {
+    path,
+    release() {
+      removeEmpty(made);
+      lock.close();
+    },
+  };
+}
+
+/** Of two runs that make the same folder, the system lets one through; the other takes the next number. */
+async function takeFresh(): Promise<RunFolder> {
+  for (let tries = 1; ; tries++) {
+    const path = freshRunFolder();
+    const parent = dirname(path);
+    await checkRunFolder(path);
+    const made: string[] = [];
+    try {
+      makeFolder(parent, made);
+      mkdirSync(path);
+      const lock = await lockFolder(path);
+      return ownedFolder(path, [path, ...made], lock);
+    } catch (error) {
+      const isTaken = systemCode(error) === 'EEXIST' || error instanceof InputError;
+      // The parent went away with the run that had made it.
+      const isGone = systemCode(error) === 'ENOENT' && !existsSync(parent);
+      if ((isTaken || isGone) && tries < MOST_TRIES) continue;
+      removeEmpty(made);
+      throw notWritable(path, error);
+    }
+  }
+}
+
+/** Children first; a folder in which something is stays. */
+function removeEmpty(folders: readonly string[]): void {
+  for (const folder of folders) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      return;
+    }
+  }
 }
 
 /**
@@ -59,37 +146,67 @@ export async function checkRunFolder(folder: string): Promise<void> {
   } catch (error) {
     throw notWritable(found, error);
   }
+}
+
+/** What checks a folder that a dry run will not take. @throws as `takeRunFolder` does */
+export async function checkUntaken(folder: string, resumes: boolean): Promise<void> {
+  await checkRunFolder(folder);
+  if (!resumes && holdsRun(folder)) throw refusedRun(folder);
   if (existsSync(folder)) (await lockFolder(folder)).close();
 }
 
-/**
- * Makes the folder of a run, or makes the one there ready to go on.
- * @returns a lock that keeps other runs out of it
- * @throws InputError when another run holds the lock. @throws RunError when the folder can't be written to
- */
-export async function prepareRunFolder(folder: string, file: RunFile): Promise<FolderLock> {
+/** Makes a taken folder ready to write to, or the run in it ready to go on. @throws RunError when it can't be written to */
+export function prepareRunFolder(folder: string, file: RunFile): void {
   const { options, checkpoints } = runPaths(folder);
-  let lock: FolderLock | undefined;
   try {
-    makeFolder(folder);
-    lock = await lockFolder(folder);
-    makeFolder(checkpoints);
+    makeFolder(checkpoints, []);
     removeLeftovers(folder);
     removeLeftovers(checkpoints);
     publishFile(options, [new TextEncoder().encode(`${JSON.stringify(file, null, 2)}\n`)]);
-    return lock;
   } catch (error) {
-    lock?.close();
-    throw error instanceof InputError ? error : notWritable(folder, error);
+    throw notWritable(folder, error);
   }
 }
 
-/** Makes a folder and those around it. Node's own way never returns where the system denies that a parent exists, as /proc does. */
-function makeFolder(path: string): void {
+/** What is written to in a run's folder must be in it: nothing outside is ever changed by way of a link. */
+function refuseLinks(folder: string): void {
+  const { options, metrics, ...folders } = runPaths(folder);
+  for (const path of [options, metrics]) {
+    const status = lstatSync(path, { throwIfNoEntry: false });
+    if (status && !status.isFile()) throw refusedEntry(path, 'a file', status.isSymbolicLink());
+    if (status && status.nlink > 1) throw refusedEntry(path, 'a file of its own', true);
+  }
+  for (const path of Object.values(folders)) {
+    const status = lstatSync(path, { throwIfNoEntry: false });
+    if (status && !status.isDirectory()) throw refusedEntry(path, 'a folder', status.isSymbolicLink());
+    if (status) refuseLinksBelow(path);
+  }
+}
+
+function refuseLinksBelow(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isSymbolicLink()) throw refusedEntry(path, 'a file or folder of the run', true);
+    if (entry.isDirectory()) refuseLinksBelow(path);
+  }
+}
+
+function refusedEntry(path: string, expected: string, isLink: boolean): InputError {
+  const found = isLink ? 'a link to elsewhere' : 'something else';
+  return new InputError(`${path}: expected ${expected}, found ${found}; put what it stands for in its place`);
+}
+
+/**
+ * Makes a folder and those around it. Node's own way never returns where the system denies that a parent exists, as
+ * /proc does.
+ * @param made where those that were not there are listed, children first
+ */
+function makeFolder(path: string, made: string[]): void {
   if (existsSync(path)) return;
-  makeFolder(dirname(path));
+  makeFolder(dirname(path), made);
   try {
     mkdirSync(path);
+    made.unshift(path);
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
   }
@@ -103,21 +220,14 @@ function notWritable(folder: string, error: unknown): RunError {
   );
 }
 
-/**
- * The last checkpoint of a run and the state in it.
- * @param cursor the form of the state's cursor
- * @throws InputError naming the file when the state is damaged
- */
-export function lastCheckpoint<C>(
-  folder: string,
-  cursor: z.ZodType<C>,
-): { path: string; state: RunState & { readonly cursor: C } } | undefined {
-  const last = listCheckpoints(runPaths(folder).checkpoints).at(-1);
-  return last && { path: last.path, state: readCheckpointState(last.path, cursor) };
-}
+const RUNS = 'runs';
 
-/** The first of runs/0001, runs/0002, ... after those that are there. */
-export function freshRunFolder(parent = 'runs'): string {
-  const taken = existsSync(parent) ? readdirSync(parent).map(Number).filter(Number.isInteger) : [];
-  return join(parent, String(Math.max(0, ...taken) + 1).padStart(4, '0'));
+/** The first of runs/0001, runs/0002, ... after those that are there. @throws InputError where `runs` is a file */
+export function freshRunFolder(): string {
+  const status = statSync(RUNS, { throwIfNoEntry: false });
+  if (status && !status.isDirectory()) {
+    throw new InputError(`--out: expected a folder for runs, found a file called ${RUNS}; give --out`);
+  }
+  const taken = status ? readdirSync(RUNS).map(Number).filter(Number.isInteger) : [];
+  return join(RUNS, String(Math.max(0, ...taken) + 1).padStart(4, '0'));
 }

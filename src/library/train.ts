@@ -1,27 +1,40 @@
 import { type Observable, Subject } from 'rxjs';
+import { RunError } from '../base/errors.js';
 import { type DeviceHosts, hostDevices } from '../devices/host.js';
-import { readRunFile } from '../formats/runFolder.js';
-import type { TrainInput } from '../options/train.js';
+import { checkUntaken, freshRunFolder, type RunFolder, takeRunFolder } from '../formats/runFolder.js';
+import type { TrainInput, TrainOptions } from '../options/train.js';
 import { secondsPerStep } from '../prepare/estimate.js';
+import { runBefore } from '../prepare/origin.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
 import { Devices, runDespiteLosses } from '../run/recovery.js';
-import type { RunResult } from '../run/run.js';
+import { type RunHooks, type RunResult, stoppedResult } from '../run/run.js';
+import { outcomeOf } from './failures.js';
 
 /** A training run in progress. */
 export interface Run {
   /**
    * Every record of the run, as it happens: hot, so subscribe in the same turn as `train` to see the first one.
    * Completes when the run is over, errors when it fails, also for those who come after that. Unsubscribing does not
-   * stop the run. As always in RxJS, a subscriber without an error callback makes a failure an unhandled error.
+   * stop the run. A subscriber without an error callback leaves a failure to `finished`, and is no unhandled error.
    */
   readonly metrics$: Observable<MetricsRecord>;
-  /** Resolves once everything is on disk; rejects with an InputError or a RunError. */
+  /**
+   * Resolves once everything is on disk; rejects with an InputError or a RunError. Like any promise, one that rejects
+   * and that nobody handles is an unhandled rejection, which ends the process; an error callback at `metrics$` handles
+   * it, too.
+   */
   readonly finished: Promise<RunResult>;
-  /** What the run will do, known once the input has been checked and before anything is written. */
+  /**
+   * What the run will do, known once the input has been checked and before anything is written. Rejects as `finished`
+   * does, and when the run is stopped before that.
+   */
   readonly prepared: Promise<Preparation & { readonly device: string }>;
-  /** Finishes the current step, saves a checkpoint and ends the run; `finished` then resolves. */
+  /**
+   * Ends the run within about five seconds, and `finished` then resolves: after the current step, or a long one without
+   * it, with a checkpoint. Before the first step nothing is saved, and a folder that was made for the run is taken away.
+   */
   stop(): void;
 }
 
@@ -30,36 +43,99 @@ export interface Run {
  * Errors reach `metrics$` and `finished` alike: handle them at one of them, or at both.
  */
 export function train(options: TrainInput): Run {
-  const metrics$ = new Subject<MetricsRecord>();
-  let stopping = false;
-  const hooks = { emit: (record: MetricsRecord) => metrics$.next(record), shouldStop: () => stopping };
-  const resolved = later(async () => resolveOptions({ ...options }));
-  const devices = new Devices(async (chosen) => {
-    const { device, teacherDevice, threads, kernels, tune } = await resolved;
-    return hostDevices({ device, teacherDevice }, { threads, kernels, tune }, chosen);
+  const records = new Subject<MetricsRecord>();
+  const stop = createStop();
+  const hooks: RunHooks = {
+    emit: (record) => records.next(record),
+    shouldStop: () => stop.isAsked,
+    stopped: stop.asked,
+  };
+  const begin = Promise.resolve().then(() => beginRun({ ...options }, hooks));
+  const prepared = begin.then(({ prepared }) => prepared);
+  const done = begin.then(async (begun) => {
+    try {
+      return await goOn(begun, hooks);
+    } finally {
+      await begun.close();
+    }
   });
-  const prepared = resolved.then(async ({ resume, out }) => {
-    const hosts = await devices.open(resume ? readRunFile(out!)?.variants : undefined);
-    return { ...(await prepare({ ...options }, hosts, hooks.emit)), device: hosts.description };
+  prepared.catch(() => {});
+  return { ...outcomeOf(done, records), prepared, stop: stop.ask };
+}
+
+function createStop() {
+  let resolve = () => {};
+  const asked = new Promise<void>((settle) => {
+    resolve = settle;
   });
-  const finished = prepared.then(async (preparation) => {
-    if (preparation.options.dryRun) return dryRun(preparation, devices.hosts);
-    return runDespiteLosses(preparation, devices, hooks);
-  });
-  const closed = finished.finally(() => devices.close());
-  closed.then(
-    () => metrics$.complete(),
-    (error) => metrics$.error(error),
-  );
-  for (const promise of [prepared, closed]) promise.catch(() => {});
-  return {
-    metrics$: metrics$.asObservable(),
-    finished: closed,
-    prepared,
-    stop() {
-      stopping = true;
+  const stop = {
+    isAsked: false,
+    asked,
+    ask() {
+      stop.isAsked = true;
+      resolve();
     },
   };
+  return stop;
+}
+
+/** What `prepared` rejects with where the run is stopped before; `finished` resolves then. */
+class StoppedEarly extends RunError {}
+
+interface Begun {
+  readonly folder: RunFolder;
+  readonly devices: Devices;
+  readonly prepared: Run['prepared'];
+  close(): Promise<void>;
+}
+
+/** Takes the folder before anything slow; the rest goes on in `prepared`, which a stop ends. */
+async function beginRun(given: TrainInput, { emit, shouldStop, stopped }: RunHooks): Promise<Begun> {
+  const options = resolveOptions(given);
+  const { device, teacherDevice, threads, kernels, tune, dryRun } = options;
+  const folder = await folderOf(options);
+  const devices = new Devices((chosen) =>
+    hostDevices({ device, teacherDevice }, { threads, kernels, tune }, chosen),
+  );
+  const tell = (record: MetricsRecord) => {
+    if (record.type === 'count' && shouldStop()) throw new StoppedEarly('stopped while counting');
+    emit(record);
+  };
+  const opened = devices.open(runBefore(options, folder.path)?.variants);
+  const ready = opened.then(async (hosts) => {
+    const wanted = dryRun ? given : { ...given, out: folder.path };
+    return { ...(await prepare(wanted, hosts, tell)), device: hosts.description };
+  });
+  ready.catch(() => {});
+  const early = stopped.then(() => {
+    throw new StoppedEarly(`stopped before the run in ${folder.path} went on; nothing was written`);
+  });
+  early.catch(() => {});
+  const close = async () => {
+    await opened.catch(() => {});
+    await devices.close();
+    folder.release();
+  };
+  return { folder, devices, prepared: Promise.race([ready, early]), close };
+}
+
+/** A dry run takes none. */
+async function folderOf({ out, resume, dryRun }: TrainOptions): Promise<RunFolder> {
+  if (!dryRun) return takeRunFolder(out, resume);
+  const path = out ?? freshRunFolder();
+  await checkUntaken(path, resume);
+  return { path, release() {} };
+}
+
+async function goOn({ prepared, devices, folder }: Begun, hooks: RunHooks): Promise<RunResult> {
+  try {
+    const preparation = await prepared;
+    if (preparation.options.dryRun) return await dryRun(preparation, devices.hosts);
+    return await runDespiteLosses(preparation, devices, hooks);
+  } catch (error) {
+    if (error instanceof StoppedEarly) return stoppedResult(folder.path);
+    throw error;
+  }
 }
 
 /** Ends where a run would start. */
@@ -68,9 +144,3 @@ async function dryRun(prepared: Preparation, devices: DeviceHosts): Promise<RunR
   const estimate = { secondsPerStep: await secondsPerStep(prepared, devices) };
   return { out, steps: resume?.state.step ?? 0, finished: false, estimate };
 }
-
-/** Runs `work` in a later turn, so that subscribers are there first and errors reject instead of throwing. */
-const later = async <T>(work: () => Promise<T>): Promise<T> => {
-  await Promise.resolve();
-  return work();
-};

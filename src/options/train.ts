@@ -55,13 +55,19 @@ export const TRAIN_OPTIONS = {
     group: 'objective',
     value: 'N',
     schema: count.optional(),
-    help: 'optimizer steps (default: 1000, or as --tokens says)',
+    help: 'optimizer steps, with --resume or --fork those done included (default: 1000, or as --tokens or --epochs says)',
   },
   tokens: {
     group: 'objective',
     value: 'N',
     schema: count.optional(),
     help: 'tokens to train on, instead of --steps: ceil(N / (batch x sequence)) steps',
+  },
+  epochs: {
+    group: 'objective',
+    value: 'X',
+    schema: positive.optional(),
+    help: 'times to train on all of the text, instead of --steps; its tokens are counted first',
   },
   alpha: {
     group: 'objective',
@@ -265,6 +271,14 @@ export const TRAIN_OPTIONS = {
     operational: true,
     help: 'continue the run in --out from its last checkpoint; other options default to those of the run',
   },
+  fork: {
+    group: 'run',
+    value: 'RUN@STEP',
+    schema: text.optional(),
+    help:
+      'begin a new run at a checkpoint of another one, with its weights, moments and place in the text; options default to ' +
+      "that run's; batch, optimizer, schedule and objective may change",
+  },
   evalEvery: {
     group: 'run',
     value: 'N',
@@ -299,6 +313,17 @@ export type TrainOptions = Resolved<typeof TRAIN_OPTIONS>;
  * run is the quickstart. What is missing is an InputError before anything starts.
  */
 export type TrainInput = { readonly [K in keyof TrainOptions]?: TrainOptions[K] | undefined };
+
+/** What a fork may change: nothing that the tensors, or the text and its order, depend on. */
+const FORKABLE = new Set(
+  [
+    'batch microBatch evalTokens steps tokens epochs alpha divergence beta temperature loraDropout',
+    'lr warmup schedule decay loraPlus weightDecay beta1 beta2 epsilon clip',
+    'device teacherDevice kernels tune out fork',
+  ].flatMap((names) => names.split(' ')),
+);
+
+export const isForkable = (name: string): boolean => isOperational(name) || FORKABLE.has(name);
 
 /** Operational options may differ between the parts of a resumed run. */
 export const isOperational = (name: string): boolean =>

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
-import { readRunFile } from '../formats/runFolder.js';
 import { repositoryOf, resolveModel } from '../hub/resolveModel.js';
 import type { TrainOptions } from '../options/train.js';
 import type { DownloadRecord } from '../records.js';
+import { runBefore } from './origin.js';
 
 /** Where the models of a run are. */
 export interface Models {
@@ -17,13 +17,13 @@ export interface Models {
   readonly commits: Readonly<Record<string, string>>;
 }
 
-/** Folders of the models, fetched where they are given by Hub name; a resumed run gets the commits it began with. */
+/** Folders of the models, fetched where they are given by Hub name; a run that goes on gets the commits it began with. */
 export async function locateModels(
   options: TrainOptions,
   out: string,
   onDownload: (record: DownloadRecord) => void,
 ): Promise<Models> {
-  const pinned = options.resume ? readRunFile(out)?.commits : undefined;
+  const pinned = runBefore(options, out)?.commits;
   const commits: Record<string, string> = {};
   const locate = async (option: 'student' | 'teacher' | 'init'): Promise<string | undefined> => {
     const text = options[option];

@@ -1,14 +1,14 @@
 import { InputError } from '../base/errors.js';
-import { cursorSchema } from '../data/cursor.js';
-import { openDocuments, type Place } from '../data/documents.js';
+import { type DocumentSource, openDocuments, type Place } from '../data/documents.js';
 import { type Bos, beginningOf, type EncodingOptions } from '../data/encoding.js';
-import { type Cursor, type Packing, packingOf } from '../data/packing.js';
+import { type Packing, packingOf } from '../data/packing.js';
 import { firstDifference, loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { DeviceHosts } from '../devices/host.js';
 import { readAdapter } from '../formats/adapter.js';
 import type { ModelForm } from '../formats/modelFolder.js';
 import type { Artifact } from '../formats/parameters.js';
-import { checkRunFolder, freshRunFolder, holdsRun, lastCheckpoint } from '../formats/runFolder.js';
+import { readRunFile } from '../formats/runFile.js';
+import { freshRunFolder } from '../formats/runFolder.js';
 import { type FloatDtype, isFloat } from '../formats/tensors/floats.js';
 import type { ModelConfig } from '../model/config.js';
 import {
@@ -23,12 +23,15 @@ import {
 import { blankModelFiles, checkSequence, checkTokenizer, openModelFiles } from '../model/modelFiles.js';
 import type { StudentOptions } from '../model/programs.js';
 import { type ModelFiles, weightShapes } from '../model/weights.js';
-import type { TrainOptions } from '../options/train.js';
-import type { DownloadRecord } from '../records.js';
+import { withDefaults } from '../options/table.js';
+import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
+import type { CountRecord, DownloadRecord } from '../records.js';
 import type { ScheduleOptions } from '../training/schedule.js';
+import { stepsOfEpochs } from './countEpoch.js';
 import { locateModels, type Models } from './locateModels.js';
 import { locateText, type TextPaths, textOptions } from './locateText.js';
 import { chooseWay, type Plans, type Way } from './memory.js';
+import { checkLength, findOrigin, type Origin } from './origin.js';
 import { prepareText, type TextPreparation } from './prepareText.js';
 import { type Given, resolveOptions } from './resolveOptions.js';
 
@@ -36,13 +39,16 @@ import { type Given, resolveOptions } from './resolveOptions.js';
 export interface Preparation {
   /** As the run records them: what it chose by itself is filled in, and how it was started is left out. */
   readonly options: TrainOptions;
+  /** As they were given, with defaults. */
+  readonly asked: TrainOptions;
   readonly out: string;
   readonly models: Models;
   readonly text: TextPaths;
   readonly encoding: EncodingOptions;
   /** What a resume holds the chat template to. */
   readonly chatTemplate: string | undefined;
-  readonly resume: ReturnType<typeof lastCheckpoint<Cursor>>;
+  /** The checkpoint that the run goes on from, of a fork that of another run. */
+  readonly resume: Origin | undefined;
   readonly student: StudentOptions;
   readonly artifact: Artifact;
   readonly teacher: ModelFiles | undefined;
@@ -55,19 +61,22 @@ export interface Preparation {
 /** Evaluations run beside the training and keep their own activations: small ones. */
 const EVALUATION_TOKENS = 512;
 
-/** Checks models, tokenizers, adapter and memory against each other and the device. Writes nothing. */
+/**
+ * Checks models, tokenizers, adapter and memory against each other and the device. Writes nothing.
+ * @param emit is told of downloads and counting
+ */
 export async function prepare(
   given: Given,
   devices: DeviceHosts,
-  onDownload: (record: DownloadRecord) => void,
+  emit: (record: DownloadRecord | CountRecord) => void,
 ): Promise<Preparation> {
   const options = resolveOptions(given);
-  const out = await checkOut(options);
-  const models = await locateModels(options, out, onDownload);
+  const out = options.out ?? freshRunFolder();
+  const models = await locateModels(options, out, emit);
   const student =
     options.fromConfig === undefined ? openModelFiles(models.student) : blankModelFiles(options.fromConfig);
   const teacher = models.teacher === undefined ? undefined : openModelFiles(models.teacher);
-  const resume = options.resume ? lastCheckpoint(out, cursorSchema) : undefined;
+  const resume = await findOrigin(options, out);
   const text = await locateText(options, out);
   const tokenizer = await loadTokenizer(student.folder);
   const read = await openTexts(options, { text, tokenizer, folder: student.folder, out, resume });
@@ -76,9 +85,14 @@ export async function prepare(
     options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
   const studentWith = (way: Way) => studentOptions(options, { student, teacher, lora, devices }, way);
   const { way, plans } = chooseWay(options, devices, studentWith, teacher);
+  const steps =
+    options.steps ?? (options.epochs && (await stepsOfEpochs(options, { ...read, tokenizer }, emit)));
+  const schedule = scheduleOf({ ...options, steps });
+  if (resume) checkSteps(given, resume, schedule, out);
   return {
     options: {
       ...options,
+      steps,
       out,
       microBatch: way.rows,
       packing: read.packing,
@@ -86,6 +100,7 @@ export async function prepare(
       resume: false,
       config: undefined,
     },
+    asked: options,
     out,
     models,
     text,
@@ -94,7 +109,7 @@ export async function prepare(
     resume,
     student: studentWith(way),
     teacher,
-    schedule: scheduleOf(options),
+    schedule,
     artifact: lora
       ? { kind: 'adapter', config: adapterConfig(lora, models.baseModel) }
       : { kind: 'model', configFile: student.configFile, form: modelForm(options, student) },
@@ -102,18 +117,6 @@ export async function prepare(
     parameters: parameterCount(lora ? loraShapes(student.config, lora) : weightShapes(student.config)),
     plans,
   };
-}
-
-/** The folder of the run. @throws InputError when it holds another one, or can't be used */
-async function checkOut(options: TrainOptions): Promise<string> {
-  const out = options.out ?? freshRunFolder();
-  if (!options.resume && holdsRun(out)) {
-    throw new InputError(
-      `--out: expected a folder without a run, found one in ${out}; add --resume to continue it`,
-    );
-  }
-  await checkRunFolder(out);
-  return out;
 }
 
 interface TextSetting {
@@ -129,7 +132,7 @@ interface TextSetting {
 async function openTexts(
   options: TrainOptions,
   { text, tokenizer, folder, out, resume }: TextSetting,
-): Promise<TextPreparation & { readonly packing: Packing }> {
+): Promise<TextPreparation & { readonly packing: Packing; readonly documents: DocumentSource }> {
   const from = resume?.state.cursor.place;
   const bos = bosOf(options, tokenizer);
   const encoder = { tokenizer, name: options.student ?? folder, bos, eos: options.eos };
@@ -139,7 +142,7 @@ async function openTexts(
   const evaluation = text.evalData && (await open(text.evalData));
   const texts = [{ documents, from }, ...(evaluation ? [{ documents: evaluation }] : [])];
   const prepared = await prepareText(options, { folder, bos }, out, texts);
-  return { ...prepared, packing: options.packing ?? (await packingOf(documents)) };
+  return { ...prepared, documents, packing: options.packing ?? (await packingOf(documents)) };
 }
 
 /** A run begun before there was a choice goes on with BOS where the tokenizer has one, see `resolveOptions`. */
@@ -177,7 +180,26 @@ function studentOptions(
   };
 }
 
+/** A resumed run keeps the rates of the steps it has done; a fork's schedule is its own, and goes on. */
+function checkSteps(given: Given, { state, forked }: Origin, schedule: ScheduleOptions, out: string): void {
+  const flag = ['steps', 'tokens', 'epochs'].find((name) => given[name] !== undefined);
+  const label = flag ? `--${flag}` : `${out}/run.json`;
+  if (!forked) {
+    checkLength(schedule, state.steps ?? storedLength(out) ?? schedule.steps, state.step, label);
+  } else if (schedule.steps <= state.step) {
+    throw new InputError(
+      `--fork: expected more than the ${state.step} steps that are done, found ${schedule.steps}; raise --steps`,
+    );
+  }
+}
+
 const DEFAULT_STEPS = 1000;
+
+/** Steps that a run which version 0.1.0 began was to have. */
+function storedLength(out: string): number | undefined {
+  const file = readRunFile(out);
+  return file && scheduleOf(withDefaults(TRAIN_OPTIONS, file.options)).steps;
+}
 
 function scheduleOf(options: TrainOptions): ScheduleOptions {
   const { lr, warmup, schedule, decay, tokens, batch, sequence } = options;

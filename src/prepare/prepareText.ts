@@ -3,8 +3,8 @@ import { hashOfTemplate, readChatTemplate } from '../data/chat/source.js';
 import { BadDocument, type DocumentSource, type Place } from '../data/documents.js';
 import { type Bos, type EncodingOptions, noTemplate } from '../data/encoding.js';
 import type { Example } from '../data/examples.js';
-import { readRunFile } from '../formats/runFolder.js';
 import type { TrainOptions } from '../options/train.js';
+import { runBefore } from './origin.js';
 
 export interface TextPreparation {
   readonly encoding: EncodingOptions;
@@ -33,10 +33,10 @@ export async function prepareText(
 ): Promise<TextPreparation> {
   const source = readChatTemplate(folder, options.chatTemplate);
   const chatTemplate = source && hashOfTemplate(source);
-  const before = options.resume ? readRunFile(out) : undefined;
+  const before = runBefore(options, out);
   if (before && before.chatTemplate !== chatTemplate) {
     throw new InputError(
-      '--resume: expected the chat template and special tokens that the run began with, found others ' +
+      `${options.resume ? '--resume' : '--fork'}: expected the chat template and special tokens that the run began with, found others ` +
         `(${source?.path ?? 'none'}); restore them, or start a new run`,
     );
   }

@@ -1,26 +1,32 @@
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../base/errors.js';
 import { readConfigFile } from '../formats/configFile.js';
-import { type RunFile, readRunFile } from '../formats/runFolder.js';
+import { readRunFile } from '../formats/runFile.js';
 import { flagOf, missingOption, problemsOf, withDefaults } from '../options/table.js';
-import { isOperational, TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
+import { isForkable, isOperational, TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
 import { hasMiniature, miniaturePaths, QUICKSTART } from './miniature.js';
+import { forkedRun } from './origin.js';
 
 export type Given = Readonly<Record<string, unknown>>;
 
-/** Options as a run starts with them: the config file, the run it resumes and the defaults fill the gaps, in that order. */
+/**
+ * Options as a run starts with them: the config file, the run it resumes or is forked from and the defaults fill the
+ * gaps, in that order.
+ */
 export function resolveOptions(input: Given): TrainOptions {
   const given = withMiniature(withConfigFile(defined(input)));
   if (given.resume && given.out === undefined) {
     throw new InputError('--resume: expected --out with the folder of the run, found none');
   }
-  const stored = given.resume ? storedRun(String(given.out)) : undefined;
+  const stored = storedOptions(given);
   const problems = stored ? [] : studentProblems(given);
-  problems.push(...problemsOf(TRAIN_OPTIONS, { ...stored?.options, ...given }));
-  if (given.steps !== undefined && given.tokens !== undefined) {
-    problems.push('--tokens: expected it without --steps, found both; leave one out');
+  const all = { ...withoutLength(stored ?? {}, given), ...given };
+  problems.push(...problemsOf(TRAIN_OPTIONS, all));
+  const lengths = LENGTHS.filter((name) => given[name] !== undefined).map(flagOf);
+  if (lengths.length > 1) {
+    problems.push(`${lengths[1]}: expected it without ${lengths[0]}, found both; leave one out`);
   }
-  const { saveDtype, trainable = TRAIN_OPTIONS.trainable.default } = { ...stored?.options, ...given };
+  const { saveDtype, trainable = TRAIN_OPTIONS.trainable.default } = { ...stored, ...given };
   if (saveDtype !== undefined && trainable !== 'all') {
     problems.push(`--save-dtype: expected --trainable all with it, found ${trainable}; leave one out`);
   }
@@ -28,19 +34,38 @@ export function resolveOptions(input: Given): TrainOptions {
     problems.unshift(`--resume: expected a run in ${given.out}, found none; check --out`);
   }
   if (problems.length > 0) throw new InputError(problems.join('; '));
-  if (stored) refuseChanges(given, withDefaults(TRAIN_OPTIONS, stored.options));
-  return withDefaults(TRAIN_OPTIONS, { ...stored?.options, ...given });
+  if (stored) refuseChanges(given, withDefaults(TRAIN_OPTIONS, stored));
+  return withDefaults(TRAIN_OPTIONS, all);
+}
+
+/** Each says how long a run is: one that is given replaces the others. */
+const LENGTHS = ['steps', 'tokens', 'epochs'] as const;
+
+function withoutLength(options: Given, given: Given): Given {
+  if (LENGTHS.every((name) => given[name] === undefined)) return options;
+  return Object.fromEntries(
+    Object.entries(options).filter(([name]) => !(LENGTHS as readonly string[]).includes(name)),
+  );
 }
 
 /** Runs begun before --bos had the BOS token wherever the tokenizer has one. */
-function storedRun(folder: string): RunFile | undefined {
-  const stored = readRunFile(folder);
-  return stored && { ...stored, options: { bos: 'always', ...stored.options } };
+const BEFORE_BOS = { bos: 'always' } as const;
+
+/** Those of the run that goes on; a fork has a folder and, with another batch, a micro-batch of its own. */
+function storedOptions(given: Given): Given | undefined {
+  if (given.resume) {
+    const stored = readRunFile(String(given.out))?.options;
+    return stored && { ...BEFORE_BOS, ...stored };
+  }
+  if (typeof given.fork !== 'string') return undefined;
+  const { out: _, fork: __, microBatch, ...options } = forkedRun(given.fork).options;
+  const stored = { ...BEFORE_BOS, ...options };
+  return given.batch === undefined ? { ...stored, microBatch } : stored;
 }
 
 /** With no model and no text named, the run is the quickstart on the bundled miniature; what is given wins. */
 function withMiniature(given: Given): Given {
-  const named = ['student', 'teacher', 'fromConfig', 'data', 'resume'].some(
+  const named = ['student', 'teacher', 'fromConfig', 'data', 'resume', 'fork'].some(
     (name) => given[name] !== undefined,
   );
   if (named || !hasMiniature()) return given;
@@ -69,20 +94,21 @@ function studentProblems({ student, fromConfig, trainable, init }: Given): strin
 /** What is given beside a config file wins. */
 function withConfigFile(given: Given): Given {
   if (typeof given.config !== 'string') return given;
-  const inFile = readConfigFile(given.config, TRAIN_OPTIONS);
-  // Either says how long the run is: one that is given replaces the other one, too.
-  if (given.steps !== undefined) delete inFile.tokens;
-  if (given.tokens !== undefined) delete inFile.steps;
+  const inFile = withoutLength(readConfigFile(given.config, TRAIN_OPTIONS), given);
   return { ...inFile, ...given };
 }
 
 const defined = (values: Given): Given =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 
+/** Of a resumed run: those that are not operational, its length apart. Of a fork: those that it can't have. */
 function refuseChanges(given: Given, stored: TrainOptions): void {
   const before = stored as Readonly<Record<string, unknown>>;
+  const mayChange = given.resume
+    ? (name: string) => isOperational(name) || name === 'out' || (LENGTHS as readonly string[]).includes(name)
+    : isForkable;
   const changed = Object.keys(given).filter((name) => {
-    if (isOperational(name) || name === 'out') return false;
+    if (mayChange(name)) return false;
     const option = TRAIN_OPTIONS[name as keyof typeof TRAIN_OPTIONS];
     return !isDeepStrictEqual(option.schema.parse(given[name]), before[name]);
   });
@@ -91,6 +117,6 @@ function refuseChanges(given: Given, stored: TrainOptions): void {
     .map((name) => `${flagOf(name)} ${before[name] ?? 'left out'} (found ${given[name]})`)
     .join(', ');
   throw new InputError(
-    `--resume: expected the options of the run: ${list}; leave them out, or start a new run`,
+    `${given.resume ? '--resume' : '--fork'}: expected the options of the run: ${list}; leave them out, or start a new run`,
   );
 }

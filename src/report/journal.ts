@@ -1,39 +1,102 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
+import { RunError } from '../base/errors.js';
+import { hashRanges, type RunningHash, startHash } from '../formats/hashes.js';
 import type { MetricsRecord } from '../records.js';
+
+/** What is on the disk. */
+export interface Written {
+  readonly bytes: number;
+  readonly hash: string;
+}
 
 /**
  * `metrics.jsonl`, one record a line, in the order of `append`: a record that is still being made holds back those
- * after it, so that the file does not depend on timing.
+ * after it, so that the file does not depend on timing. When the run is over they are written without it.
  */
 export class Journal {
   readonly #file: number;
+  readonly #hash: RunningHash;
+  readonly #waiting: (MetricsRecord | Promise<MetricsRecord>)[] = [];
   #bytes: number;
   #tail: Promise<void> = Promise.resolve();
+  #closed = false;
+  /** The disk failed amid a line: nothing may follow it. */
+  #broken = false;
 
-  /** @param bytes of the file that belong to the run; what a killed run wrote after them is cut off. */
-  constructor(path: string, bytes: number) {
-    this.#file = openSync(path, 'a');
-    ftruncateSync(this.#file, bytes);
+  private constructor(file: number, hash: RunningHash, bytes: number) {
+    this.#file = file;
+    this.#hash = hash;
     this.#bytes = bytes;
   }
 
+  /**
+   * @param bytes of the file that belong to the run; what a killed run wrote after them is cut off.
+   * @throws RunError when there are fewer: a file never grows by what nobody wrote
+   */
+  static async open(path: string, bytes: number): Promise<Journal> {
+    const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW = 0 } = constants;
+    const hash = await startHash();
+    const file = openSync(path, O_APPEND | O_CREAT | O_RDWR | O_NOFOLLOW);
+    const { size } = fstatSync(file);
+    if (size < bytes) {
+      closeSync(file);
+      throw new RunError(`${path}: expected at least ${bytes} bytes, found ${size}; restore the file`);
+    }
+    ftruncateSync(file, bytes);
+    if (bytes > 0) await hashRanges(hash, path, [[0, bytes]]);
+    return new Journal(file, hash, bytes);
+  }
+
   append(record: MetricsRecord | Promise<MetricsRecord>): void {
+    this.#waiting.push(record);
     this.#tail = this.#tail.then(async () => {
-      const line = Buffer.from(`${JSON.stringify(await record)}\n`);
-      for (let done = 0; done < line.length; ) done += writeSync(this.#file, line, done);
-      this.#bytes += line.length;
+      const text = `${JSON.stringify(await record)}\n`;
+      if (this.#closed) return;
+      void this.#waiting.shift();
+      this.#write(text);
     });
     this.#tail.catch(() => {});
   }
 
-  /** Resolves with the size of the file once everything appended is on disk. */
-  async flushed(): Promise<number> {
+  /** Resolves with what the file holds once everything appended is on disk. */
+  async flushed(): Promise<Written> {
     await this.#tail;
     fsyncSync(this.#file);
-    return this.#bytes;
+    return { bytes: this.#bytes, hash: this.#hash.digest() };
   }
 
+  /** Writes what a record that never came held back. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const record of this.#waiting) {
+      if (this.#broken) break;
+      if (!(record instanceof Promise)) this.#write(`${JSON.stringify(record)}\n`);
+    }
     closeSync(this.#file);
   }
+
+  #write(text: string): void {
+    const line = Buffer.from(text);
+    this.#broken = true;
+    for (let done = 0; done < line.length; ) done += writeSync(this.#file, line, done);
+    this.#broken = false;
+    this.#hash.update(line);
+    this.#bytes += line.length;
+  }
+}
+
+/** The whole records of a metrics file, in order; a last one that is cut off is left out. */
+export function* readRecords(path: string): Generator<MetricsRecord> {
+  const lines = readFileSync(path, 'utf8').split('\n');
+  for (const line of lines.slice(0, -1)) yield JSON.parse(line) as MetricsRecord;
 }

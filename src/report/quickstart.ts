@@ -1,3 +1,5 @@
+import { readRecords } from './journal.js';
+
 /** Held-out losses that runs have reached, in nats per token. */
 interface Reached {
   readonly mean: number;
@@ -31,3 +33,7 @@ export function quickstartTable(
   const lines = rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`);
   return ['held-out loss, nats per token', ...lines].join('\n');
 }
+
+/** Held-out losses that a run has had from its first record on, in nats per token. */
+export const heldOutLosses = (metrics: string): number[] =>
+  [...readRecords(metrics)].flatMap((record) => (record.type === 'eval' ? [record.nll] : []));

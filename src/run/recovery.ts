@@ -1,7 +1,8 @@
 import { DeviceLostError, RunError } from '../base/errors.js';
 import type { DeviceHosts, HostChoices } from '../devices/host.js';
 import { listCheckpoints } from '../formats/checkpointFiles.js';
-import { readRunFile, runPaths } from '../formats/runFolder.js';
+import { readRunFile } from '../formats/runFile.js';
+import { runPaths } from '../formats/runFolder.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { type RunHooks, type RunResult, runPipeline } from './run.js';
 

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { Actors } from '../actors/actors.js';
@@ -7,23 +9,31 @@ import type { Student, StudentSetup } from '../actors/student.js';
 import type { TeacherSetup } from '../actors/teacher.js';
 import { DeviceLostError, InputError, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
+import { hashTexts } from '../data/documents/contentHash.js';
 import type { DeviceHost, DeviceHosts } from '../devices/host.js';
-import { checkpointPath, listCheckpoints } from '../formats/checkpointFiles.js';
-import type { FolderLock } from '../formats/lock.js';
+import { copyCheckpoint } from '../formats/checkpoint.js';
+import { checkpointPath, listCheckpoints, setAside } from '../formats/checkpointFiles.js';
+import type { RunFile } from '../formats/runFile.js';
 import { prepareRunFolder, runPaths } from '../formats/runFolder.js';
-import type { StepOrders } from '../messages.js';
+import type { CheckpointFacts, StepOrders } from '../messages.js';
+import { checkTexts } from '../prepare/checkTexts.js';
 import { textOptions } from '../prepare/locateText.js';
+import { parseFork } from '../prepare/origin.js';
 import type { Preparation } from '../prepare/prepare.js';
-import type { MetricsRecord, StepRecord } from '../records.js';
+import type { CheckpointRecord, MetricsRecord, StepRecord } from '../records.js';
 import { Journal } from '../report/journal.js';
 
 /** How a run ended. */
 export interface RunResult {
   readonly out: string;
-  /** What was made, an adapter or a model; neither when the run was stopped before its last step. */
+  /** Folder of the weights after `steps`, an adapter's or a model's; neither when no step was done. */
   readonly adapter?: string;
   readonly model?: string;
+  /** Steps that are done and saved. */
   readonly steps: number;
+  /** Steps done after these, where a stop left no time to save them: an evaluation was still on its way. */
+  readonly unsaved?: number;
+  /** Whether these are all; false when the run was stopped. */
   readonly finished: boolean;
   /** Of a dry run: what a step will take, evaluations and checkpoints aside. */
   readonly estimate?: { readonly secondsPerStep: number };
@@ -33,15 +43,21 @@ export interface RunResult {
 export interface RunHooks {
   readonly emit: (record: MetricsRecord) => void;
   readonly shouldStop: () => boolean;
+  /** Resolves when the run should stop. */
+  readonly stopped: Promise<void>;
 }
 
 /** Micro-batches each consumer asks for ahead, and the bytes they may take. */
 const MAX_CREDITS = 2;
 const QUEUE_BYTES = 256 * 2 ** 20;
 
+/** After a stop, so long for the step at hand; then so long for a checkpoint of the step before it. */
+const STEP_GRACE_MS = 1500;
+const SAVE_GRACE_MS = 2000;
+
 /**
  * The whole run: loader -> teacher -> student -> evaluator, each in its own thread. Everything that
- * can be wrong with the input fails before the first file is written.
+ * can be wrong with the input fails before the first file is written. A run that is stopped ends within seconds.
  */
 export async function runPipeline(
   prepared: Preparation,
@@ -51,7 +67,9 @@ export async function runPipeline(
   const actors = new Actors([...new Set([devices.student, devices.teacher])]);
   const run = new Run(prepared, actors, hooks);
   try {
-    return await actors.guard(run.go(devices));
+    const going = run.go(devices);
+    going.catch(() => {});
+    return await actors.guard(Promise.race([going, run.halted()]));
   } catch (error) {
     throw explained(error, prepared.out);
   } finally {
@@ -70,14 +88,26 @@ function explained(error: unknown, out: string): Error {
   return new RunError(`${message}${advice}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
 }
 
+/** Of a run that is stopped: as far as it is on the disk. */
+export function stoppedResult(out: string): RunResult {
+  const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
+  if (!last) return { out, steps: 0, finished: false };
+  const { adapter, model } = runPaths(last.path);
+  return { out, steps: last.step, finished: false, ...(existsSync(adapter) ? { adapter } : { model }) };
+}
+
 class Run {
   readonly #prepared: Preparation;
   readonly #actors: Actors;
   readonly #hooks: RunHooks;
   readonly #evaluates: boolean;
-  #lock: FolderLock | undefined;
-  #journal!: Journal;
+  #journal: Journal | undefined;
   #student!: Comlink.Remote<Student>;
+  /** Whether a stop has anything to save, or to wait for. */
+  #isWriting = false;
+  #lastStep = 0;
+  #file!: RunFile;
+  #texts!: Promise<Record<string, string>>;
   #evaluator: Comlink.Remote<Evaluator> | undefined;
   /** Of an evaluation: the run ends with the step at hand, not only where the journal is waited for. */
   #failed: Error | undefined;
@@ -90,27 +120,62 @@ class Run {
   }
 
   async go(devices: DeviceHosts): Promise<RunResult> {
-    const { out, options, models, text, chatTemplate, resume, schedule } = this.#prepared;
+    const { out, text, resume, schedule } = this.#prepared;
+    this.#texts = hashTexts([...text.data, ...(text.evalData ?? [])]);
+    this.#texts.catch(() => {});
     await this.#start(devices);
-    const [forStudent, forTeacher] = await Promise.all([
-      devices.student.choices(),
-      devices.teacher.choices(),
-    ]);
-    const variants = { student: forStudent, teacher: forTeacher };
-    const commits = { ...models.commits, ...text.commits };
-    this.#lock = await prepareRunFolder(out, { version, options, commits, chatTemplate, variants });
-    this.#journal = new Journal(runPaths(out).metrics, resume?.state.metricsBytes ?? 0);
-    if (!resume) await this.#begin(devices);
+    if (resume) checkTexts(resume.state.texts, await this.#texts);
+    if (this.#hooks.shouldStop()) return stoppedResult(out);
+    this.#isWriting = true;
+    await this.#openFolder(devices);
+    if (this.#hooks.shouldStop()) return stoppedResult(out);
     const steps = await this.#train();
     const finished = steps === schedule.steps;
-    const made = finished ? await this.#finish(steps) : {};
+    const made = await this.#save(steps, finished);
     return { out, steps, finished, ...made };
+  }
+
+  /**
+   * After a stop: at once where nothing is written yet. Else `go` ends with the step at hand; a long one is given up
+   * for a checkpoint of the step before it, and where that takes too long the last one on the disk has to do.
+   */
+  async halted(): Promise<RunResult> {
+    await this.#hooks.stopped;
+    if (this.#isWriting) {
+      await delay(STEP_GRACE_MS, undefined, { ref: false });
+      this.#student.abandon().catch(() => {});
+      await delay(SAVE_GRACE_MS, undefined, { ref: false });
+    }
+    const result = stoppedResult(this.#prepared.out);
+    const unsaved = this.#lastStep - result.steps;
+    return unsaved > 0 ? { ...result, unsaved } : result;
   }
 
   /** Once the actors are gone: a dead one leaves calls that never settle, and `go` with them. */
   close(): void {
     this.#journal?.close();
-    this.#lock?.close();
+  }
+
+  /** The first files that are written: run.json, metrics.jsonl up to the checkpoint, of a fork its first checkpoint. */
+  async #openFolder(devices: DeviceHosts): Promise<void> {
+    const { out, options, models, text, chatTemplate, resume, schedule } = this.#prepared;
+    const [student, teacher] = await Promise.all([devices.student.choices(), devices.teacher.choices()]);
+    const commits = { ...models.commits, ...text.commits };
+    this.#file = { version, options, commits, chatTemplate, variants: { student, teacher } };
+    for (const { path } of resume?.damaged ?? []) setAside(path);
+    if (resume?.forked) {
+      const facts = { run: this.#file, steps: schedule.steps, texts: await this.#texts };
+      await copyCheckpoint(resume.path, runPaths(out).checkpoints, { ...resume.state, ...facts });
+    }
+    prepareRunFolder(out, this.#file);
+    const { metricsBytes = 0, recorded, step = 0, steps } = resume?.state ?? {};
+    this.#journal = await Journal.open(runPaths(out).metrics, metricsBytes);
+    if (metricsBytes === 0) await this.#begin(devices, step);
+    // Told when the checkpoint was made; a kill may have come between.
+    if (recorded) this.#journal.append(this.#checkpointRecord(step));
+    if (metricsBytes > 0 && steps !== undefined && steps !== schedule.steps) {
+      this.#record({ type: 'length', step, steps: schedule.steps });
+    }
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
@@ -188,15 +253,16 @@ class Run {
     this.#evaluator = await this.#actors.start<Evaluator>('evaluator', setup);
   }
 
-  /** A fresh run: the first record, and the evaluation of the student as it is. */
-  async #begin(devices: DeviceHosts): Promise<void> {
+  /** A run's first record, and the evaluation of the student as it is: after `step` steps where it is a fork. */
+  async #begin(devices: DeviceHosts, step: number): Promise<void> {
     const { options, parameters, schedule, microBatch } = this.#prepared;
+    const fork = options.fork === undefined ? {} : { fork: parseFork(options.fork) };
     this.#record({
-      ...{ type: 'start', version, device: devices.description, parameters },
+      ...{ type: 'start', version, device: devices.description, parameters, ...fork },
       ...{ steps: schedule.steps, micro_batch: microBatch, options },
     });
     if (this.#evaluates) {
-      this.#evaluate(0);
+      this.#evaluate(step);
       await this.#student.snapshot();
     }
   }
@@ -206,6 +272,7 @@ class Run {
     const observer = {
       step: (record: StepRecord) => this.#afterStep(record),
       beforeCheckpoint: (step: number) => this.#beforeCheckpoint(step),
+      afterCheckpoint: (step: number) => this.#afterCheckpoint(step),
     };
     return this.#student.train(Comlink.proxy(observer) as unknown as Comlink.Remote<typeof observer>);
   }
@@ -215,6 +282,7 @@ class Run {
     const { options, schedule } = this.#prepared;
     const { step } = record;
     this.#record(record);
+    this.#lastStep = step;
     this.#actors.doing = `step ${step + 1}`;
     const last = step === schedule.steps;
     const stop = this.#hooks.shouldStop();
@@ -223,21 +291,38 @@ class Run {
     return { evaluate, stop, checkpoint: last || stop || step % options.checkpointEvery === 0 };
   }
 
-  /** A checkpoint made only because the run was stopped leaves no record: the resumed run's file has none either. */
-  #beforeCheckpoint(step: number): Promise<number> {
-    const { options, out, schedule } = this.#prepared;
-    if (step === schedule.steps || step % options.checkpointEvery === 0) {
-      this.#record({ type: 'checkpoint', step, path: checkpointPath(runPaths(out).checkpoints, step) });
-    }
-    return this.#journal.flushed();
+  async #beforeCheckpoint(step: number): Promise<CheckpointFacts> {
+    const { bytes, hash } = await this.#journal!.flushed();
+    return {
+      ...{ format: 2, metricsBytes: bytes, metricsHash: hash, recorded: this.#isRecorded(step) },
+      ...{ run: this.#file, steps: this.#prepared.schedule.steps, texts: await this.#texts },
+    };
   }
 
-  async #finish(step: number): Promise<{ adapter?: string; model?: string }> {
+  #afterCheckpoint(step: number): void {
+    if (this.#isRecorded(step)) this.#record(this.#checkpointRecord(step));
+  }
+
+  /** A checkpoint made only because the run was stopped leaves no record: the resumed run's file has none either. */
+  #isRecorded(step: number): boolean {
+    const { options, schedule } = this.#prepared;
+    return step === schedule.steps || step % options.checkpointEvery === 0;
+  }
+
+  #checkpointRecord(step: number): CheckpointRecord {
+    return { type: 'checkpoint', step, path: checkpointPath(runPaths(this.#prepared.out).checkpoints, step) };
+  }
+
+  /** Publishes what was trained so far. */
+  async #save(step: number, finished: boolean): Promise<{ adapter?: string; model?: string }> {
+    if (step === 0) return {};
     const { out, artifact } = this.#prepared;
     const path = await this.#student.save(out);
     const made = artifact.kind === 'adapter' ? { adapter: path } : { model: path };
-    this.#record({ type: 'end', step, ...made });
-    await this.#journal.flushed();
+    if (finished) {
+      this.#record({ type: 'end', step, ...made });
+      await this.#journal!.flushed();
+    }
     return made;
   }
 
@@ -247,11 +332,11 @@ class Run {
     record.then(this.#hooks.emit, (error: Error) => {
       this.#failed = error;
     });
-    this.#journal.append(record);
+    this.#journal!.append(record);
   }
 
   #record(record: MetricsRecord): void {
-    this.#journal.append(record);
+    this.#journal!.append(record);
     this.#hooks.emit(record);
   }
 }

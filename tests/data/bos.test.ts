@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { createEncode } from '#src/data/encoding.js';
 import { checkEncoding, encodingOf } from '#src/data/shards/fingerprint.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
-import { readRunFile } from '#src/formats/runFolder.js';
+import { readRunFile } from '#src/formats/runFile.js';
 import { resolveOptions } from '#src/prepare/resolveOptions.js';
 import { makeFixture } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';

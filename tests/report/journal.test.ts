@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { hashFile } from '#src/formats/hashes.js';
 import type { CheckpointRecord, EvalRecord } from '#src/records.js';
 import { Journal } from '#src/report/journal.js';
 import { temporaryFolder } from '../support.js';
@@ -14,9 +15,11 @@ const linesOf = (path: string) =>
     .split('\n')
     .map((line) => (line === '' ? line : JSON.parse(line)));
 
+const writtenIn = async (path: string) => ({ bytes: readFileSync(path).length, hash: await hashFile(path) });
+
 test('a record that is still being made holds back those after it', async () => {
   const path = join(folder, 'order.jsonl');
-  const journal = new Journal(path, 0);
+  const journal = await Journal.open(path, 0);
   let finish: (record: EvalRecord) => void = () => {};
   journal.append(checkpoint(1));
   journal.append(
@@ -27,7 +30,7 @@ test('a record that is still being made holds back those after it', async () => 
   journal.append(checkpoint(2));
   const flushed = journal.flushed();
   finish(evaluation);
-  assert.is(await flushed, readFileSync(path).length);
+  assert.equal(await flushed, await writtenIn(path));
   journal.close();
   assert.equal(linesOf(path), [checkpoint(1), evaluation, checkpoint(2), '']);
 });
@@ -36,16 +39,16 @@ test('what lies behind the bytes of the run is cut off', async () => {
   const path = join(folder, 'cut.jsonl');
   const kept = `${JSON.stringify(checkpoint(1))}\n`;
   writeFileSync(path, `${kept}{"type":"step","st`);
-  const journal = new Journal(path, Buffer.byteLength(kept));
+  const journal = await Journal.open(path, Buffer.byteLength(kept));
   journal.append(checkpoint(2));
-  assert.is(await journal.flushed(), readFileSync(path).length);
+  assert.equal(await journal.flushed(), await writtenIn(path));
   journal.close();
   assert.equal(linesOf(path), [checkpoint(1), checkpoint(2), '']);
 });
 
-test('a record that fails rejects the flush, and nothing is written after it', async () => {
+test('a record that fails rejects the flush, and holds back those after it until the end', async () => {
   const path = join(folder, 'failed.jsonl');
-  const journal = new Journal(path, 0);
+  const journal = await Journal.open(path, 0);
   journal.append(checkpoint(1));
   journal.append(Promise.reject(new Error('no evaluation')));
   journal.append(checkpoint(2));
@@ -53,9 +56,44 @@ test('a record that fails rejects the flush, and nothing is written after it', a
     () => undefined,
     (error: Error) => error.message,
   );
-  journal.close();
   assert.is(failure, 'no evaluation');
   assert.equal(linesOf(path), [checkpoint(1), '']);
+  journal.close();
+  assert.equal(linesOf(path), [checkpoint(1), checkpoint(2), '']);
+});
+
+test('a record that never comes holds nothing back when the run is over', async () => {
+  const path = join(folder, 'pending.jsonl');
+  const journal = await Journal.open(path, 0);
+  journal.append(new Promise<EvalRecord>(() => {}));
+  for (const step of [1, 2]) journal.append(checkpoint(step));
+  journal.close();
+  assert.equal(linesOf(path), [checkpoint(1), checkpoint(2), '']);
+});
+
+test('a file that is shorter than its run never grows by what nobody wrote', async () => {
+  const path = join(folder, 'short.jsonl');
+  writeFileSync(path, 'x\n');
+  for (const bytes of [3, 9e11]) {
+    const failure = await Journal.open(path, bytes).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    assert.is(failure, `${path}: expected at least ${bytes} bytes, found 2; restore the file`);
+  }
+  assert.is(readFileSync(path, 'utf8'), 'x\n');
+});
+
+test('a link is not written through', async () => {
+  const [path, elsewhere] = [join(folder, 'link.jsonl'), join(folder, 'elsewhere')];
+  writeFileSync(elsewhere, 'kept');
+  symlinkSync(elsewhere, path);
+  const failure = await Journal.open(path, 0).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  assert.match(failure!, /ELOOP/);
+  assert.is(readFileSync(elsewhere, 'utf8'), 'kept');
 });
 
 test.run();

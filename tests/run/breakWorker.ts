@@ -3,7 +3,7 @@ import threads, { BroadcastChannel, isMainThread, Worker, type WorkerOptions } f
 
 /**
  * Loaded before a program (`--import`): breaks the worker thread named by BREAK_WORKER. BREAK_HOW says how: `exit` ends
- * the thread, `throw` throws in it; BREAK_WHEN says when: at its `start`, or as soon as the run has printed a `step`.
+ * the thread, `throw` throws in it, `stall` has it do nothing for ever; BREAK_WHEN says when: at its `start`, or as soon as the run has printed a `step`.
  */
 const { BREAK_WORKER: name, BREAK_HOW: how, BREAK_WHEN: when } = process.env;
 
@@ -63,6 +63,7 @@ function breakHere(): void {
   };
   if (how === 'throw' && when === 'start') fail();
   const channel = new BroadcastChannel('break');
-  channel.onmessage = fail;
+  const stall = () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  channel.onmessage = how === 'stall' ? stall : fail;
   channel.unref();
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type TrainInput, train } from 'rivulet';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readRunFile } from '#src/formats/runFolder.js';
+import { readRunFile } from '#src/formats/runFile.js';
 import type { StepRecord } from '#src/records.js';
 import { compressed, parquet } from '../data/documents/support.js';
 import { makeFixture, makeText } from '../fixtures.js';

@@ -110,7 +110,7 @@ test('a second SIGINT stops at once, amid a step', async () => {
   const { child, ended, printed } = startProgram('train', flags(long), { cwd });
   await printed(/memory/);
   child.kill('SIGINT');
-  await printed(/SIGINT: finishing the step/);
+  await printed(/SIGINT: saving what is trained/);
   const start = performance.now();
   child.kill('SIGINT');
   const { signal, stderr } = await ended;

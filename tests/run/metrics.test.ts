@@ -15,7 +15,7 @@ import { lastValueFrom, take, toArray } from 'rxjs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
-import { makeFixture } from '../fixtures.js';
+import { makeFixture, makeText } from '../fixtures.js';
 
 /** The library as its users import it: by the package's name. */
 
@@ -37,6 +37,9 @@ const freshOptions = (): TrainInput => ({
 
 /** Options of a run that fails at its second step. */
 const failing = (): TrainInput => ({ ...freshOptions(), lr: 1e30, warmup: 0, evalFraction: 0 });
+
+/** Options of a run that is refused at once. */
+const refused = (): TrainInput => ({ ...freshOptions(), rank: 0 });
 
 const recordsOf = (run: Run) => lastValueFrom(run.metrics$.pipe(toArray()));
 const fileOf = (out: string) =>
@@ -141,13 +144,42 @@ test('stop() saves, resolves finished, and the run can go on', async () => {
   run.metrics$.subscribe((record) => record.type === 'step' && record.step === 2 && run.stop());
   const result = await run.finished;
   assert.is(result.finished, false);
-  assert.is(result.adapter, undefined);
+  assert.is(result.adapter, join(options.out!, 'adapter'));
   const [last] = listCheckpoints(join(options.out!, 'checkpoints'));
   assert.is(last!.step, result.steps);
-  assert.not(existsSync(join(options.out!, 'adapter')));
+  assert.ok(existsSync(join(result.adapter!, 'adapter_model.safetensors')));
   const resumed = train({ ...options, resume: true });
   resumed.metrics$.subscribe((record) => record.type === 'step' && resumed.stop());
   assert.is((await resumed.finished).steps, result.steps + 1);
+});
+
+test('after a failure metrics.jsonl has every step that was told, a pending evaluation apart', async () => {
+  // An evaluation of a long text is on its way when the second step fails.
+  const text = join(fixture.folder, 'evaluated.txt');
+  writeFileSync(text, makeText(3, 40_000));
+  const options = { ...failing(), evalData: text, evalTokens: 100_000 };
+  const run = train(options);
+  const told: MetricsRecord[] = [];
+  run.metrics$.subscribe((record) => told.push(record));
+  assert.instance(await errorOf(run.finished), RunError);
+  assert.equal(
+    told.map(({ type }) => type),
+    ['start', 'step'],
+  );
+  assert.equal(
+    fileOf(options.out!).filter(({ type }) => type !== 'eval'),
+    JSON.parse(JSON.stringify(told.filter(({ type }) => type !== 'eval'))),
+  );
+});
+
+test('a checkpoint is told once it is there', async () => {
+  const run = train({ ...freshOptions(), checkpointEvery: 1 });
+  const found: boolean[] = [];
+  run.metrics$.subscribe((record) => {
+    if (record.type === 'checkpoint') found.push(existsSync(join(record.path, 'state.json')));
+  });
+  await run.finished;
+  assert.equal(found, [true, true, true, true]);
 });
 
 test.run();
@@ -157,6 +189,7 @@ const processes = suite('a process that trains');
 /** The text of a script: it trains, handles a failure in one place, and prints what happened. */
 const script = (options: TrainInput, body: string) => `
   import { train } from ${JSON.stringify(import.meta.resolve('rivulet'))};
+  import { filter, throwError } from ${JSON.stringify(import.meta.resolve('rxjs'))};
   process.on('unhandledRejection', (error) => console.log('unhandled rejection', error.message));
   process.on('uncaughtException', (error) => console.log('uncaught', error.name));
   const run = train(${JSON.stringify(options)});
@@ -173,17 +206,34 @@ processes('an error callback alone handles a failure', async () => {
   assert.is(await runScript(script(failing(), body)), 'handled RunError');
 });
 
-processes('finished alone handles a failure', async () => {
-  const body = `run.finished.catch((error) => console.log('handled', error.name));`;
+/** Ways to listen that handle no failure. */
+const LISTENING = {
+  'nobody listens': '',
+  'a subscriber without an error callback': 'run.metrics$.subscribe(() => {});',
+  'one behind operators': "run.metrics$.pipe(filter(({ type }) => type === 'step')).subscribe(() => {});",
+  'one that left before': 'run.metrics$.subscribe({ error() {} }).unsubscribe();',
+  'a handler of prepared alone': 'run.prepared.then(() => {}, () => {});',
+};
+
+for (const [what, body] of Object.entries(LISTENING)) {
+  processes(`${what}: a failure is an unhandled rejection of finished, once`, async () => {
+    assert.match(await runScript(script(refused(), body)), /^unhandled rejection --rank: [^\n]*$/);
+  });
+  processes(`${what}: finished alone handles a failure`, async () => {
+    const handled = `${body} run.finished.catch((error) => console.log('handled', error.name));`;
+    assert.is(await runScript(script(refused(), handled)), 'handled InputError');
+  });
+}
+
+processes('an error callback behind operators handles a failure, beside others without one', async () => {
+  const body = `run.metrics$.subscribe(() => {});
+    run.metrics$.pipe(filter(() => true)).subscribe({ error: (error) => console.log('handled', error.name) });`;
   assert.is(await runScript(script(failing(), body)), 'handled RunError');
 });
 
-processes('a subscriber without an error callback leaves it unhandled, as in RxJS', async () => {
-  const body = `run.metrics$.subscribe(() => {}); run.finished.catch(() => console.log('handled'));`;
-  assert.equal((await runScript(script(failing(), body))).split('\n').sort(), [
-    'handled',
-    'uncaught RunError',
-  ]);
+processes("other people's unhandled errors of RxJS stay what they are", async () => {
+  const body = `run.finished.catch(() => {}); throwError(() => new TypeError('theirs')).subscribe();`;
+  assert.is(await runScript(script(failing(), body)), 'uncaught TypeError');
 });
 
 processes('a failure of the input in the middle of a run ends it', async () => {

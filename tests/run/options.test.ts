@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readRunFile } from '#src/formats/runFolder.js';
+import { readRunFile } from '#src/formats/runFile.js';
 import { readFloat32 } from '#src/formats/safetensors.js';
 import { flagOf } from '#src/options/table.js';
 import { isOperational, type TRAIN_OPTIONS } from '#src/options/train.js';
@@ -58,6 +58,9 @@ const taught = { teacher: fixture.teacher };
 const chatty: Partial<TrainInput> = { data: [chat], chatTemplate: plainTemplate, longDocuments: 'split' };
 const evaluated = { evalFraction: 0.3, evalTokens: 64 };
 const earlier = await outcomeOf({ ...base, seed: 5 });
+
+/** Steps of 4 rows of 16 tokens in half of the fixture's text: 500 words and 45 full stops. */
+const HALF_AN_EPOCH = Math.ceil(545 / 2 / 64);
 
 const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   student: { change: { student: fixture.teacher } },
@@ -148,6 +151,11 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     change: { tokens: 4 * 16 * 3 + 1 },
     check: (changed) => assert.is(recordsOf(changed, 'step').length, 4),
   },
+  epochs: {
+    beside: { steps: undefined, tokens: 64 },
+    change: { tokens: undefined, epochs: 0.5 },
+    check: (changed) => assert.is(recordsOf(changed, 'step').length, HALF_AN_EPOCH),
+  },
   alpha: { beside: taught, change: { alpha: 0.6 } },
   divergence: { beside: taught, change: { divergence: 'reverse-kl' } },
   beta: { beside: { ...taught, divergence: 'jsd' }, change: { beta: 0.2 } },
@@ -223,6 +231,14 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     change: { dryRun: true, resume: true, out: earlier.out, seed: 5 },
     check: (changed) => assert.equal(changed.records, []),
   },
+  fork: {
+    change: { fork: `${earlier.out}@2`, seed: 5, steps: 3 },
+    check: (changed) =>
+      assert.equal(
+        recordsOf(changed, 'step').map(({ step }) => step),
+        [3],
+      ),
+  },
   evalEvery: {
     beside: { ...evaluated, steps: 3 },
     change: { evalEvery: 2 },
@@ -286,7 +302,7 @@ writeFileSync(
 );
 
 for (const [name, { change }] of Object.entries(cases)) {
-  if (name === 'out' || name === 'resume') continue;
+  if (['out', 'resume', 'steps', 'tokens', 'epochs'].includes(name)) continue;
   const value = change[name as keyof TrainInput];
   if (isOperational(name)) {
     resumes(`${flagOf(name)} may change`, () => {
@@ -307,23 +323,6 @@ for (const [name, { change }] of Object.entries(cases)) {
 resumes('the same options may be given again, as text too', () => {
   const again = { ...base, batch: '4', lr: '0.01', resume: true, out: stored };
   assert.is(resolveOptions(again).batch, 4);
-});
-
-resumes('needs --out', async () => {
-  assert.match(
-    await inputErrorOf(() => resolveOptions({ ...base, resume: true })),
-    '--resume: expected --out',
-  );
-});
-
-resumes('a folder without a run is named, unless the options to start one are there', async () => {
-  const out = join(freshFolder(), 'run');
-  const message = await inputErrorOf(() => resolveOptions({ resume: true, out }));
-  assert.match(
-    message,
-    `--resume: expected a run in ${out}, found none; check --out; --student: expected MODEL`,
-  );
-  assert.is(resolveOptions({ ...base, resume: true, out }).lr, base.lr);
 });
 
 resumes('a folder that holds a run is refused without it', async () => {

@@ -6,7 +6,7 @@ import { listCheckpoints } from '#src/formats/checkpointFiles.js';
 import type { TrainInput } from '#src/options/train.js';
 import { makeFixture } from '../fixtures.js';
 import { assertSameOutcome, killRuns, outcomeOf, runOptions, undisturbed } from './kills.js';
-import { type Ending, flags, runProgram, startProgram, timelessMetrics } from './process.js';
+import { adapterBytes, type Ending, flags, runProgram, startProgram, timelessMetrics } from './process.js';
 
 const fixture = makeFixture('resume');
 const options = runOptions(fixture);
@@ -24,8 +24,8 @@ async function signalled(cwd: string, signal: NodeJS.Signals, given: Partial<Tra
 }
 
 /** The arguments of the command that a stopped run prints. */
-function resumeArguments({ code, stdout, stderr }: Ending): string[] {
-  assert.is(code, 0, stderr);
+function resumeArguments({ code, stdout, stderr }: Ending, expected: number): string[] {
+  assert.is(code, expected, stderr);
   const [, command] = /^ +node dist\/train\.js (.*--resume.*)$/m.exec(stdout) ?? [];
   assert.ok(command, `expected the command that resumes, found ${stdout}`);
   return command!.split(' ');
@@ -61,21 +61,26 @@ kills.run();
 
 const signals = suite('SIGTERM and SIGINT');
 
-signals('SIGTERM: a checkpoint, exit 0, and a command that goes on as if nothing had happened', async () => {
-  const cwd = freshFolder();
-  const stopped = await signalled(cwd, 'SIGTERM', options);
-  const steps = listCheckpoints(join(cwd, 'run/checkpoints')).at(-1)!.step;
-  assert.match(stopped.stdout, `stopped after step ${steps};`);
-  assert.ok(steps < options.steps!, 'stopped before the end');
-  assert.not(existsSync(join(cwd, 'run/adapter')));
-  const { code, stderr } = await runProgram('train', resumeArguments(stopped), { cwd });
-  assert.is(code, 0, stderr);
-  assertSameOutcome(join(cwd, 'run'), reference, `after SIGTERM at step ${steps}`);
-});
+signals(
+  'SIGTERM: a checkpoint, the adapter so far, and a command that goes on as if nothing had happened',
+  async () => {
+    const cwd = freshFolder();
+    const stopped = await signalled(cwd, 'SIGTERM', options);
+    const steps = listCheckpoints(join(cwd, 'run/checkpoints')).at(-1)!.step;
+    assert.match(stopped.stdout, `stopped after step ${steps};`);
+    assert.ok(steps < options.steps!, 'stopped before the end');
+    assert.match(stopped.stdout, 'its weights are in run/adapter;');
+    const saved = join(cwd, 'run', 'checkpoints', `step-${String(steps).padStart(8, '0')}`);
+    assert.ok(adapterBytes(join(cwd, 'run')).equals(adapterBytes(saved)));
+    const { code, stderr } = await runProgram('train', resumeArguments(stopped, 143), { cwd });
+    assert.is(code, 0, stderr);
+    assertSameOutcome(join(cwd, 'run'), reference, `after SIGTERM at step ${steps}`);
+  },
+);
 
 signals('SIGINT: the resumed run may change what has no influence on the adapter', async () => {
   const cwd = freshFolder();
-  resumeArguments(await signalled(cwd, 'SIGINT', options));
+  resumeArguments(await signalled(cwd, 'SIGINT', options), 130);
   const changed = { resume: true, out: 'run', threads: 2, evalEvery: 5, checkpointEvery: 5, keep: 1 };
   const { code, stderr } = await train(cwd, changed);
   assert.is(code, 0, stderr);
@@ -89,7 +94,9 @@ signals('resuming a finished run changes nothing', async () => {
   const short = { ...options, steps: 2 };
   assert.is((await train(cwd, short)).code, 0);
   const before = outcomeOf(join(cwd, 'run'));
-  assert.is((await train(cwd, { ...short, resume: true })).code, 0);
+  const again = await train(cwd, { ...short, resume: true });
+  assert.is(again.code, 0, again.stderr);
+  assert.match(again.stdout, /^the run in run was finished after step 2, and is as it was; /);
   assertSameOutcome(join(cwd, 'run'), before, 'after a resume of a finished run');
 });
 

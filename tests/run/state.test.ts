@@ -5,8 +5,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeFixture } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
+import { asOfVersion01 } from './oldRuns.js';
 
-/** A checkpoint whose state.json is damaged. */
+/** A state.json of a form that is none, in a checkpoint of version 0.1.0: those have no hashes that would tell. */
 
 const fixture = makeFixture('state');
 const freshFolder = () => mkdtempSync(join(fixture.folder, 'state-'));
@@ -26,6 +27,7 @@ const contentsOf = (folder: string): Map<string, string> =>
 
 const run = join(freshFolder(), 'run');
 await train({ ...base, out: run }).finished;
+asOfVersion01(run, join(run, 'checkpoints/step-00000001'));
 
 for (const [what, edit, expected] of [
   ['no cursor', (state) => delete state.cursor, /cursor: .*found nothing; /],

@@ -1,0 +1,49 @@
+import type { DocumentSource } from '../data/documents.js';
+import { createEncode, type EncodingOptions } from '../data/encoding.js';
+import { holdOut } from '../data/holdOut.js';
+import { blockRowsOf, type Packing, RowStream } from '../data/packing.js';
+import type { Tokenizer } from '../data/tokenizer.js';
+import type { TrainOptions } from '../options/train.js';
+import type { CountRecord } from '../records.js';
+
+export interface EpochSetting {
+  readonly documents: DocumentSource;
+  readonly tokenizer: Tokenizer;
+  readonly encoding: EncodingOptions;
+  readonly packing: Packing;
+}
+
+/** Between two records of progress. */
+const RECORD_MS = 100;
+
+/**
+ * Steps of `--epochs`: all text to train on is read, tokenized and packed once, as the run will do it. Of a stream, rows
+ * are counted by what fills them, since the next epoch goes on in the last one; of best-fit, as they are.
+ * @param emit is told how far it is
+ */
+export async function stepsOfEpochs(
+  options: TrainOptions,
+  { documents, tokenizer, encoding, packing }: EpochSetting,
+  emit: (record: CountRecord) => void,
+): Promise<number> {
+  const { sequence, batch, evalFraction, longDocuments, onBadDocument: onBad } = options;
+  const holds = options.evalData === undefined && evalFraction > 0;
+  const training = holds ? (await holdOut(documents, evalFraction)).training : documents;
+  const blockRows = options.shuffleRows ?? blockRowsOf(sequence);
+  const packed = { sequence, packing, longDocuments, blockRows, seed: 0, repeat: false, onBad };
+  const stream = new RowStream(training, createEncode(tokenizer, encoding), packed);
+  let [rows, tokens, told] = [0, 0, 0];
+  for (let row = await stream.next(); row; row = await stream.next()) {
+    rows++;
+    tokens += row.filled;
+    const now = performance.now();
+    if (now - told < RECORD_MS) continue;
+    told = now;
+    emit({ type: 'count', tokens });
+    // Signals are looked at between the documents, too.
+    await new Promise(setImmediate);
+  }
+  emit({ type: 'count', tokens });
+  const inEpoch = packing === 'stream' ? tokens / sequence : rows;
+  return Math.max(1, Math.ceil((options.epochs! * inEpoch) / batch));
+}
