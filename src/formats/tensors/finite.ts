@@ -26,7 +26,7 @@ const BITS: Record<
 /** The first NaN or infinity of a chunk; undefined when there is none. */
 export function findNotFinite(dtype: FloatDtype, bytes: Uint8Array): NotFinite | undefined {
   const { exponent, lowest, above } = BITS[dtype];
-  const { buffer, byteOffset, byteLength } = byteOffset4(bytes);
+  const { buffer, byteOffset, byteLength } = wordAligned(bytes);
   const words = new Int32Array(buffer, byteOffset, byteLength >> 2);
   let found = 0;
   for (let i = 0; i < words.length; i++) found |= ((words[i]! & exponent) + lowest) & above;
@@ -38,7 +38,7 @@ export function findNotFinite(dtype: FloatDtype, bytes: Uint8Array): NotFinite |
 }
 
 /** The same bytes where words of 4 can be read. */
-const byteOffset4 = (bytes: Uint8Array): Uint8Array =>
+const wordAligned = (bytes: Uint8Array): Uint8Array =>
   bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
 
 /**
