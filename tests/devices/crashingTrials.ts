@@ -9,6 +9,6 @@ const { TEST_CRASH, TEST_HANG, TEST_REFUSE } = process.env;
 serveTrials(async (_device, { code }) => {
   const has = (text: string | undefined) => text !== undefined && code.includes(text);
   if (has(TEST_CRASH)) process.abort();
-  if (has(TEST_HANG)) await new Promise(() => {});
+  if (has(TEST_HANG)) await new Promise(() => setInterval(() => {}, 1000));
   return has(TEST_REFUSE) ? 'not on this GPU' : undefined;
 });

@@ -16,7 +16,7 @@ export type NullGpuFamily = 'navi31' | 'navi21' | 'raven';
 const ICD_FOLDER = '/usr/share/vulkan/icd.d';
 const HEADER = '/usr/include/vulkan/vk_layer.h';
 const LAYER = 'VK_LAYER_RIVULET_NULL_GPU';
-const LIMIT_MS = 600_000;
+const LIMIT_MS = 1_500_000;
 
 const driver = existsSync(ICD_FOLDER)
   ? readdirSync(ICD_FOLDER).find((name) => /^radeon_icd\b.*\.json$/.test(name))
