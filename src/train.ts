@@ -9,6 +9,7 @@ import { readMiniatureResults } from './prepare/miniature.js';
 import { showDownloads } from './report/downloads.js';
 import { showProgress } from './report/progress.js';
 import { quickstartTable } from './report/quickstart.js';
+import { showStarting } from './report/starting.js';
 
 const TEXTS: CommandTexts = {
   name: 'train',
@@ -29,7 +30,12 @@ await runProgram(async () => {
   run.metrics$
     .pipe(filter((record) => record.type === 'download'))
     .subscribe({ next: showDownloads(), error() {} });
+  const starting = showStarting();
+  run.metrics$
+    .pipe(filter((record) => record.type === 'progress'))
+    .subscribe({ next: starting.update, error: starting.clear });
   const prepared = await run.prepared;
+  starting.clear();
   if (prepared.options.dryRun) {
     process.stdout.write(dryRunText(prepared, await run.finished));
     return;

@@ -22,7 +22,7 @@ import { blankModelFiles, checkSequence, openModelFiles } from '../model/modelFi
 import type { StudentOptions } from '../model/programs.js';
 import { type ModelFiles, weightShapes } from '../model/weights.js';
 import type { TrainOptions } from '../options/train.js';
-import type { DownloadRecord } from '../records.js';
+import type { DownloadRecord, ProgressRecord } from '../records.js';
 import type { ScheduleOptions } from '../training/schedule.js';
 import { locateModels, type Models } from './locateModels.js';
 import { locateText, type TextPaths, textOptions } from './locateText.js';
@@ -57,15 +57,16 @@ const EVALUATION_TOKENS = 512;
 export async function prepare(
   given: Given,
   devices: DeviceHosts,
-  onDownload: (record: DownloadRecord) => void,
+  emit: (record: DownloadRecord | ProgressRecord) => void,
 ): Promise<Preparation> {
   const options = resolveOptions(given);
   const out = await checkOut(options);
-  const models = await locateModels(options, out, onDownload);
+  const models = await locateModels(options, out, emit);
   const student =
     options.fromConfig === undefined ? openModelFiles(models.student) : blankModelFiles(options.fromConfig);
   const teacher = models.teacher === undefined ? undefined : openModelFiles(models.teacher);
   const resume = options.resume ? lastCheckpoint(out, cursorSchema) : undefined;
+  emit({ type: 'progress', doing: 'finding text' });
   const text = await locateText(options, out);
   const tokenizer = await loadTokenizer(student.folder);
   const read = await openTexts(options, { text, tokenizer, folder: student.folder, out, resume });
@@ -73,6 +74,7 @@ export async function prepare(
   const lora =
     options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
   const studentWith = (way: Way) => studentOptions(options, { student, teacher, lora, devices }, way);
+  emit({ type: 'progress', doing: 'planning' });
   const { way, plans } = chooseWay(options, devices, studentWith, teacher);
   return {
     options: {
