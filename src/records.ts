@@ -106,6 +106,16 @@ export interface DownloadRecord {
   readonly total_bytes: number;
 }
 
+/** What is done before the first step, and how far it is: on `metrics$` only. */
+export interface ProgressRecord {
+  readonly type: 'progress';
+  readonly doing: 'finding text' | 'planning' | 'reading text' | 'loading';
+  /** Of `total`, where that is known, in `unit`. */
+  readonly done?: number;
+  readonly total?: number;
+  readonly unit?: 'tokens' | 'threads';
+}
+
 /** The GPU failed, and the run goes on from the checkpoint of `step` on a new device: on `metrics$` only. */
 export interface DeviceLostRecord {
   readonly type: 'device_lost';
@@ -113,9 +123,10 @@ export interface DeviceLostRecord {
   readonly message: string;
 }
 
-/** What `metrics$` emits and, downloads, counts and lost devices aside, `metrics.jsonl` holds. */
+/** What `metrics$` emits and, downloads, counts, progress and lost devices aside, `metrics.jsonl` holds. */
 export type MetricsRecord =
   | DownloadRecord
+  | ProgressRecord
   | DeviceLostRecord
   | CountRecord
   | LengthRecord

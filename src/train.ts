@@ -11,6 +11,7 @@ import { showCount } from './report/counting.js';
 import { showDownloads } from './report/downloads.js';
 import { showProgress } from './report/progress.js';
 import { heldOutLosses, quickstartTable } from './report/quickstart.js';
+import { showStarting } from './report/starting.js';
 
 const TEXTS: CommandTexts = {
   name: 'train',
@@ -32,10 +33,15 @@ await runProgram(async () => {
   run.finished.catch(() => {});
   run.metrics$.pipe(filter((record) => record.type === 'download')).subscribe(showDownloads());
   run.metrics$.pipe(filter((record) => record.type === 'count')).subscribe(showCount());
+  const starting = showStarting();
+  run.metrics$
+    .pipe(filter((record) => record.type === 'progress'))
+    .subscribe({ next: starting.update, error: starting.clear });
   const prepared = await run.prepared.catch((error: unknown) => {
     if (!came.signal) throw error;
     return undefined;
   });
+  starting.clear();
   if (prepared?.options.dryRun) {
     process.stdout.write(dryRunText(prepared, await run.finished));
     return;

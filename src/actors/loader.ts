@@ -34,6 +34,8 @@ export interface LoaderSetup {
   readonly cursor?: Cursor;
   /** Where batches are offered. */
   readonly port: MessagePort;
+  /** Told the tokens read so far, now and then, until the first micro-batch is there. */
+  readonly progress?: MessagePort;
 }
 
 /** The text to train on, or what is held out of it. */
@@ -44,6 +46,19 @@ export async function trainingText(
 ): Promise<DocumentSource> {
   const documents = await openDocuments({ ...text, from: cursor?.place });
   return evalFraction > 0 ? (await holdOut(documents, evalFraction)).training : documents;
+}
+
+const TELL_MS = 100;
+
+/** Counts tokens, and tells how many there are at most ten times a second. */
+function teller(port: MessagePort | undefined): (tokens: number) => void {
+  let [tokens, told] = [0, performance.now()];
+  return (more) => {
+    tokens += more;
+    if (performance.now() - told < TELL_MS) return;
+    told = performance.now();
+    port?.postMessage(tokens);
+  };
 }
 
 /** Reads, tokenizes, packs and shuffles text; gives micro-batches of whole rows, one per pull. */
@@ -64,10 +79,12 @@ class Loader implements BatchSource {
     const encode = createEncode(await loadTokenizer(setup.tokenizer), setup.encoding);
     const { onBad } = setup.text;
     const blockRows = setup.shuffleRows ?? blockRowsOf(sequence);
-    const options = { sequence, packing, longDocuments, blockRows, seed, repeat: true, onBad };
+    const onDocument = teller(setup.progress);
+    const options = { sequence, packing, longDocuments, blockRows, seed, repeat: true, onBad, onDocument };
     this.#rows = new RowStream(documents, encode, options, setup.cursor);
     this.#first = this.#next();
     await this.#first;
+    setup.progress?.close();
     offer(this, setup.port);
   }
 

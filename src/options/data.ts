@@ -10,7 +10,7 @@ export const DATA_OPTIONS = {
     schema: z.array(text).min(1, 'expected at least one path'),
     many: true,
     help:
-      'text to train on: .txt, .jsonl, .json, .csv or .parquet, each also with .gz or .zst, or token shards; a file, ' +
+      'text to train on: .txt, .jsonl, .ndjson, .json, .csv, .tsv or .parquet, each also with .gz or .zst, or token shards; a file, ' +
       'folder, pattern or hf://datasets/OWNER/NAME/...; may be repeated, each with its share as in a.jsonl:0.7',
   },
   textColumn: {
@@ -67,7 +67,9 @@ export const DATA_OPTIONS = {
     group: 'data',
     value: 'N',
     schema: count.optional(),
-    help: 'rows that are shuffled among themselves; 1 keeps the order of the text (default: what holds 2 M tokens)',
+    help:
+      'rows that are shuffled among themselves; 1 keeps the order of the text (default: what holds 2 M tokens; of less text ' +
+      'two passes)',
   },
   packing: {
     group: 'data',
@@ -90,7 +92,7 @@ export const DATA_OPTIONS = {
     value: 'F',
     schema: belowOne,
     default: 0.05,
-    help: 'share of the text to hold out and evaluate on; 0 for none',
+    help: 'share of the text to hold out and evaluate on, of several documents one at least; 0 for none',
   },
   evalData: {
     group: 'data',

@@ -24,7 +24,7 @@ export const EVALUATE_OPTIONS = {
     value: 'PATH',
     schema: text,
     help:
-      'text to score: a .txt file is one document; .jsonl, .json, .csv, .parquet, token shards, folders, patterns and ' +
+      'text to score: a .txt file is one document; .jsonl, .json, .csv, .tsv, .parquet, token shards, folders, patterns and ' +
       'hf://datasets/OWNER/NAME/... are read as train reads them',
   },
   textColumn,

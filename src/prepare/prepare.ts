@@ -25,7 +25,7 @@ import type { StudentOptions } from '../model/programs.js';
 import { type ModelFiles, weightShapes } from '../model/weights.js';
 import { withDefaults } from '../options/table.js';
 import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
-import type { CountRecord, DownloadRecord } from '../records.js';
+import type { CountRecord, DownloadRecord, ProgressRecord } from '../records.js';
 import type { ScheduleOptions } from '../training/schedule.js';
 import { stepsOfEpochs } from './countEpoch.js';
 import { locateModels, type Models } from './locateModels.js';
@@ -68,7 +68,7 @@ const EVALUATION_TOKENS = 512;
 export async function prepare(
   given: Given,
   devices: DeviceHosts,
-  emit: (record: DownloadRecord | CountRecord) => void,
+  emit: (record: DownloadRecord | CountRecord | ProgressRecord) => void,
 ): Promise<Preparation> {
   const options = resolveOptions(given);
   const out = options.out ?? freshRunFolder();
@@ -77,6 +77,7 @@ export async function prepare(
     options.fromConfig === undefined ? openModelFiles(models.student) : blankModelFiles(options.fromConfig);
   const teacher = models.teacher === undefined ? undefined : openModelFiles(models.teacher);
   const resume = await findOrigin(options, out);
+  emit({ type: 'progress', doing: 'finding text' });
   const text = await locateText(options, out);
   const tokenizer = await loadTokenizer(student.folder);
   const read = await openTexts(options, { text, tokenizer, folder: student.folder, out, resume });
@@ -84,6 +85,7 @@ export async function prepare(
   const lora =
     options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
   const studentWith = (way: Way) => studentOptions(options, { student, teacher, lora, devices }, way);
+  emit({ type: 'progress', doing: 'planning' });
   const { way, plans } = chooseWay(options, devices, studentWith, teacher);
   const steps =
     options.steps ?? (options.epochs && (await stepsOfEpochs(options, { ...read, tokenizer }, emit)));

@@ -13,6 +13,8 @@ export interface ThrottledLine {
   /** @param isLast show it in any case */
   readonly update: (line: () => string, isLast?: boolean) => void;
   readonly done: () => void;
+  /** Takes the line away, so that others can be written in its place. */
+  readonly clear: () => void;
 }
 
 /**
@@ -30,5 +32,8 @@ export function throttledLine(since = Number.NEGATIVE_INFINITY): ThrottledLine {
       else process.stderr.write(`${line()}\n`);
     },
     done: () => log.done(),
+    clear: () => {
+      if (isTerminal()) log.clear();
+    },
   };
 }

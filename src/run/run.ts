@@ -196,9 +196,34 @@ class Run {
       };
       others.push(this.#actors.start('teacher', setup));
     }
-    await Promise.all([student, ...others]);
+    await this.#told([student, ...others]);
     this.#student = await student;
     if (this.#evaluates) await this.#startEvaluator(devices.student, snapshots.port2);
+  }
+
+  /** Waits for threads, and tells how many are ready. */
+  async #told(starting: readonly Promise<unknown>[]): Promise<void> {
+    const total = starting.length;
+    let done = 0;
+    const tell = () => this.#hooks.emit({ type: 'progress', doing: 'loading', done, total, unit: 'threads' });
+    tell();
+    await Promise.all(
+      starting.map(async (thread) => {
+        await thread;
+        done++;
+        tell();
+      }),
+    );
+  }
+
+  /** Where the loader says how many tokens it has read. */
+  #readingPort(): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', (done: number) =>
+      this.#hooks.emit({ type: 'progress', doing: 'reading text', done, unit: 'tokens' }),
+    );
+    port1.unref();
+    return port2;
   }
 
   #loaderSetup(port: MessagePort): LoaderSetup {
@@ -211,6 +236,7 @@ class Run {
       evalFraction: options.evalData === undefined ? options.evalFraction : 0,
       ...{ encoding, sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed, port },
       step: resume?.state.step ?? 0,
+      progress: this.#readingPort(),
       ...cursor,
     };
   }

@@ -86,7 +86,10 @@ test('all records, in order, and those of metrics.jsonl', async () => {
   // An evaluation is told when it is done, and written where it belongs.
   const told = JSON.parse(JSON.stringify(records)) as MetricsRecord[];
   const evals = (all: readonly MetricsRecord[]) => all.filter(({ type }) => type === 'eval');
-  const others = (all: readonly MetricsRecord[]) => all.filter(({ type }) => type !== 'eval');
+  const others = (all: readonly MetricsRecord[]) =>
+    all.filter(({ type }) => type !== 'eval' && type !== 'progress');
+  assert.ok(told.some(({ type }) => type === 'progress'));
+  assert.not(inFile.some(({ type }) => type === 'progress'));
   assert.equal(evals(told), evals(inFile));
   assert.equal(others(told), others(inFile));
 });

@@ -31,6 +31,8 @@ for (const kind of ['gz', 'zst'] as const) {
   for (const [name, content, texts] of [
     ['txt', TEXTS.join('|'), TEXTS.filter((text) => text !== '')],
     ['jsonl', jsonl(TEXTS), TEXTS],
+    ['ndjson', jsonl(TEXTS), TEXTS],
+    ['tsv', CSV.replaceAll('"text"', 'text'), TEXTS],
     ['json', JSON.stringify(TEXTS.map((text) => ({ text }))), TEXTS],
     ['csv', CSV, TEXTS],
     ['parquet', parquet(TEXTS), TEXTS],

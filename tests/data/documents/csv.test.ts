@@ -122,4 +122,17 @@ test('a broken record can be skipped, also one with a stray quote', async () => 
   await assertRestarts(path, { onBad: 'skip' });
 });
 
+test('tabs between the fields of a .tsv file; commas are text', async () => {
+  const content = 'id\ttext\n1\ta, b\n2\t"c\td ""e""\nf"\n';
+  assert.equal(await textsOf(library.put('a.tsv', content)), ['a, b', 'c\td "e"\nf']);
+  assert.match(
+    await problemOf(library.put('bad.tsv', 'id\ttext\n1\ta\tb\n')),
+    /bad\.tsv: line 2, byte 8: expected 2 fields as in the header, found 3/,
+  );
+  assert.match(
+    await problemOf(library.put('quote.tsv', 'text\tid\n"a",1\n')),
+    /expected a tab after the quoted field/,
+  );
+});
+
 test.run();

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { type FileMetaData, parquetSchema, type SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -16,6 +16,7 @@ import {
 } from '#src/data/documents.js';
 import type { Example } from '#src/data/examples.js';
 import { projectRoot } from '../../support.js';
+import { lz4Block } from './lz4Block.js';
 import {
   assertRestarts,
   Library,
@@ -36,6 +37,8 @@ const codecs: Record<string, ParquetOptions> = {
   plain: { codec: 'UNCOMPRESSED' },
   snappy: { codec: 'SNAPPY' },
   gzip: { codec: 'GZIP', compressors: { GZIP: (bytes) => gzipSync(bytes) } },
+  brotli: { codec: 'BROTLI', compressors: { BROTLI: (bytes) => brotliCompressSync(bytes) } },
+  lz4: { codec: 'LZ4_RAW', compressors: { LZ4_RAW: lz4Block } },
   zstd: { codec: 'ZSTD', compressors: { ZSTD: (bytes) => zstdFrame(bytes) } },
 };
 
@@ -324,10 +327,10 @@ refused('invalid UTF-8', async () => {
 });
 
 refused('an unknown codec', async () => {
-  const brotli = parquet(['a'], { codec: 'BROTLI', compressors: { BROTLI: (bytes) => bytes } });
+  const lzo = parquet(['a'], { codec: 'LZO', compressors: { LZO: (bytes) => bytes } });
   assert.match(
-    await problemOf(put('brotli.parquet', brotli)),
-    /expected Parquet compressed with UNCOMPRESSED, SNAPPY, GZIP, ZSTD, found BROTLI; write it again/,
+    await problemOf(put('brotli.parquet', lzo)),
+    /expected Parquet compressed with UNCOMPRESSED, SNAPPY, GZIP, ZSTD, BROTLI, LZ4_RAW, found LZO; write it again/,
   );
 });
 

@@ -1,4 +1,4 @@
-import { crc32, gunzipSync } from 'node:zlib';
+import { brotliDecompressSync, crc32, gunzipSync } from 'node:zlib';
 import { parquetHeader } from 'hyparquet/src/column.js';
 import type { CompressionCodec } from 'hyparquet/src/types.js';
 import { z } from 'zod';
@@ -7,6 +7,7 @@ import type { Restart } from '../position.js';
 import { Problem } from '../problems.js';
 import { unzstdSync } from '../zstd.js';
 import { broken, deltaLengthTexts, deltaTexts, hybrid, PageReader, plainTexts } from './encodings.js';
+import { unlz4 } from './lz4.js';
 import { unsnappy } from './snappy.js';
 import { checkThrift } from './thrift.js';
 
@@ -231,6 +232,8 @@ const CODECS: Partial<Record<CompressionCodec, [most: number, Decompressor]>> = 
   SNAPPY: [22, unsnappy],
   GZIP: [1032, (bytes, length) => gunzipSync(bytes, { maxOutputLength: length })],
   ZSTD: [2 ** 15, unzstdSync],
+  BROTLI: [2 ** 15, (bytes, length) => brotliDecompressSync(bytes, { maxOutputLength: length })],
+  LZ4_RAW: [255, unlz4],
 };
 
 const CODEC_NAMES = Object.keys(CODECS).join(', ');

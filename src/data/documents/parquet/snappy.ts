@@ -46,7 +46,7 @@ function littleEndian(input: Uint8Array, at: number, bytes: number): number {
 }
 
 /** Copies from `offset` bytes back; what it writes may be what it reads next. */
-function repeat(bytes: Uint8Array, to: number, offset: number, size: number): void {
+export function repeat(bytes: Uint8Array, to: number, offset: number, size: number): void {
   if (offset >= size) {
     bytes.copyWithin(to, to - offset, to - offset + size);
     return;
