@@ -1,6 +1,6 @@
 import { notSupported, TemplateError } from './errors.js';
 import { formatFloat } from './floatFormat.js';
-import { checkLength } from './limits.js';
+import { checkText } from './limits.js';
 import { floatOfInt } from './numbers.js';
 import { floatText, repr, str } from './printing.js';
 import { lengthOf, sliceOf } from './unicode.js';
@@ -146,7 +146,7 @@ function formatted(value: Value, text: string): string {
     },
     precision: precision === undefined ? undefined : Number(precision),
   };
-  checkLength(specification.width + (specification.precision ?? 0));
+  checkText(specification.width + (specification.precision ?? 0));
   return isText ? ofText(textOf(value)!, specification) : ofNumber(value, number!, specification);
 }
 

@@ -1,6 +1,7 @@
 import { getItem } from './attributes.js';
 import { TemplateError } from './errors.js';
 import type { Context, Filter } from './filters.js';
+import { spend } from './limits.js';
 import { requireIndex } from './numbers.js';
 import { binary } from './operators.js';
 import { str } from './printing.js';
@@ -66,10 +67,10 @@ function sortGetter(attribute: Value | undefined, after: Getter): Getter {
 }
 
 /** The values of an iteration, each at the cost of a step. */
-function* counted(context: Context, value: Value): Generator<Value> {
+function* counted(value: Value): Generator<Value> {
   const iterator = iterate(value);
   for (let next = iterator.next(); !next.done; next = iterator.next()) {
-    context.spend();
+    spend();
     yield next.value;
   }
 }
@@ -80,8 +81,7 @@ const iterates = (
   parameters: string,
   run: (items: Iterable<Value>, ...given: (Value | undefined)[]) => Value,
 ): Filter => ({
-  all: (context, value, args, kwargs) =>
-    run(counted(context, value), ...bind(name, parameters, args, kwargs)),
+  all: (_, value, args, kwargs) => run(counted(value), ...bind(name, parameters, args, kwargs)),
 });
 
 function join(items: Iterable<Value>, separator: Value | undefined, attribute: Value | undefined): Value {
@@ -196,11 +196,9 @@ function first(value: Value): Value {
   return done ? new Undefined('No first item, sequence was empty.') : item;
 }
 
-const isReversible = (value: Value): boolean =>
-  sizeOf(value) !== undefined && !(value instanceof Undefined) && textOf(value) === undefined;
+const isReversible = (value: Value): boolean => sizeOf(value) !== undefined && textOf(value) === undefined;
 
 function last(value: Value): Value {
-  if (value instanceof Undefined) throw new TemplateError("'Undefined' object is not reversible");
   const text = textOf(value);
   if (text === undefined && !isReversible(value)) {
     throw new TemplateError(`'${typeName(value)}' object is not reversible`);
@@ -224,7 +222,7 @@ function reversed(value: Value): Value {
 function* mapped(context: Context, value: Value, args: readonly Value[], kwargs: Kwargs): Generator<Value> {
   if (!isTrue(value)) return;
   const change = mapping(context, args, kwargs);
-  for (const item of counted(context, value)) yield change(item);
+  for (const item of counted(value)) yield change(item);
 }
 
 function mapping(context: Context, args: readonly Value[], kwargs: Kwargs): Getter {
@@ -249,7 +247,7 @@ function selecting(isKept: boolean, byAttribute: boolean): Filter {
     if (byAttribute && args.length === 0) throw new TemplateError('Missing parameter for attribute name');
     const getter = byAttribute ? attributeGetter(args[0]) : (item: Value) => item;
     const [name, ...rest] = byAttribute ? args.slice(1) : args;
-    for (const item of counted(context, value)) {
+    for (const item of counted(value)) {
       const found = getter(item);
       const holds = name === undefined ? isTrue(found) : context.test(str(name), found, rest, kwargs);
       if (holds === isKept) yield item;

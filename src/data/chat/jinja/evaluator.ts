@@ -1,7 +1,7 @@
 import { getAttribute, getItem } from './attributes.js';
 import { notSupported, TemplateError } from './errors.js';
 import { applyFilter, type Context } from './filters.js';
-import { Budget } from './limits.js';
+import { checkText, spend, spendOnText } from './limits.js';
 import type { Arguments, Call, Comparison, Expression, Filter } from './nodes.js';
 import { binary, concatenated, unary } from './operators.js';
 import { str } from './printing.js';
@@ -12,32 +12,30 @@ import { Callable, Dict, isTrue, Tuple, typeName, Undefined, type Value } from '
 
 /** What expressions are worth. */
 export class Evaluator {
-  readonly budget = new Budget();
   readonly #context: Context = {
-    spend: (steps) => this.budget.spend(steps),
     filter: (name, value, args, kwargs) => applyFilter(this.#context, name, value, args, kwargs),
-    test: (name, value, args, kwargs) => applyTest(this.#context, name, value, args, kwargs),
+    test: (name, value, args, kwargs) => applyTest(name, value, args, kwargs),
   };
 
   /** @throws TemplateError */
   evaluate(node: Expression, scope: Scope): Value {
-    this.budget.spend();
+    spend();
     switch (node.kind) {
       case 'constant':
         return node.value;
       case 'name':
         return this.#name(node.name, scope);
       case 'attribute':
-        return getAttribute(this.evaluate(node.object, scope), node.name);
+        return getAttribute(priced(this.evaluate(node.object, scope)), node.name);
       case 'item':
-        return getItem(this.evaluate(node.object, scope), this.evaluate(node.key, scope));
+        return getItem(priced(this.evaluate(node.object, scope)), this.evaluate(node.key, scope));
       case 'call':
         return this.call(node, scope);
       case 'filter':
         return this.filter(node, this.evaluate(node.operand!, scope), scope);
       case 'test': {
         const { args, kwargs } = this.#arguments(node, scope, this.evaluate(node.operand, scope));
-        return applyTest(this.#context, node.name, args[0]!, args.slice(1), kwargs);
+        return applyTest(node.name, args[0]!, args.slice(1), kwargs);
       }
       case 'and': {
         const left = this.evaluate(node.left, scope);
@@ -63,9 +61,9 @@ export class Evaluator {
   #made(node: Expression, scope: Scope): Value {
     switch (node.kind) {
       case 'concat':
-        return this.#paid(concatenated(node.parts.map((part) => this.evaluate(part, scope))));
+        return priced(concatenated(node.parts.map((part) => this.evaluate(part, scope))));
       case 'binary':
-        return this.#paid(
+        return priced(
           binary(node.operator, this.evaluate(node.left, scope), this.evaluate(node.right, scope)),
         );
       case 'negative':
@@ -81,10 +79,10 @@ export class Evaluator {
           node.items.map(([key, value]) => [this.evaluate(key, scope), this.evaluate(value, scope)] as const),
         );
       case 'slice': {
-        const object = this.evaluate(node.object, scope);
+        const object = priced(this.evaluate(node.object, scope));
         const edge = (part: Expression | undefined) => (part ? this.evaluate(part, scope) : null);
         const { start, stop, step } = node.slice;
-        return this.#paid(slice(object, edge(start), edge(stop), edge(step)));
+        return priced(slice(object, edge(start), edge(stop), edge(step)));
       }
       default:
         throw new TemplateError(`an expression of kind ${node.kind}`);
@@ -94,7 +92,7 @@ export class Evaluator {
   /** A filter of a value that is there already. */
   filter(node: Filter, operand: Value, scope: Scope): Value {
     const { args, kwargs } = this.#arguments(node, scope);
-    return this.#paid(applyFilter(this.#context, node.name, operand, args, kwargs));
+    return priced(applyFilter(this.#context, node.name, priced(operand), args, kwargs));
   }
 
   /** Filters one after the other, the first of them of a text. */
@@ -111,14 +109,7 @@ export class Evaluator {
     if (!(callee instanceof Callable))
       throw new TemplateError(`'${typeName(callee)}' object is not callable`);
     if (caller !== undefined) kwargs.set('caller', caller);
-    return this.#paid(callee.call(args, kwargs));
-  }
-
-  /** Values cost what they are long. */
-  #paid(value: Value): Value {
-    if (typeof value === 'string') return this.budget.text(value);
-    if (Array.isArray(value)) this.budget.spend(1 + (value.length >> 3));
-    return value;
+    return priced(callee.call(args, kwargs));
   }
 
   #name(name: string, scope: Scope): Value {
@@ -150,10 +141,17 @@ export class Evaluator {
     if (sign === '==') return equals(left, right);
     if (sign === '!=') return !equals(left, right);
     if (sign !== 'in' && sign !== 'notin') return isOrdered(sign, left, right);
-    if (typeof right === 'string') this.budget.spend(right.length >> 8);
-    else if (Array.isArray(right)) this.budget.spend(right.length);
-    return contains(right, left) === (sign === 'in');
+    return contains(priced(right), left) === (sign === 'in');
   }
+}
+
+/** Long values cost more. @throws TemplateError for a text without bounds */
+function priced(value: Value): Value {
+  if (typeof value === 'string') {
+    checkText(value.length);
+    spendOnText(value);
+  } else if (Array.isArray(value)) spend(value.length >> 8);
+  return value;
 }
 
 const NO_ELSE = 'the inline if-expression evaluated to false and no else section was defined.';

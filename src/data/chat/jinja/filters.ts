@@ -7,8 +7,6 @@ import type { Kwargs, Value } from './values.js';
 
 /** What filters and tests may ask of the rendering that they are part of. */
 export interface Context {
-  /** Each value that an iteration gives costs a step. */
-  readonly spend: (steps?: number) => void;
   readonly filter: (name: string, value: Value, args: readonly Value[], kwargs: Kwargs) => Value;
   readonly test: (name: string, value: Value, args: readonly Value[], kwargs: Kwargs) => boolean;
 }

@@ -1,4 +1,5 @@
 import { TemplateError } from './errors.js';
+import { spend } from './limits.js';
 import { floatText, intText } from './printing.js';
 import { sorted } from './sequences.js';
 import { Dict, Tuple, textOf, typeName, type Value } from './values.js';
@@ -31,6 +32,7 @@ function jsonFloat(value: number): string {
 
 /** json.dumps @throws TemplateError for values that have no JSON */
 export function toJson(value: Value, options: JsonOptions, level = 0): string {
+  spend();
   const text = textOf(value);
   if (text !== undefined) return jsonText(text, options.isAscii);
   if (value === null) return 'null';

@@ -1,4 +1,4 @@
-import { TemplateError } from './errors.js';
+import { notSupported, TemplateError } from './errors.js';
 import { SPACE } from './unicode.js';
 
 /** As jinja2/lexer.py, with trim_blocks and lstrip_blocks, without line statements. */
@@ -98,15 +98,23 @@ class Lexer {
 
   #comment(): void {
     const end = find(COMMENT_END, this.#source, this.#at);
-    if (!end) throw this.#error('Missing end of comment tag');
-    this.#moveTo(end.index + end[0].length);
+    if (!end) this.#unclosed('Missing end of comment tag');
+    else this.#moveTo(end.index + end[0].length);
   }
 
   #raw(): void {
     const end = find(RAW_END, this.#source, this.#at);
-    if (!end) throw this.#error('Missing end of raw directive');
+    if (!end) {
+      this.#unclosed('Missing end of raw directive');
+      return;
+    }
     this.#data(end.index, end[1]!, false);
     this.#moveTo(end.index + end[0].length);
+  }
+
+  /** Jinja2 misses the end only where something comes in its place. */
+  #unclosed(message: string): void {
+    if (this.#at < this.#source.length) throw this.#error(message);
   }
 
   #expression(begin: Token['type'], end: Token['type'], closing: RegExp): void {
@@ -193,7 +201,7 @@ function find(pattern: RegExp, source: string, from: number): RegExpExecArray | 
   return pattern.exec(source);
 }
 
-const ESCAPE = /\\(?:\n|([0-7]{1,3})|x([\da-f]{2})|u([\da-f]{4})|U([\da-f]{8})|(.))/gis;
+const ESCAPE = /\\(?:\n|([0-7]{1,3})|(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8}))|(.))/gs;
 const SINGLE: Readonly<Record<string, string>> = {
   ...{ n: '\n', r: '\r', t: '\t', b: '\b', f: '\f', v: '\v', a: '\x07' },
   ...{ '\\': '\\', "'": "'", '"': '"' },
@@ -204,17 +212,15 @@ function unescaped(text: string, line: () => number): string {
   if (!text.includes('\\')) return text;
   return text.replace(ESCAPE, (whole, octal, x, u, long, single) => {
     if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8));
-    if (whole.startsWith('\\U') && long === undefined) single = 'U';
     const hex = x ?? u ?? long;
     if (hex !== undefined) {
-      // \X41 is no escape: only the letters as they stand are.
-      if ((x !== undefined && whole[1] !== 'x') || (u !== undefined && whole[1] === 'U')) return whole;
       const code = Number.parseInt(hex, 16);
       if (code > 0x10ffff) throw new TemplateError(`illegal Unicode character in line ${line()}`);
       return String.fromCodePoint(code);
     }
+    if (single === 'N') throw notSupported('\\N{...} in a text');
     if (single === undefined) return '';
-    if (single === 'x' || single === 'u' || single === 'U' || single === 'N') {
+    if (single === 'x' || single === 'u' || single === 'U') {
       throw new TemplateError(`a text with \\${single} that is no character in line ${line()}`);
     }
     return SINGLE[single] ?? whole;

@@ -1,35 +1,42 @@
 import { TemplateError } from './errors.js';
 
-/** Far above what a conversation needs; a template that needs more is thought never to end. */
-export const MOST_STEPS = 10_000_000;
+/**
+ * Bounds on what a template may do, so that it ends: far above what a conversation needs. Renderings don't overlap, so
+ * what the one that is going on has done is counted here.
+ */
+const MOST_STEPS = 3_000_000;
 /** Of a text, in UTF-16 units. */
-export const MOST_TEXT = 2 ** 25;
+const MOST_TEXT = 2 ** 24;
+/** Of a list. */
+const MOST_ELEMENTS = 2 ** 20;
 /** Of an integer. */
 const MOST_BITS = 2 ** 16;
 
-/** Counts what a rendering does, so that it ends. */
-export class Budget {
-  #steps = 0;
+let steps = 0;
 
-  /** @throws TemplateError when there were too many */
-  spend(steps = 1): void {
-    this.#steps += steps;
-    if (this.#steps > MOST_STEPS) {
-      throw new TemplateError(`a template that takes more than ${MOST_STEPS} steps`);
-    }
-  }
-
-  /** Of a text that was made: long ones cost more. */
-  text(text: string): string {
-    if (text.length > MOST_TEXT) throw new TemplateError(`a text of more than ${MOST_TEXT} characters`);
-    this.spend(1 + (text.length >> 6));
-    return text;
-  }
+export function startCounting(): void {
+  steps = 0;
 }
 
-/** @throws TemplateError for `count` copies that would be a text or list without bounds */
-export function checkLength(length: number): void {
-  if (length > MOST_TEXT) throw new TemplateError(`a value of more than ${MOST_TEXT} elements`);
+/** @throws TemplateError when there were too many steps */
+export function spend(count = 1): void {
+  steps += count;
+  if (steps > MOST_STEPS) throw new TemplateError(`a template that takes more than ${MOST_STEPS} steps`);
+}
+
+/** What is done with a text takes steps by its length. */
+export function spendOnText(text: string): void {
+  spend(1 + (text.length >> 8));
+}
+
+/** @throws TemplateError for a text without bounds */
+export function checkText(length: number): void {
+  if (length > MOST_TEXT) throw new TemplateError(`a text of more than ${MOST_TEXT} characters`);
+}
+
+/** @throws TemplateError for a list without bounds */
+export function checkElements(length: number): void {
+  if (length > MOST_ELEMENTS) throw new TemplateError(`a list of more than ${MOST_ELEMENTS} elements`);
 }
 
 /** @throws TemplateError for an integer that would be huge */

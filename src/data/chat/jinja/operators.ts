@@ -1,6 +1,6 @@
 import { notSupported, TemplateError } from './errors.js';
 import { escapeHtml } from './html.js';
-import { checkBits, checkLength } from './limits.js';
+import { checkBits, checkElements, checkText, spend } from './limits.js';
 import type { BinaryOperator } from './nodes.js';
 import { floatOfInt } from './numbers.js';
 import { percentFormat } from './percentFormat.js';
@@ -9,8 +9,10 @@ import { intOf, Markup, numberOf, Tuple, textOf, typeName, Undefined, type Value
 
 /** a + b and its like. @throws TemplateError for types that do not go together */
 export function binary(operator: BinaryOperator, a: Value, b: Value): Value {
+  if (operator === '%' && typeof a === 'string') return percentFormat(a, b);
   for (const value of [a, b]) if (value instanceof Undefined) throw value.error();
-  const found = (operator === '%' && percent(a, b)) || arithmetic(operator, a, b);
+  if (operator === '%' && a instanceof Markup) throw notSupported('% of an escaped text');
+  const found = arithmetic(operator, a, b);
   if (found !== undefined) return found;
   if (operator === '+') return plus(a, b);
   if (operator === '*') return times(a, b);
@@ -19,11 +21,6 @@ export function binary(operator: BinaryOperator, a: Value, b: Value): Value {
 
 const unsupported = (operator: string, a: Value, b: Value): TemplateError =>
   new TemplateError(`unsupported operand type(s) for ${operator}: '${typeName(a)}' and '${typeName(b)}'`);
-
-function percent(a: Value, b: Value): Value | undefined {
-  if (a instanceof Markup) throw notSupported('% of an escaped text');
-  return typeof a === 'string' ? percentFormat(a, b) : undefined;
-}
 
 function arithmetic(operator: BinaryOperator, a: Value, b: Value): Value | undefined {
   const [x, y] = [numberOf(a), numberOf(b)];
@@ -111,12 +108,14 @@ function powerOfFloats(x: number, y: number): number {
 function plus(a: Value, b: Value): Value {
   const [left, right] = [textOf(a), textOf(b)];
   if (left !== undefined && right !== undefined) {
+    checkText(left.length + right.length);
     if (!(a instanceof Markup) && !(b instanceof Markup)) return left + right;
     const escaped = (value: Value, text: string) => (value instanceof Markup ? text : escapeHtml(text));
     return new Markup(escaped(a, left) + escaped(b, right));
   }
   if (Array.isArray(a) && Array.isArray(b)) {
-    checkLength(a.length + b.length);
+    checkElements(a.length + b.length);
+    spend((a.length + b.length) >> 3);
     return [...a, ...b];
   }
   if (a instanceof Tuple && b instanceof Tuple) return new Tuple([...a.items, ...b.items]);
@@ -134,6 +133,7 @@ function times(a: Value, b: Value): Value {
   const length = text?.length ?? (Array.isArray(items) ? items.length : undefined);
   if (count === undefined || length === undefined) throw unsupported('*', a, b);
   const copies = count < 0n ? 0 : Number(count);
+  const checkLength = text === undefined ? checkElements : checkText;
   checkLength(length === 0 ? 0 : length * copies);
   if (text !== undefined) {
     const repeated = length === 0 ? '' : text.repeat(copies);

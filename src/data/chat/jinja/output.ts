@@ -1,22 +1,15 @@
-import { TemplateError } from './errors.js';
-import type { Budget } from './limits.js';
-import { MOST_TEXT } from './limits.js';
+import { checkText, spendOnText } from './limits.js';
 
 /** What is printed, to the text or into a value. */
 export class Output {
-  readonly #budget: Budget;
   readonly #parts: string[] = [];
   #length = 0;
-
-  constructor(budget: Budget) {
-    this.#budget = budget;
-  }
 
   write(text: string): void {
     if (text === '') return;
     this.#length += text.length;
-    if (this.#length > MOST_TEXT) throw new TemplateError(`a text of more than ${MOST_TEXT} characters`);
-    this.#budget.spend(1 + (text.length >> 6));
+    checkText(this.#length);
+    spendOnText(text);
     this.#parts.push(text);
   }
 

@@ -1,10 +1,10 @@
 import { notSupported, TemplateError } from './errors.js';
 import { formatFloat } from './floatFormat.js';
-import { checkLength } from './limits.js';
+import { checkText } from './limits.js';
 import { floatOfInt, requireIndex, truncated } from './numbers.js';
 import { repr, str } from './printing.js';
 import { lengthOf, sliceOf } from './unicode.js';
-import { Dict, intOf, numberOf, Tuple, textOf, typeName, Undefined, type Value } from './values.js';
+import { Dict, intOf, numberOf, Range, Tuple, textOf, typeName, Undefined, type Value } from './values.js';
 
 const SPECIFIER = /%(?:\(([^()]*)\))?([-+ #0]*)(\*|\d+)?(?:\.(\*|\d*))?[hlL]?(.)?/gs;
 
@@ -36,19 +36,20 @@ export function percentFormat(format: string, values: Value): string {
         : precisionText === undefined
           ? undefined
           : Number(precisionText);
-    checkLength(width + (precision ?? 0));
+    checkText(width + (precision ?? 0));
     const specification = { flags: allFlags, width, precision };
     if (type === '%') return '%';
     return formatted(type, name === undefined ? next() : named(values, name), specification);
   });
-  if (!usesNames && used < given.length && !(values instanceof Dict || isListLike(values))) {
+  if (!usesNames && used < given.length && !isSubscriptable(values)) {
     throw new TemplateError('not all arguments converted during string formatting');
   }
   return text;
 }
 
-/** What may be left over: mappings and lists, for Python takes them for mappings. */
-const isListLike = (value: Value): boolean => Array.isArray(value);
+/** What may be left over: Python takes all that has items for a mapping. */
+const isSubscriptable = (value: Value): boolean =>
+  Array.isArray(value) || value instanceof Dict || value instanceof Range || value instanceof Undefined;
 
 function named(values: Value, name: string): Value {
   if (!(values instanceof Dict)) throw new TemplateError('format requires a mapping');

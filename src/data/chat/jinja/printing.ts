@@ -1,4 +1,5 @@
 import { notSupported, TemplateError } from './errors.js';
+import { spend } from './limits.js';
 import { quoted } from './unicode.js';
 import {
   Dict,
@@ -59,6 +60,7 @@ export function str(value: Value): string {
 
 /** repr(value) @throws TemplateError */
 export function repr(value: Value, isAscii = false): string {
+  spend();
   if (value === null) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   if (typeof value === 'bigint') return intText(value);

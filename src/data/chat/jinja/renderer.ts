@@ -1,5 +1,6 @@
 import { TemplateError } from './errors.js';
 import { Evaluator } from './evaluator.js';
+import { spend, startCounting } from './limits.js';
 import { Loop } from './loop.js';
 import { Macro, setDefaults } from './macro.js';
 import type { Block, CallBlock, For, Macro as MacroNode, Statement, Target } from './nodes.js';
@@ -32,6 +33,7 @@ export function render(
   variables: ReadonlyMap<string, Value>,
   marks: Marks = {},
 ): string {
+  startCounting();
   const renderer = new Renderer(variables, marks);
   try {
     return renderer.render(template);
@@ -53,7 +55,7 @@ class Renderer extends Evaluator {
   }
 
   render(template: readonly Statement[]): string {
-    const output = new Output(this.budget);
+    const output = new Output();
     this.#run(template, this.#root, output);
     return output.text;
   }
@@ -67,7 +69,7 @@ class Renderer extends Evaluator {
   }
 
   #statement(node: Statement, scope: Scope, output: Output): Exit {
-    this.budget.spend();
+    spend();
     switch (node.kind) {
       case 'text':
         return void output.write(node.text);
@@ -109,7 +111,7 @@ class Renderer extends Evaluator {
         this.#assign(target, this.evaluate(value, scope), inner);
       return this.#run(node.body, inner, output);
     }
-    const captured = new Output(this.budget);
+    const captured = new Output();
     const exit = this.#run(node.body, inner, captured);
     if (exit) return exit;
     const { text } = captured;
@@ -134,7 +136,7 @@ class Renderer extends Evaluator {
     const items = this.evaluate(node.iterable, scope);
     if (!node.isRecursive) return this.#loop(node, items, scope, output, undefined, 0);
     const recurse = (more: Value, depth: number): string => {
-      const printed = new Output(this.budget);
+      const printed = new Output();
       this.#called(() => this.#loop(node, more, scope, printed, recurse, depth));
       return printed.text;
     };
@@ -154,7 +156,7 @@ class Renderer extends Evaluator {
     let isEmpty = true;
     for (let item = loop.next(); item !== undefined; item = loop.next()) {
       isEmpty = false;
-      this.budget.spend();
+      spend(3);
       if (this.#iteration(node, item, loop, scope, output) === 'break') break;
     }
     return isEmpty ? this.#run(node.otherwise, new Scope(scope), output) : undefined;
@@ -193,7 +195,7 @@ class Renderer extends Evaluator {
       this.#called(() => {
         const inner = new Scope(scope, given);
         setDefaults(node, inner, given, (expression, at) => this.evaluate(expression, at));
-        const output = new Output(this.budget);
+        const output = new Output();
         this.#run(node.body, inner, output);
         return output.text;
       }),

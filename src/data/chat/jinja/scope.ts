@@ -6,16 +6,17 @@ import { Undefined, type Value } from './values.js';
  */
 export class Scope {
   readonly #parent: Scope | undefined;
-  readonly #values: Map<string, Value>;
+  /** Made when something is set. */
+  #values: Map<string, Value> | undefined;
 
-  constructor(parent: Scope | undefined, values: ReadonlyMap<string, Value> = new Map()) {
+  constructor(parent: Scope | undefined, values?: ReadonlyMap<string, Value>) {
     this.#parent = parent;
-    this.#values = new Map(values);
+    if (values) this.#values = new Map(values);
   }
 
   find(name: string): Value | undefined {
     for (let scope: Scope | undefined = this; scope; scope = scope.#parent) {
-      const value = scope.#values.get(name);
+      const value = scope.#values?.get(name);
       if (value !== undefined) return value;
     }
     return undefined;
@@ -27,6 +28,7 @@ export class Scope {
   }
 
   set(name: string, value: Value): void {
+    this.#values ??= new Map();
     this.#values.set(name, value);
   }
 }

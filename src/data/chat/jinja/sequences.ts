@@ -1,4 +1,5 @@
 import { TemplateError } from './errors.js';
+import { spend } from './limits.js';
 import { compareTexts, lengthOf, sliceOf } from './unicode.js';
 import {
   Dict,
@@ -46,7 +47,10 @@ export function listOf(value: Value): Value[] {
   if (Array.isArray(value)) return value;
   const items: Value[] = [];
   const iterator = iterate(value);
-  for (let next = iterator.next(); !next.done; next = iterator.next()) items.push(next.value);
+  for (let next = iterator.next(); !next.done; next = iterator.next()) {
+    spend();
+    items.push(next.value);
+  }
   return items;
 }
 
@@ -137,6 +141,7 @@ const pick = (characters: readonly string[], indices: readonly number[]): string
 
 /** a == b */
 export function equals(a: Value, b: Value): boolean {
+  spend();
   if (a === b) return typeof a !== 'number' || !Number.isNaN(a);
   const number = numberOf(a);
   if (number !== undefined) {
@@ -177,6 +182,7 @@ type Order = '<' | '<=' | '>' | '>=';
 
 /** a < b and its like @throws TemplateError for types that have no order */
 export function isOrdered(order: Order, a: Value, b: Value): boolean {
+  spend();
   for (const value of [a, b]) if (value instanceof Undefined) throw value.error();
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== undefined && y !== undefined) return holds(order, x, y);
@@ -224,7 +230,7 @@ export function contains(haystack: Value, needle: Value): boolean {
   const iterator = iteratorOf(haystack);
   if (!iterator) throw new TemplateError(`argument of type '${typeName(haystack)}' is not iterable`);
   for (let next = iterator.next(); !next.done; next = iterator.next()) {
-    if (next.value === needle || equals(next.value, needle)) return true;
+    if (equals(next.value, needle)) return true;
   }
   return false;
 }

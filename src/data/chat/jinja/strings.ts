@@ -1,6 +1,6 @@
 import { notSupported, TemplateError } from './errors.js';
-import { escapeHtml } from './html.js';
-import { checkLength } from './limits.js';
+import { escaped } from './html.js';
+import { checkText } from './limits.js';
 import { requireIndex, requireText } from './numbers.js';
 import { iterate, listOf } from './sequences.js';
 import { cased, classes } from './stringClasses.js';
@@ -96,7 +96,7 @@ export function splitLines(text: string, keepEnds = false): string[] {
 
 export function replace(text: string, from: string, to: string, count: number): string {
   if (count < 0) {
-    checkLength(text.length + (from === '' ? text.length + 1 : text.split(from).length - 1) * to.length);
+    checkText(text.length + (from === '' ? text.length + 1 : text.split(from).length - 1) * to.length);
     return from === '' ? ['', ...text, ''].join(to) : text.replaceAll(from, () => to);
   }
   const parts = from === '' ? ['', ...text] : text.split(from);
@@ -107,7 +107,7 @@ export function replace(text: string, from: string, to: string, count: number): 
 export function padded(text: string, width: number, fill: string, where: 'left' | 'right' | 'both'): string {
   const room = width - lengthOf(text);
   if (room <= 0) return text;
-  checkLength(room);
+  checkText(room);
   if (where === 'left') return text + fill.repeat(room);
   if (where === 'right') return fill.repeat(room) + text;
   // As CPython: the odd one goes to the left where both the room and the width are odd.
@@ -195,7 +195,7 @@ function expandTabs(text: string, size: number): string {
   for (const character of text) {
     if (character === '\t') {
       const blanks = size > 0 ? size - (column % size) : 0;
-      checkLength(expanded.length + blanks);
+      checkText(expanded.length + blanks);
       expanded += ' '.repeat(blanks);
       column += blanks;
     } else {
@@ -210,7 +210,7 @@ function zfill(text: string, width: number): string {
   const [sign = ''] = /^[+-]?/.exec(text)!;
   const room = width - lengthOf(text);
   if (room <= 0) return text;
-  checkLength(room);
+  checkText(room);
   return sign + '0'.repeat(room) + text.slice(sign.length);
 }
 
@@ -270,8 +270,8 @@ export const STRING_METHODS: Readonly<Record<string, Method>> = {
   ...Object.fromEntries(Object.entries(classes).map(([name, run]): [string, Method] => [name, ['', run]])),
 };
 
-/** Methods of Markup that escape what they are given, and mark what they give. */
-const ESCAPING = new Set([
+/** Methods of Markup that give marked texts. */
+const MARKING = new Set([
   ...[
     'strip',
     'lstrip',
@@ -295,15 +295,17 @@ const ESCAPING = new Set([
     ...Object.keys(cased),
   ],
 ]);
+/** Those whose second argument is escaped. */
+const ESCAPING = new Set(['replace', 'center', 'ljust', 'rjust']);
 
 /** A method of Markup, from that of str. */
 export function markupMethod(name: string, [parameters, run]: Method): Method {
-  if (!ESCAPING.has(name)) return [parameters, run];
-  const given = (value: Argument): Argument => {
-    if (typeof value === 'string') return escapeHtml(value);
-    return name === 'join' && value !== undefined ? listOf(value).map((part) => given(part)!) : value;
-  };
-  return [parameters, (text, a, b, c) => marked(run(text, given(a), given(b), given(c)))];
+  if (!MARKING.has(name)) return [parameters, run];
+  if (name === 'join')
+    return [parameters, (text, parts) => marked(run(text, listOf(parts!).map(escaped), null, null))];
+  const second = (value: Argument): Argument =>
+    ESCAPING.has(name) && typeof value === 'string' ? escaped(value) : value;
+  return [parameters, (text, a, b, c) => marked(run(text, a, second(b), c))];
 }
 
 function marked(value: Value): Value {

@@ -1,5 +1,5 @@
 import { notSupported, TemplateError } from './errors.js';
-import { type Context, isFilter } from './filters.js';
+import { isFilter } from './filters.js';
 import { binary } from './operators.js';
 import { str } from './printing.js';
 import { contains, equals, isOrdered, iteratorOf, sizeOf } from './sequences.js';
@@ -88,14 +88,7 @@ function nameOf(value: Value): string {
 export const isTest = (name: string): boolean => Object.hasOwn(TESTS, name);
 
 /** @throws TemplateError */
-export function applyTest(
-  context: Context,
-  name: string,
-  value: Value,
-  args: readonly Value[],
-  kwargs: Kwargs,
-): boolean {
-  context.spend();
+export function applyTest(name: string, value: Value, args: readonly Value[], kwargs: Kwargs): boolean {
   if (!isTest(name)) throw new TemplateError(`No test named '${name}'`);
   const [parameters, run] = TESTS[name]!;
   const [other] = bind(name, parameters, args, kwargs);

@@ -1,10 +1,10 @@
-import { TemplateError } from './errors.js';
+import { notSupported, TemplateError } from './errors.js';
 import type { Filter } from './filters.js';
 import { escaped, escapeHtml } from './html.js';
 import { requireIndex, requireText } from './numbers.js';
 import { percentFormat } from './percentFormat.js';
 import { str } from './printing.js';
-import { iteratorOf, listOf } from './sequences.js';
+import { iteratorOf, listOf, size } from './sequences.js';
 import { capitalize } from './stringClasses.js';
 import { padded, replace, splitLines, strip } from './strings.js';
 import { wrapped } from './textWrap.js';
@@ -45,7 +45,6 @@ function truncate(
   end: Value = '...',
   leeway?: Value,
 ): Value {
-  const text = requireText(value, 'the value of truncate');
   const [most, spare] = [
     requireIndex(length),
     leeway === undefined || leeway === null ? 5 : requireIndex(leeway),
@@ -53,7 +52,8 @@ function truncate(
   const mark = requireText(end);
   if (most < lengthOf(mark)) throw new TemplateError(`expected length >= ${lengthOf(mark)}, got ${most}`);
   if (spare < 0) throw new TemplateError(`expected leeway >= 0, got ${spare}`);
-  if (lengthOf(text) <= most + spare) return value;
+  if (size(value) <= BigInt(most + spare)) return value;
+  const text = requireText(value, 'the value of truncate');
   const cut = sliceOf(text, 0, most - lengthOf(mark));
   if (isTrue(kill)) return cut + mark;
   const at = cut.lastIndexOf(' ');
@@ -98,8 +98,13 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 function unescapedHtml(text: string): string {
-  return text.replace(/&(?:#(\d+)|#x([\da-f]+)|([a-z]+));/gi, (whole, decimal, hex, name) => {
-    if (name !== undefined) return ENTITIES[name] ?? whole;
+  const known = new RegExp(`^&(?:#\\d+|#[xX][\\da-fA-F]+|${Object.keys(ENTITIES).join('|')});`);
+  for (const { index } of text.matchAll(/&[a-z#]/gi)) {
+    if (!known.test(text.slice(index, index + 16)))
+      throw notSupported('the filter striptags of other entities');
+  }
+  return text.replace(/&(?:#(\d+)|#x([\da-f]+)|([a-z]+));/gi, (_, decimal, hex, name) => {
+    if (name !== undefined) return ENTITIES[name]!;
     const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
     return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
   });
@@ -108,18 +113,17 @@ function unescapedHtml(text: string): string {
 const SPACES = new RegExp(`[${SPACE}]+`, 'g');
 
 function stripTags(value: Value): string {
-  let text = str(value);
-  for (const [open, close] of [
-    ['<!--', '-->'],
-    ['<', '>'],
-  ] as const) {
-    for (let start = text.indexOf(open); start >= 0; start = text.indexOf(open)) {
-      const end = text.indexOf(close, start);
-      if (end < 0) break;
-      text = text.slice(0, start) + text.slice(end + close.length);
-    }
+  const text = str(value);
+  let [stripped, done] = ['', 0];
+  for (let start = text.indexOf('<'); start >= 0; start = text.indexOf('<', done)) {
+    const isComment = text.startsWith('<!--', start);
+    const end = isComment ? text.indexOf('-->', start + 4) : text.indexOf('>', start);
+    if (end < 0) break;
+    stripped += text.slice(done, start);
+    done = end + (isComment ? 3 : 1);
   }
-  return unescapedHtml(strip(text.replace(SPACES, ' '), undefined, true, true));
+  const plain = stripped + text.slice(done);
+  return unescapedHtml(strip(plain.replace(SPACES, ' '), undefined, true, true));
 }
 
 export const TEXT_FILTERS: Readonly<Record<string, Filter>> = {

@@ -1,3 +1,5 @@
+import { spend } from './limits.js';
+
 /** Texts as Python sees them: by code points, with its own white space. */
 
 /** White space, for a class of a regular expression. */
@@ -8,22 +10,29 @@ const SURROGATE = /[\ud800-\udfff]/;
 /** Whether an index counts code points. */
 const isFlat = (text: string): boolean => !SURROGATE.test(text);
 
+/** Whether two units are one code point here. */
+const isPair = (text: string, at: number): boolean =>
+  (text.charCodeAt(at) & 0xfc00) === 0xd800 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00;
+
 export function lengthOf(text: string): number {
   if (isFlat(text)) return text.length;
+  spend(text.length >> 6);
   let length = 0;
-  for (const _ of text) length++;
+  for (let at = 0; at < text.length; at += isPair(text, at) ? 2 : 1) length++;
   return length;
 }
 
 /** Code points [start, end). */
 export function sliceOf(text: string, start: number, end: number): string {
   if (isFlat(text)) return text.slice(start, Math.max(start, end));
-  return [...text].slice(start, Math.max(start, end)).join('');
-}
-
-export function characterAt(text: string, index: number): string | undefined {
-  if (isFlat(text)) return text[index];
-  return [...text][index];
+  spend(text.length >> 6);
+  let [at, count] = [0, 0];
+  const moveTo = (index: number): number => {
+    for (; count < index && at < text.length; count++) at += isPair(text, at) ? 2 : 1;
+    return at;
+  };
+  const first = moveTo(start);
+  return text.slice(first, moveTo(Math.max(start, end)));
 }
 
 /** The number of code points before UTF-16 unit `at`. */
@@ -49,6 +58,7 @@ const DIGRAPHS = ['Ǆǅǆ', 'Ǉǈǉ', 'Ǌǋǌ', 'Ǳǲǳ'];
 
 /** The title case of a character, as str.title() and str.capitalize() have it. */
 export function titleCase(character: string): string {
+  if (character === '') return '';
   const digraph = DIGRAPHS.find((forms) => forms.includes(character));
   if (digraph) return digraph[1]!;
   const code = character.codePointAt(0)!;
