@@ -20,6 +20,10 @@ export class ExactNumber {
   toJSON(): number {
     return Number(this.text);
   }
+
+  valueOf(): number {
+    return Number(this.text);
+  }
 }
 
 /** Of an object with keys like "10", which JavaScript puts first: all keys in the order of the file. */
