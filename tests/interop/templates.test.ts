@@ -1,0 +1,116 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { assistantSpans } from '#src/data/chat/assistantSpans.js';
+import { ChatTemplate, type Span } from '#src/data/chat/template.js';
+import { Problem } from '#src/data/documents/problems.js';
+import type { Conversation } from '#src/data/examples.js';
+import { InputError } from '#src/errors.js';
+import { CONVERSATIONS } from './conversations.js';
+import { prepareEnvironment, python } from './environment.js';
+
+/**
+ * Chat templates of public models, in a folder that RIVULET_TEMPLATES names (`*.jinja`, in folders or not), against
+ * transformers itself. Of two files NAME.jinja and NAME_training.jinja the second has generation blocks: where both give
+ * the same text, what is learned with the first has to be what is in them.
+ */
+
+const folder = process.env.RIVULET_TEMPLATES;
+const test = suite('chat templates of public models');
+if (folder === undefined) console.log('skipped: RIVULET_TEMPLATES names no folder of chat templates');
+const withTemplates = folder !== undefined && prepareEnvironment() ? test : test.skip;
+
+interface Answer {
+  readonly text: string;
+  readonly prompted: string;
+  readonly generations: readonly (readonly [number, number])[];
+}
+
+const specialTokens = { bos_token: '<s>', eos_token: '</s>', pad_token: '<pad>', unk_token: '<unk>' };
+
+async function pythonAnswers(): Promise<Record<string, Record<string, Answer | null>>> {
+  const scratch = mkdtempSync(join(tmpdir(), 'rivulet-templates-'));
+  const [conversations, out] = [join(scratch, 'conversations.json'), join(scratch, 'out.json')];
+  writeFileSync(conversations, JSON.stringify(CONVERSATIONS));
+  await python('render_templates.py', folder!, conversations, out);
+  return JSON.parse(readFileSync(out, 'utf8'));
+}
+
+const templateAt = (name: string): ChatTemplate => {
+  const path = join(folder!, name);
+  return new ChatTemplate({ path, templates: { default: readFileSync(path, 'utf8') }, specialTokens });
+};
+
+function orReason<T>(act: () => T): T | string {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof Problem || error instanceof InputError) return error.message;
+    throw error;
+  }
+}
+
+/** A difference in words; undefined where both give the same texts, or both refuse. */
+function difference(name: string, conversation: Conversation, expected: Answer | null): string | undefined {
+  let reason = 'nothing was refused';
+  const render = (prompt: boolean): string | null => {
+    const outcome = orReason(() => ({ text: templateAt(name).render(conversation, prompt) }));
+    if (typeof outcome !== 'string') return outcome.text;
+    reason = outcome;
+    return null;
+  };
+  const [text, prompted] = [render(false), render(true)];
+  if (expected === null) return text === null || prompted === null ? undefined : 'Python refuses it';
+  if (text === expected.text && prompted === expected.prompted) return undefined;
+  if (text === null || prompted === null) return reason;
+  return `${JSON.stringify(text)} is not ${JSON.stringify(expected.text)}`;
+}
+
+const answers = folder !== undefined && withTemplates === test ? await pythonAnswers() : {};
+
+for (const [name, byConversation] of Object.entries(answers)) {
+  withTemplates(`the texts of ${name}`, () => {
+    const differences = Object.entries(byConversation).flatMap(([which, expected]) => {
+      const found = difference(name, CONVERSATIONS[which]!, expected);
+      return found === undefined ? [] : [`${which}: ${found}`];
+    });
+    assert.equal(differences, []);
+  });
+}
+
+const covered = (text: string, spans: readonly Span[]): string =>
+  spans.map(({ start, end }) => text.slice(start, end)).join('|');
+const spansOf = (text: string, generations: Answer['generations']): Span[] => {
+  const unit = (count: number) => [...text].slice(0, count).join('').length;
+  return generations.map(([start, end]) => ({ start: unit(start), end: unit(end) }));
+};
+
+const learnable = Object.entries(CONVERSATIONS).filter(([, { messages }]) =>
+  messages.some(({ role }) => role === 'assistant'),
+);
+
+for (const name of Object.keys(answers).filter((file) => file.endsWith('_training.jinja'))) {
+  const plain = name.replace('_training.jinja', '.jinja');
+  withTemplates(`what is learned of ${name}, with generation blocks and without`, () => {
+    const differences: string[] = [];
+    let same = 0;
+    for (const [which, conversation] of learnable) {
+      const [expected, other] = [answers[name]![which], answers[plain]?.[which]];
+      if (!expected) continue;
+      const { text, generations } = templateAt(name).renderTurns(conversation);
+      const blocks = covered(text, spansOf(text, expected.generations));
+      if (covered(text, generations!) !== blocks) differences.push(`${which}: blocks`);
+      if (other?.text !== expected.text) continue;
+      same++;
+      const learned = orReason(() => covered(text, assistantSpans(templateAt(plain), conversation).spans));
+      if (learned !== blocks)
+        differences.push(`${which}: ${JSON.stringify(learned)} is not ${JSON.stringify(blocks)}`);
+    }
+    console.log(`${name}: ${same} conversations with the same text`);
+    assert.equal(differences, []);
+  });
+}
+
+test.run();
