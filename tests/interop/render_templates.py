@@ -24,9 +24,14 @@ class FixedDate(datetime):
         return cls(2024, 7, 26)
 
 
+def without_nulls(message):
+    """Fields that are null are left out, as apply_chat_template leaves them out, but for the content."""
+    return {key: value for key, value in message.items() if value is not None or key == "content"}
+
+
 def rendered(template, conversation, prompt, mask):
     texts, generations = chat_template_utils.render_jinja_template(
-        [conversation["messages"]],
+        [[without_nulls(message) for message in conversation["messages"]]],
         tools=conversation.get("tools"),
         chat_template=template,
         add_generation_prompt=prompt,

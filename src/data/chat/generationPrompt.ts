@@ -8,6 +8,9 @@ export interface Prompt {
   readonly lengthIn: (turn: number, written: Span) => number;
 }
 
+/** Where a prompt goes on to what a model thinks: that belongs to its turn, as earlier turns have it or have it not. */
+const THOUGHTS = /<\/?think>.*$/s;
+
 type Located = Pick<Rendered, 'text'> & { readonly turns: ReadonlyMap<number, Span> };
 
 /**
@@ -19,7 +22,7 @@ export function promptOf(
   conversation: Conversation,
   { text, turns }: Located,
 ): Prompt {
-  const prompt = promptText(template, conversation, { text, turns });
+  const prompt = promptText(template, conversation, { text, turns }).replace(THOUGHTS, '');
   let headers: ReadonlyMap<number, string> | undefined;
   const lengthIn = (turn: number, { start, end }: Span): number => {
     const written = text.slice(start, end);
@@ -27,7 +30,7 @@ export function promptOf(
     if (text.slice(0, start).endsWith(prompt)) return 0;
     headers ??= headersOf(template, conversation);
     const header = headers.get(turn);
-    // A prompt may go on where an earlier turn has no more of it: <think> in a text that has no thoughts.
+    // A turn may begin in another way: after the result of a function, or as a thought.
     const isKnown = header !== undefined && written.startsWith(header);
     return isKnown ? header.length : commonLength(prompt, written);
   };
@@ -35,7 +38,7 @@ export function promptOf(
 }
 
 function promptText(template: ChatTemplate, conversation: Conversation, { text, turns }: Located): string {
-  const last = conversation.messages.findLastIndex(({ role }) => role === 'assistant');
+  const last = lastAnswer(conversation);
   const before = { ...conversation, messages: conversation.messages.slice(0, last) };
   const start = turns.get(last)?.start;
   const prompted = last > 0 ? attempt(() => template.renderTurns(before, true)) : undefined;
@@ -51,6 +54,13 @@ function promptText(template: ChatTemplate, conversation: Conversation, { text, 
     'expected a chat template whose generation prompt comes after the turns, found one with another text before it; ' +
       'use a --chat-template with generation tags, or --loss-on all',
   );
+}
+
+/** The last turn of the assistant that answers a user: what it goes on with after a function may need no prompt. */
+function lastAnswer({ messages }: Conversation): number {
+  const isAnswer = (i: number) => messages[i]!.role === 'assistant' && messages[i - 1]?.role === 'user';
+  const answer = messages.findLastIndex((_, i) => isAnswer(i));
+  return answer >= 0 ? answer : messages.findLastIndex(({ role }) => role === 'assistant');
 }
 
 /** Some templates take no conversation that ends before the assistant speaks. */

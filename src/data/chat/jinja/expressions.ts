@@ -23,8 +23,12 @@ export class ExpressionParser {
   }
 
   expression(withCondition = true): Expression {
+    return this.#nested(() => (withCondition ? this.#condition() : this.#or()));
+  }
+
+  #nested(read: () => Expression): Expression {
     if (++this.#depth > MOST_LEVELS) throw this.stream.error('too many levels of expressions in one another');
-    const expression = withCondition ? this.#condition() : this.#or();
+    const expression = read();
     this.#depth--;
     return expression;
   }
@@ -88,7 +92,7 @@ export class ExpressionParser {
   }
 
   #not(): Expression {
-    if (this.stream.skipName('not')) return { kind: 'not', operand: this.#not() };
+    if (this.stream.skipName('not')) return { kind: 'not', operand: this.#nested(() => this.#not()) };
     return this.#comparison();
   }
 
@@ -134,8 +138,9 @@ export class ExpressionParser {
 
   #unary(withFilters: boolean): Expression {
     let node: Expression;
-    if (this.stream.skipOperator('-')) node = { kind: 'negative', operand: this.#unary(false) };
-    else if (this.stream.skipOperator('+')) node = { kind: 'positive', operand: this.#unary(false) };
+    const operand = () => this.#nested(() => this.#unary(false));
+    if (this.stream.skipOperator('-')) node = { kind: 'negative', operand: operand() };
+    else if (this.stream.skipOperator('+')) node = { kind: 'positive', operand: operand() };
     else node = this.primary();
     node = this.#postfix(node);
     return withFilters ? this.#filtersAndTests(node) : node;
