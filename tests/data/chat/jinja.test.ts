@@ -124,6 +124,7 @@ bounds('deep ones do not exhaust the stack', () => {
     const { reason } = outcomeOf(`{{ ${open.repeat(5000)}1${close.repeat(5000)} }}`, []);
     assert.match(reason!, /too many levels|recursion/);
   }
+  assert.match(outcomeOf(`{{ 1${' + 1'.repeat(50_000)} }}`, []).reason!, /too many levels|recursion/);
   assert.match(outcomeOf('{% if 1 %}'.repeat(5000), []).reason!, /too many levels|recursion/);
 });
 

@@ -1,4 +1,5 @@
 import { check } from './check.js';
+import { TemplateError } from './errors.js';
 import { makeGlobals } from './globals.js';
 import type { Statement } from './nodes.js';
 import { parse } from './parser.js';
@@ -16,9 +17,14 @@ export class Template {
 
   /** @throws TemplateError for what is no template, or needs what is not supported */
   constructor(text: string) {
-    this.#statements = parse(text);
-    check(this.#statements);
-    this.hasGenerations = hasGeneration(this.#statements);
+    try {
+      this.#statements = parse(text);
+      check(this.#statements);
+      this.hasGenerations = hasGeneration(this.#statements);
+    } catch (error) {
+      if (error instanceof RangeError) throw new TemplateError('too many levels of expressions in one another');
+      throw error;
+    }
   }
 
   /** @throws TemplateError for what it raises */
