@@ -29,9 +29,10 @@ export class ExactNumber {
 /** Of an object with keys like "10", which JavaScript puts first: all keys in the order of the file. */
 export const KEY_ORDER = Symbol('keys in order');
 
-const TOKEN = /"(?:[^"\\]|\\.)*"(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const INDEX = /^"(?:0|[1-9]\d*)"/;
-const LOST = /\d[.eE]|\d{16}|-0|"(?:0|[1-9]\d*)"\s*:/;
+/** What a record without such numbers and keys rarely has, even inside of texts. */
+const LOST = /[[:,]\s*-?(?:\d+[.eE]|\d{16})|"(?:0|[1-9]\d*)"\s*:/;
 
 /** Whether JavaScript would write a number otherwise, or take a float for an int. */
 function isLost(text: string): boolean {

@@ -22,7 +22,8 @@ export class Template {
       check(this.#statements);
       this.hasGenerations = hasGeneration(this.#statements);
     } catch (error) {
-      if (error instanceof RangeError) throw new TemplateError('too many levels of expressions in one another');
+      if (error instanceof RangeError)
+        throw new TemplateError('too many levels of expressions in one another');
       throw error;
     }
   }
