@@ -17,7 +17,7 @@ export function prepareEnvironment(): boolean {
   return isReady;
 }
 
-/** Runs a script of the suite. @returns the last line it printed */
+/** Runs a script of the suite, or another of the project. @returns the last line it printed */
 export async function python(script: string, ...args: string[]): Promise<string> {
   const interpreter = process.env.RIVULET_PYTHON ?? join(environment, 'bin/python');
   const { stdout } = await promisify(execFile)(interpreter, [join(scripts, script), ...args]);

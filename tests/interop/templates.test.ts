@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assistantSpans } from '#src/data/chat/assistantSpans.js';
+import { TemplateError } from '#src/data/chat/jinja/errors.js';
+import { fromJson } from '#src/data/chat/jinja/fromJson.js';
+import { Template } from '#src/data/chat/jinja/template.js';
 import { ChatTemplate, type Span } from '#src/data/chat/template.js';
+import { parseExactly } from '#src/data/documents/exactJson.js';
 import { Problem } from '#src/data/documents/problems.js';
 import type { Conversation } from '#src/data/examples.js';
 import { InputError } from '#src/errors.js';
@@ -20,7 +24,9 @@ import { prepareEnvironment, python } from './environment.js';
 const folder = process.env.RIVULET_TEMPLATES;
 const test = suite('chat templates of public models');
 if (folder === undefined) console.log('skipped: RIVULET_TEMPLATES names no folder of chat templates');
-const withTemplates = folder !== undefined && prepareEnvironment() ? test : test.skip;
+const isReady = prepareEnvironment();
+const withPython = isReady ? test : test.skip;
+const withTemplates = folder !== undefined && isReady ? test : test.skip;
 
 interface Answer {
   readonly text: string;
@@ -67,6 +73,38 @@ function difference(name: string, conversation: Conversation, expected: Answer |
   if (text === null || prompted === null) return reason;
   return `${JSON.stringify(text)} is not ${JSON.stringify(expected.text)}`;
 }
+
+const MOST_REFUSED = 12;
+
+withPython('make the same of random expressions', async () => {
+  const out = join(mkdtempSync(join(tmpdir(), 'rivulet-jinja-')), 'expected.json');
+  const seed = String(Date.now() % 1_000_000);
+  await python('../goldens/make_jinja.py', out, '--random', '1500', '--seed', seed);
+  const json = readFileSync(out, 'utf8');
+  const { data, cases } = parseExactly(json, JSON.parse(json)) as {
+    readonly data: object;
+    readonly cases: readonly [string, string | null][];
+  };
+  const variables = Object.entries(data).map(([name, value]) => [name, fromJson(value)] as const);
+  const nothing = [
+    ['tools', null],
+    ['documents', null],
+    ['add_generation_prompt', false],
+  ] as const;
+  let refused = 0;
+  for (const [template, expected] of cases) {
+    let text: string | null = null;
+    try {
+      text = new Template(template).render([...variables, ...nothing]);
+    } catch (error) {
+      assert.instance(error, TemplateError, template);
+    }
+    // What has no text here may have one in Python: what is not supported, and slices of constants that have none.
+    if (text === null && expected !== null) refused++;
+    else assert.is(text, expected, `seed ${seed}: ${template}`);
+  }
+  assert.ok(refused <= MOST_REFUSED, `${refused} refused`);
+});
 
 const answers = folder !== undefined && withTemplates === test ? await pythonAnswers() : {};
 

@@ -132,6 +132,9 @@ function times(a: Value, b: Value): Value {
   const items = sequence instanceof Tuple ? sequence.items : sequence;
   const length = text?.length ?? (Array.isArray(items) ? items.length : undefined);
   if (count === undefined || length === undefined) throw unsupported('*', a, b);
+  if (BigInt.asIntN(64, count) !== count) {
+    throw new TemplateError("cannot fit 'int' into an index-sized integer");
+  }
   const copies = count < 0n ? 0 : Number(count);
   const checkLength = text === undefined ? checkElements : checkText;
   checkLength(length === 0 ? 0 : length * copies);
