@@ -102,15 +102,19 @@ for (const [template, reason] of Object.entries({
   [`{% set a = 'é😀' * 100000 %}${OVER}{% if a[i] %}{% endif %}{% endfor %}`]: /more than \d+ steps/,
   '{% macro f(x) %}{{ f(x) }}{{ f(x) }}{% endmacro %}{{ f(1) }}': /recursion/,
   '{% macro f(x) %}{% if x %}{{ f(x - 1) }}{{ f(x - 1) }}{% endif %}{% endmacro %}{{ f(60) }}': /steps/,
+  [`{% set a = 'é😀' * 100000 %}${OVER}{% if a[::-1] %}{% endif %}{% endfor %}`]: /more than \d+ steps/,
+  [`{% set a = 'é ' * 100000 %}${OVER}{% if a.title() %}{% endif %}{% endfor %}`]: /more than \d+ steps/,
   "{{ '%1000000000d' % 1 }}": /more than \d+ characters/,
   "{{ '{:>99999999999}'.format(1) }}": /more than \d+ characters/,
   "{{ 'a'.center(99999999999) }}": /more than \d+ characters/,
   '{{ 9 ** 9 ** 9 ** 9 ** 9 ** 9 }}': /more than \d+ bits/,
 })) {
   bounds(`is refused within seconds: ${template.slice(0, 70)}`, () => {
-    const start = performance.now();
+    const before = process.cpuUsage();
     assert.match(outcomeOf(template, []).reason!, reason);
-    assert.ok(performance.now() - start < 10_000);
+    // Of the processor: the machine may be busy with other things.
+    const { user, system } = process.cpuUsage(before);
+    assert.ok(user + system < 10e6, `${(user + system) / 1e6} s`);
   });
 }
 

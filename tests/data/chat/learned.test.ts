@@ -1,8 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assistantSpans } from '#src/data/chat/assistantSpans.js';
+import { learnedIn } from '#src/data/chat/learned.js';
 import { readChatTemplate } from '#src/data/chat/source.js';
 import { ChatTemplate } from '#src/data/chat/template.js';
 import { Problem } from '#src/data/documents/problems.js';
@@ -10,7 +12,7 @@ import { exampleOfJson } from '#src/data/documents/records.js';
 import { createEncode } from '#src/data/encoding.js';
 import type { Conversation } from '#src/data/examples.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
-import { projectRoot, temporaryFolder } from '../../support.js';
+import { projectRoot, sharedPath, temporaryFolder } from '../../support.js';
 
 /** What is learned of conversations, by templates and by what the turns say. */
 
@@ -134,6 +136,45 @@ masks('takes time that is linear in the length of a conversation', async () => {
   };
   const [short, long] = [timeOf(200), timeOf(1600)];
   assert.ok(long < 24 * short, `8 times the turns take ${(long / short).toFixed(1)} times the time`);
+});
+
+const PIECES = [
+  '<|im_start|>',
+  '<|im_end|>',
+  '</s>',
+  '<s>',
+  '<|im_',
+  'a',
+  ' cat',
+  ' ',
+  '\n',
+  '😀',
+  '\ud83d',
+  'é',
+  '  ',
+  '|>',
+];
+const tokenizers = ['tests/goldens/chat'].map((folder) => join(projectRoot, folder));
+const stories = sharedPath('data/models/stories260k');
+if (stories !== undefined) tokenizers.push(stories);
+
+masks('has the same ids whether a tokenizer tells its added tokens or not', async () => {
+  for (const folder of tokenizers) {
+    const tokenizer = await loadTokenizer(folder);
+    const encode = tokenizer.encode.bind(tokenizer);
+    const parts = fc.array(fc.constantFrom(...PIECES), { maxLength: 12 });
+    fc.assert(
+      fc.property(parts, fc.array(fc.nat(40), { maxLength: 6 }), (texts, cuts) => {
+        const text = texts.join('');
+        const edges = cuts.map((cut) => Math.min(cut, text.length)).sort((a, b) => a - b);
+        const spans = edges.flatMap((start, i) =>
+          i % 2 === 0 && i + 1 < edges.length ? [{ start, end: edges[i + 1]! }] : [],
+        );
+        assert.equal(learnedIn(text, spans, tokenizer), learnedIn(text, spans, { encode }));
+      }),
+      { numRuns: 500 },
+    );
+  }
 });
 
 masks.run();

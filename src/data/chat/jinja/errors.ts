@@ -4,5 +4,4 @@ export class TemplateError extends Error {
 }
 
 /** What Python's Jinja2 can do and this one does not: refused, never rendered otherwise. */
-export const notSupported = (what: string): TemplateError =>
-  new TemplateError(`${what}, which is not supported here`);
+export const notSupported = (what: string): TemplateError => new TemplateError(`${what} is not supported`);

@@ -29,6 +29,11 @@ export function spendOnText(text: string): void {
   spend(1 + (text.length >> 8));
 }
 
+/** What looks at each character of a text takes more. */
+export function spendOnCharacters(text: string): void {
+  spend(1 + (text.length >> 2));
+}
+
 /** @throws TemplateError for a text without bounds */
 export function checkText(length: number): void {
   if (length > MOST_TEXT) throw new TemplateError(`a text of more than ${MOST_TEXT} characters`);

@@ -120,6 +120,7 @@ export function slice(value: Value, start: Value, stop: Value, step: Value): Val
 }
 
 function sliceItems(value: Value, { start, stop, step, length }: Range): Value {
+  if (step !== 1n && !(value instanceof Range)) spend(length);
   if (value instanceof Range) {
     const at = (index: bigint) => value.start + index * value.step;
     return new Range(at(start), at(stop), value.step * step);

@@ -1,4 +1,5 @@
 import { notSupported } from './errors.js';
+import { spendOnCharacters } from './limits.js';
 import { isPrintable, SPACE, titleCase } from './unicode.js';
 
 /** Methods of str about letters: their case, and what kind of characters a text has. */
@@ -15,6 +16,7 @@ export function capitalize(text: string): string {
 }
 
 function title(text: string): string {
+  spendOnCharacters(text);
   let [titled, wasCased] = ['', false];
   for (const character of text) {
     titled += wasCased ? character.toLowerCase() : titleCase(character);
@@ -24,6 +26,7 @@ function title(text: string): string {
 }
 
 function isTitle(text: string): boolean {
+  spendOnCharacters(text);
   let [wasCased, hasCased] = [false, false];
   for (const character of text) {
     const isUpper = UPPER_OR_TITLE.test(character);
@@ -39,6 +42,16 @@ function casefold(text: string): string {
   return text.toLowerCase();
 }
 
+function swapCase(text: string): string {
+  spendOnCharacters(text);
+  return Array.from(text, swapped).join('');
+}
+
+function isPrintableText(text: string): boolean {
+  spendOnCharacters(text);
+  return Array.from(text).every(isPrintable);
+}
+
 const swapped = (character: string): string =>
   UPPER.test(character) ? character.toLowerCase() : character.toUpperCase();
 
@@ -46,7 +59,7 @@ const swapped = (character: string): string =>
 export const cased: Readonly<Record<string, (text: string) => string>> = {
   lower: (text) => text.toLowerCase(),
   upper: (text) => text.toUpperCase(),
-  swapcase: (text) => Array.from(text, swapped).join(''),
+  swapcase: swapCase,
   capitalize,
   title,
   casefold,
@@ -73,7 +86,7 @@ export const classes: Readonly<Record<string, (text: string) => boolean>> = {
   isspace: all(`[${SPACE}]`),
   isascii: (text) => !/[\x80-\uffff]/.test(text),
   isidentifier: (text) => /^[\p{XID_Start}_]\p{XID_Continue}*$/u.test(text),
-  isprintable: (text) => Array.from(text).every(isPrintable),
+  isprintable: isPrintableText,
   islower: (text) => LOWER.test(text) && !UPPER_OR_TITLE.test(text),
   isupper: (text) => UPPER.test(text) && !LOWER_OR_TITLE.test(text),
   istitle: isTitle,

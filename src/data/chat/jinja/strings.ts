@@ -1,6 +1,6 @@
 import { notSupported, TemplateError } from './errors.js';
 import { escaped } from './html.js';
-import { checkText } from './limits.js';
+import { checkText, spend, spendOnCharacters } from './limits.js';
 import { requireIndex, requireText } from './numbers.js';
 import { iterate, listOf } from './sequences.js';
 import { cased, classes } from './stringClasses.js';
@@ -23,6 +23,7 @@ export function strip(text: string, characters: Argument, left: boolean, right: 
     const cut = left ? text.replace(LEFT_SPACE, '') : text;
     return right ? trimEnd(cut) : cut;
   }
+  spendOnCharacters(text);
   const set = new Set(requireText(characters, 'strip arg'));
   const units = [...text];
   const start = left ? units.findIndex((unit) => !set.has(unit)) : 0;
@@ -36,6 +37,7 @@ const SPACE_CHARACTER = new RegExp(`[${SPACE}]`);
 function trimEnd(text: string): string {
   let end = text.length;
   while (end > 0 && SPACE_CHARACTER.test(text[end - 1]!)) end--;
+  spend((text.length - end) >> 2);
   return text.slice(0, end);
 }
 
@@ -51,6 +53,7 @@ function split(text: string, separator: Argument, most: Argument): string[] {
 }
 
 function splitSpace(text: string, limit: number): string[] {
+  spendOnCharacters(text);
   const rest = text.replace(LEFT_SPACE, '');
   const words: string[] = [];
   let at = 0;
@@ -78,7 +81,10 @@ function rsplit(text: string, separator: Argument, most: Argument): string[] {
   return [parts.slice(0, first).join(by), ...parts.slice(first)];
 }
 
-export const reverse = (text: string): string => [...text].reverse().join('');
+export function reverse(text: string): string {
+  spendOnCharacters(text);
+  return [...text].reverse().join('');
+}
 
 const LINE_ENDS = '\\n\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029';
 const LINE_END = new RegExp(`\\r\\n|[${LINE_ENDS}]`, 'g');
@@ -190,6 +196,7 @@ export function join(separator: string, parts: Value): string {
 }
 
 function expandTabs(text: string, size: number): string {
+  spendOnCharacters(text);
   let column = 0;
   let expanded = '';
   for (const character of text) {

@@ -1,4 +1,5 @@
 import { TemplateError } from './errors.js';
+import { spendOnCharacters } from './limits.js';
 import { requireIndex, requireText } from './numbers.js';
 import { splitLines } from './strings.js';
 import { lengthOf, sliceOf } from './unicode.js';
@@ -27,6 +28,7 @@ export function wrapped(
 ): Value {
   const between = wrapString === null ? '\n' : requireText(wrapString);
   const columns = requireIndex(width);
+  spendOnCharacters(requireText(value, 'the value of wordwrap'));
   const lines = splitLines(requireText(value, 'the value of wordwrap')).map((line) => {
     if (columns <= 0) throw new TemplateError(`invalid width ${columns} (must be > 0)`);
     const chunks = line.split(isTrue(breakHyphens) ? WORDS : SPACES).filter((chunk) => chunk);
@@ -76,6 +78,7 @@ class Wrapper {
       return;
     }
     const chunk = chunks.pop()!;
+    spendOnCharacters(chunk);
     const room = this.#width - length;
     let end = room;
     if (this.#breaksHyphens && lengthOf(chunk) > room) {

@@ -1,4 +1,4 @@
-import { spend } from './limits.js';
+import { spend, spendOnCharacters } from './limits.js';
 
 /** Texts as Python sees them: by code points, with its own white space. */
 
@@ -79,6 +79,7 @@ const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t'
 
 /** repr() of a text. @param isAscii ascii() instead */
 export function quoted(text: string, isAscii = false): string {
+  spendOnCharacters(text);
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   let inside = '';
   for (const character of text) {
