@@ -1,13 +1,13 @@
 import { InputError } from '../base/errors.js';
 import { assistantSpans } from './chat/assistantSpans.js';
-import { learnedIn } from './chat/learned.js';
+import { learnedIn, type TurnTokenizer } from './chat/learned.js';
 import type { ChatTemplateSource } from './chat/source.js';
 import { ChatTemplate } from './chat/template.js';
 import { BadDocument, Problem } from './documents/problems.js';
 import type { Conversation, Encoded, Example, PromptCompletion } from './examples.js';
 import type { Tokenizer } from './tokenizer.js';
 
-export type DocumentTokenizer = Pick<Tokenizer, 'encode' | 'before' | 'bosId' | 'eosId'>;
+export type DocumentTokenizer = TurnTokenizer & Pick<Tokenizer, 'before' | 'bosId' | 'eosId'>;
 
 /** What begins a document: what the tokenizer itself puts before a text, its BOS token, or nothing. */
 export type Bos = 'auto' | 'always' | 'never';
@@ -78,10 +78,10 @@ function encodedConversation(
   conversation: Conversation,
   isMasked: boolean,
 ): Encoded {
-  const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
-  if (!isMasked) return { tokens: encode(template.render(conversation, false)) };
+  if (!isMasked)
+    return { tokens: tokenizer.encode(template.render(conversation, false), { addSpecialTokens: false }) };
   const { text, spans } = assistantSpans(template, conversation);
-  return learnedIn(text, spans, encode);
+  return learnedIn(text, spans, tokenizer);
 }
 
 function encodedCompletion(

@@ -27,6 +27,14 @@ export interface DecodeOptions {
   skipSpecialTokens?: boolean;
 }
 
+/** UTF-16 units [start, end) of a text, and their ids: an added token, or what is between two. */
+export interface EncodedPiece {
+  readonly start: number;
+  readonly end: number;
+  readonly tokens: Uint32Array;
+  readonly isAdded: boolean;
+}
+
 export class Tokenizer {
   /** The largest id plus 1; ids without a token may be among them. */
   readonly vocabularySize: number;
@@ -87,16 +95,18 @@ export class Tokenizer {
    * @throws InputError for a text that is too long for WASM's 4 GiB (far above 100 MB)
    */
   encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): Uint32Array {
-    const parts: Uint32Array[] = addSpecialTokens ? [this.before] : [];
-    let isFirst = true;
-    for (const piece of this.added.split(text.toWellFormed())) {
-      if (typeof piece === 'number') parts.push(Uint32Array.of(piece));
-      else if (this.addedNormalized.empty) parts.push(this.bpe.encode(piece, { isFirst }));
-      else this.encodeNormalized(this.bpe.normalize(piece), parts, isFirst);
-      isFirst = false;
-    }
-    if (addSpecialTokens) parts.push(this.after);
-    return parts.length === 1 ? parts[0]! : concatenate(parts);
+    const parts = this.encodePieces(text).map(({ tokens }) => tokens);
+    return concatenate(addSpecialTokens ? [this.before, ...parts, this.after] : parts);
+  }
+
+  /** The ids of a text without special tokens around it, by the pieces that added tokens cut it into. */
+  encodePieces(text: string): EncodedPiece[] {
+    const wellFormed = text.toWellFormed();
+    return Array.from(this.added.spans(wellFormed), ({ start, end, id }) => {
+      if (id !== undefined) return { start, end, tokens: Uint32Array.of(id), isAdded: true };
+      const piece = wellFormed.slice(start, end);
+      return { start, end, tokens: this.encodePiece(piece, start === 0), isAdded: false };
+    });
   }
 
   /** The text of ids; ids without a token are left out. */
@@ -133,12 +143,18 @@ export class Tokenizer {
     return this.bpe.memoryBytes;
   }
 
-  private encodeNormalized(text: string, parts: Uint32Array[], isFirst: boolean): void {
-    for (const piece of this.addedNormalized.split(text)) {
-      if (typeof piece === 'number') parts.push(Uint32Array.of(piece));
-      else parts.push(this.bpe.encode(piece, { normalize: false, isFirst }));
-      isFirst = false;
-    }
+  /** A text without added tokens but those that are found once it is normalized. */
+  private encodePiece(text: string, isFirst: boolean): Uint32Array {
+    if (this.addedNormalized.empty) return this.bpe.encode(text, { isFirst });
+    const normalized = this.bpe.normalize(text);
+    const parts = Array.from(this.addedNormalized.spans(normalized), ({ start, end, id }) => {
+      if (id !== undefined) return Uint32Array.of(id);
+      return this.bpe.encode(normalized.slice(start, end), {
+        normalize: false,
+        isFirst: isFirst && start === 0,
+      });
+    });
+    return concatenate(parts);
   }
 
   private isText(id: number, skipSpecial: boolean): boolean {
@@ -196,6 +212,7 @@ function quoted(token: string | undefined): string {
 }
 
 function concatenate(parts: readonly Uint32Array[]): Uint32Array {
+  if (parts.length === 1) return parts[0]!;
   const all = new Uint32Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {

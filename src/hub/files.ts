@@ -14,17 +14,20 @@ interface Files {
   readonly index?: string;
 }
 
+/** The default, and the one for conversations with tools. */
+const CHAT_TEMPLATES = ['chat_template.jinja', 'additional_chat_templates/tool_use.jinja'];
+
 const FILES: Readonly<Record<ModelKind, Files>> = {
   model: {
     required: ['config.json', 'tokenizer.json'],
-    optional: ['tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'],
+    optional: ['tokenizer_config.json', ...CHAT_TEMPLATES, 'generation_config.json'],
     weights: 'model.safetensors',
     index: 'model.safetensors.index.json',
   },
   adapter: { required: ['adapter_config.json'], optional: [], weights: 'adapter_model.safetensors' },
   tokenizer: {
     required: ['tokenizer.json'],
-    optional: ['tokenizer_config.json', 'chat_template.jinja'],
+    optional: ['tokenizer_config.json', ...CHAT_TEMPLATES],
   },
 };
 

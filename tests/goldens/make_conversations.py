@@ -19,7 +19,7 @@ TURN = pyarrow.struct(
     [
         ("content", pyarrow.string()),
         ("role", pyarrow.string()),
-        ("weight", pyarrow.int64()),
+        ("score", pyarrow.int64()),
         ("tool_calls", pyarrow.list_(pyarrow.struct([("type", pyarrow.string()), ("function", FUNCTION)]))),
     ]
 )
@@ -32,8 +32,8 @@ def make_turn(draw, i, turn):
             {"type": "function", "function": {"name": f"f{k}", "arguments": json.dumps({"n": i})}}
             for k in range(draw.randrange(1, 3))
         ]
-        return {"role": role, "content": None, "weight": i, "tool_calls": calls}
-    return {"role": role, "content": "été 😀 " * draw.randrange(4) + f"{i}.{turn}", "weight": None, "tool_calls": None}
+        return {"role": role, "content": None, "score": i, "tool_calls": calls}
+    return {"role": role, "content": "été 😀 " * draw.randrange(4) + f"{i}.{turn}", "score": None, "tool_calls": None}
 
 
 def seen(value):

@@ -1,35 +1,23 @@
-import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { loadModel, type StepRecord, type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomUint32 } from '#src/data/random.js';
 import { makeFixture, type RawConfig, STUDENT, writeModel } from '../fixtures.js';
-import { projectRoot, sharedPath } from '../support.js';
+import { sharedPath } from '../support.js';
 import { largestDifference } from '../training/training.js';
+import { prepareEnvironment, python } from './environment.js';
 
 /** Adapters and models to and from PEFT + transformers, in a Python environment outside of the project. */
 
 const TOLERANCE = 1e-4;
 const SEQUENCE = 32;
-const scripts = join(projectRoot, 'tests/interop');
-const environment = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'rivulet/interop');
-const setup = spawnSync('bash', [join(scripts, 'setup.sh'), environment], { encoding: 'utf8' });
-const isReady = setup.status === 0;
-console.log(isReady ? setup.stdout.trim() : `skipped: ${setup.stderr?.trim() || setup.error?.message}`);
+const isReady = prepareEnvironment();
 
 const fixture = makeFixture('interop');
 const model = sharedPath('data/models/stories260k') ?? fixture.student;
 const freshFolder = () => mkdtempSync(join(fixture.folder, 'interop-'));
-
-async function python(script: string, ...args: string[]): Promise<string> {
-  const interpreter = join(environment, 'bin/python');
-  const { stdout } = await promisify(execFile)(interpreter, [join(scripts, script), ...args]);
-  return stdout.trimEnd().split('\n').at(-1)!;
-}
 
 /** Rows of different lengths, the shortest possible one among them. */
 const rows = [1, 7, SEQUENCE].map((length, row) =>

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { excerpt, InputError } from '../../base/errors.js';
 import { readJsonFile, readText } from '../../formats/json.js';
@@ -15,6 +15,9 @@ export interface ChatTemplateSource {
   readonly specialTokens: Readonly<Record<string, string>>;
 }
 
+/** The folder in a model's where transformers saves templates with names of their own. */
+const NAMED_TEMPLATES = 'additional_chat_templates';
+
 const TOKEN_NAMES = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'].map((name) => `${name}_token`);
 
 const tokenSchema = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
@@ -25,8 +28,9 @@ const configSchema = z.looseObject({
 });
 
 /**
- * The chat template of a model's folder: `chat_template.jinja`, else `chat_template` of `tokenizer_config.json`;
- * undefined where there is none.
+ * The chat templates of a model's folder: `chat_template.jinja` and those in `additional_chat_templates/`, by their
+ * names; where there are none, `chat_template` of `tokenizer_config.json`, a text or a list by name; undefined where
+ * there is none either.
  * @param file a template to use instead
  * @throws InputError when a file can't be read, or holds named templates and none is the default
  */
@@ -39,21 +43,39 @@ export function readChatTemplate(folder: string, file?: string | undefined): Cha
       return token ? [[name, typeof token === 'string' ? token : token.content]] : [];
     }),
   );
-  const beside = join(folder, 'chat_template.jinja');
-  const path = file ?? (existsSync(beside) ? beside : undefined);
-  if (path !== undefined)
-    return { path, templates: { default: readText(path, 'a chat template') }, specialTokens };
+  if (file !== undefined) {
+    return { path: file, templates: { default: readTemplate(file) }, specialTokens };
+  }
   const { chat_template: found } = config;
-  if (!found) return undefined;
+  const files = templateFiles(folder);
+  if (files.length === 0 && !found) return undefined;
+  const inConfig = typeof found === 'string' ? { default: found } : namedTemplates(found ?? []);
   const templates =
-    typeof found === 'string'
-      ? { default: found }
-      : Object.fromEntries(found.map(({ name, template }) => [name, template]));
-  if (Object.hasOwn(templates, 'default')) return { path: configPath, templates, specialTokens };
+    files.length === 0
+      ? inConfig
+      : Object.fromEntries(files.map(([name, path]) => [name, readTemplate(path)]));
+  const path = files[0]?.[1] ?? configPath;
+  if (Object.hasOwn(templates, 'default')) return { path, templates, specialTokens };
   const names = Object.keys(templates).join(', ');
   throw new InputError(
-    `${configPath}: expected a chat template named default, found ${excerpt(names)}; give one with --chat-template`,
+    `${path}: expected a chat template named default, found ${excerpt(names)}; give one with --chat-template`,
   );
+}
+
+const readTemplate = (path: string): string => readText(path, 'a chat template');
+
+const namedTemplates = (found: readonly { readonly name: string; readonly template: string }[]) =>
+  Object.fromEntries(found.map(({ name, template }) => [name, template]));
+
+/** Names and paths of the templates that are files of their own, `default` first. */
+function templateFiles(folder: string): (readonly [name: string, path: string])[] {
+  const beside = join(folder, 'chat_template.jinja');
+  const named = join(folder, NAMED_TEMPLATES);
+  const others = existsSync(named) ? readdirSync(named).filter((name) => name.endsWith('.jinja')) : [];
+  return [
+    ...(existsSync(beside) ? [['default', beside] as const] : []),
+    ...others.sort().map((name) => [basename(name, '.jinja'), join(named, name)] as const),
+  ];
 }
 
 /** Of what a rendering depends on, wherever it lies. */

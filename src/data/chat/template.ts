@@ -1,39 +1,37 @@
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { excerpt, InputError } from '../../base/errors.js';
 import { Problem } from '../documents/problems.js';
-import type { Conversation } from '../examples.js';
+import type { Conversation, Message } from '../examples.js';
+import { TemplateError } from './jinja/errors.js';
+import { fromJson } from './jinja/fromJson.js';
+import type { Marks } from './jinja/renderer.js';
+import { Template } from './jinja/template.js';
+import { Dict, type Value } from './jinja/values.js';
+import { freshMarks, type Marked, type MarkSet, parseMarks } from './marks.js';
 import type { ChatTemplateSource } from './source.js';
-import { callStrips, STRIP_FUNCTIONS } from './strip.js';
+import type { Span } from './span.js';
 
-/** Characters [start, end) of a text, in UTF-16 units. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
+/** A conversation as it is written, and where in the text its parts are. */
+export interface Rendered {
+  readonly text: string;
+  /** What generation blocks wrote; undefined for a template that has none. */
+  readonly generations: readonly Span[] | undefined;
+  /** By number of turn, what the template wrote in its loop over the turns; undefined where that can't be told. */
+  readonly turns: ReadonlyMap<number, Span> | undefined;
 }
 
-type Program = ReturnType<typeof parse>;
-
-const GENERATION = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
-/** Names no template uses. */
-const [BEGIN, END] = ['rivulet_generation_begin', 'rivulet_generation_end'];
-
 /**
- * Renders conversations as transformers does: with messages, tools, the special tokens, `add_generation_prompt` and
- * `raise_exception`; a block takes the line break after it and the indentation before it. `strftime_now` is left
- * undefined on purpose: a conversation gives the same bytes on any day, and templates fall back to a fixed date.
+ * Renders conversations as transformers does: with messages, tools, the special tokens, `add_generation_prompt`, and
+ * Python's Jinja2. The one exception is `strftime_now`, which always tells the same day.
  */
 export class ChatTemplate {
-  /** Whether `{% generation %}` says what the model is to write. */
-  readonly hasGenerations: boolean;
-  readonly #programs: ReadonlyMap<string, Program>;
-  readonly #specialTokens: Readonly<Record<string, string>>;
+  readonly #templates: ReadonlyMap<string, Template>;
+  readonly #specialTokens: readonly (readonly [string, Value])[];
 
   /** @throws InputError for a template that can't be parsed */
   constructor({ path, templates, specialTokens }: ChatTemplateSource) {
     const used = Object.entries(templates).filter(([name]) => name === 'default' || name === 'tool_use');
-    this.hasGenerations = used.every(([, template]) => template.search(GENERATION) >= 0);
-    this.#programs = new Map(used.map(([name, template]) => [name, parsed(template, path)]));
-    this.#specialTokens = specialTokens;
+    this.#templates = new Map(used.map(([name, template]) => [name, parsed(template, path)]));
+    this.#specialTokens = Object.entries(specialTokens);
   }
 
   /**
@@ -41,115 +39,105 @@ export class ChatTemplate {
    * @throws Problem when the template raises an exception, or can't be evaluated
    */
   render(conversation: Conversation, generationPrompt: boolean): string {
-    return this.#render(conversation, generationPrompt, ['', '']);
+    return this.#render(valuesOf(conversation), generationPrompt);
   }
 
-  /** The text of a conversation, and what of it lies in generation blocks. @throws Problem */
-  renderWithGenerations(conversation: Conversation): { readonly text: string; readonly spans: Span[] } {
-    const text = this.render(conversation, false);
+  /** The text of a conversation, what of it lies in generation blocks, and which turn wrote what. @throws Problem */
+  renderTurns(conversation: Conversation, generationPrompt = false): Rendered {
+    const values = valuesOf(conversation);
+    const text = this.#render(values, generationPrompt);
     const marks = freshMarks(text);
-    const marked = this.#render(conversation, false, marks);
-    const { unmarked, spans } = spansBetween(marked, marks);
-    if (unmarked === text) return { text, spans };
+    const marked = this.#marked(values, generationPrompt, marks, text, true);
+    if (marked) return { text, ...marked };
+    // What a template does with a text it has captured may depend on marks in it: on those of turns it need not.
+    const again = this.#marked(values, generationPrompt, marks, text, false);
+    if (again) return { text, generations: again.generations, turns: undefined };
     throw new Problem(
       'expected generation blocks that do not change the text, found another text with them; ' +
         'mend the chat template, or use --loss-on all',
     );
   }
 
-  #render(
-    { messages, tools }: Conversation,
+  /** Undefined where the marks change the text. */
+  #marked(
+    values: Values,
     generationPrompt: boolean,
-    [begin, end]: readonly [string, string],
-  ): string {
-    const program = (tools && this.#programs.get('tool_use')) ?? this.#programs.get('default')!;
-    const variables = {
-      ...GLOBALS,
+    marks: MarkSet,
+    text: string,
+    withTurns: boolean,
+  ): Marked | undefined {
+    const template = this.#templateFor(values);
+    const turns = new Map(values.messages.map((message, i) => [message as Value, marks.turn(i)] as const));
+    const marked = this.#render(values, generationPrompt, {
+      ...(template.hasGenerations && { generation: marks.generation }),
+      ...(withTurns && { item: (item: Value) => turns.get(item) }),
+    });
+    const found = parseMarks(marked, marks, template.hasGenerations);
+    return found.unmarked === text ? found : undefined;
+  }
+
+  #templateFor({ tools }: Values): Template {
+    return (tools === null ? undefined : this.#templates.get('tool_use')) ?? this.#templates.get('default')!;
+  }
+
+  #render(values: Values, generationPrompt: boolean, marks?: Marks): string {
+    const variables: (readonly [string, Value])[] = [
       ...this.#specialTokens,
-      ...{ messages, tools: tools ?? null, documents: null, add_generation_prompt: generationPrompt },
-      ...{ [BEGIN]: begin, [END]: end },
-    };
+      ['messages', values.messages],
+      ['tools', values.tools],
+      ['documents', null],
+      ['add_generation_prompt', generationPrompt],
+    ];
     try {
-      const environment = new Environment();
-      for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-      return (new Interpreter(environment).run(program) as { value: string }).value;
+      return this.#templateFor(values).render(variables, marks);
     } catch (error) {
-      const reason = excerpt((error as Error).message);
+      if (!(error instanceof TemplateError)) throw error;
       throw new Problem(
-        `expected a conversation that the chat template takes, found that it says ${reason}; ` +
+        `expected a conversation that the chat template takes, found that it says ${excerpt(error.message)}; ` +
           'mend the conversation, or give another --chat-template',
       );
     }
   }
 }
 
-/** Generation tags as blocks that print a mark, with the same control of white space. */
-function parsed(template: string, path: string): Program {
-  const marked = template.replaceAll(
-    GENERATION,
-    (_, before: string, isEnd: string | undefined, after: string) =>
-      `{%${before} if true %}{{ ${isEnd ? END : BEGIN} }}{% endif ${after}%}`,
-  );
+function parsed(template: string, path: string): Template {
   try {
-    const program = parse(tokenize(marked, { lstrip_blocks: true, trim_blocks: true }));
-    callStrips(program);
-    return program;
+    return new Template(template);
   } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
     throw new InputError(
-      `${path}: expected a chat template in Jinja, found ${excerpt((error as Error).message)}; give another --chat-template`,
+      `${path}: expected a chat template in Jinja, found ${excerpt(error.message)}; give another --chat-template`,
     );
   }
 }
 
-const [FIRST_PRIVATE, LAST_PRIVATE] = [0xe000, 0xf8ff];
-
-/** Two characters that a text does not hold. */
-function freshMarks(text: string): [string, string] {
-  const marks: string[] = [];
-  for (let code = FIRST_PRIVATE; code <= LAST_PRIVATE; code++) {
-    const mark = String.fromCharCode(code);
-    if (!text.includes(mark)) marks.push(mark);
-    if (marks.length === 2) return [marks[0]!, marks[1]!];
-  }
-  throw new Problem('expected text, found every character of private use; mend the conversation');
+/** A conversation in Python's values. */
+interface Values {
+  readonly messages: Value[];
+  readonly tools: Value;
 }
 
-function spansBetween(marked: string, [begin, end]: readonly [string, string]) {
-  const parts = marked.split(new RegExp(`([${begin}${end}])`));
-  const spans: Span[] = [];
-  let unmarked = '';
-  let start = -1;
-  for (const part of parts) {
-    if (part !== begin && part !== end) unmarked += part;
-    else if ((part === begin) !== start < 0) throw unpaired();
-    else if (part === begin) start = unmarked.length;
-    else {
-      spans.push({ start, end: unmarked.length });
-      start = -1;
-    }
-  }
-  if (start >= 0) throw unpaired();
-  return { unmarked, spans };
+const valuesOf = ({ messages, tools }: Conversation): Values => ({
+  messages: messages.map(messageValue),
+  tools: tools ? fromJson(tools) : null,
+});
+
+/** Names of what a model thought before it said something; transformers reads any of them. */
+const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
+/** Fields that say nothing where they are null, as tables have them: they are left out, as transformers leaves them out. */
+const OPTIONAL = [
+  ...['tool_calls', 'tool_call_id', 'function_call', 'name', 'refusal', 'audio', 'annotations'],
+  ...REASONING,
+];
+
+function messageValue(message: Message): Value {
+  const fields = fromJson(message) as Dict;
+  const kept = [...fields.entries()].filter(
+    ([name, value]) => value !== null || !OPTIONAL.includes(name as string),
+  );
+  const reasoning = REASONING.map((name) => fields.get(name)).find(
+    (value) => value !== undefined && value !== null,
+  );
+  if (reasoning === undefined) return new Dict(kept);
+  return new Dict([['thinking', reasoning], ...kept, ['reasoning_content', reasoning]]);
 }
-
-const unpaired = (): Problem =>
-  new Problem('expected pairs of generation and endgeneration, found others; mend the chat template');
-
-const MOST_NUMBERS = 2 ** 20;
-
-/** `range(stop)`, `range(start, stop)` or `range(start, stop, step)`. */
-function range(start: number, stop?: number, step = 1): number[] {
-  const [from, to] = stop === undefined ? [0, start] : [start, stop];
-  const length = Math.max(0, Math.ceil((to - from) / step));
-  if (!(length <= MOST_NUMBERS)) throw new Error(`a range of ${length} numbers`);
-  return Array.from({ length }, (_, i) => from + i * step);
-}
-
-const GLOBALS: Readonly<Record<string, unknown>> = {
-  ...{ true: true, false: false, none: null, True: true, False: false, None: null },
-  raise_exception: (message: unknown) => {
-    throw new Error(String(message));
-  },
-  range,
-  ...STRIP_FUNCTIONS,
-};

@@ -1,12 +1,15 @@
 import { excerpt } from '../../base/errors.js';
 import type { Conversation, Message } from '../examples.js';
+import { ExactNumber, parseExactly } from './exactJson.js';
 import { Problem } from './problems.js';
+import { withRoles } from './sharegpt.js';
 
 /** @throws Problem with the number of the turn, from 1, that is none */
 export function conversationOf(
-  messages: readonly unknown[],
+  turns: readonly unknown[],
   tools?: readonly unknown[] | undefined,
 ): Conversation {
+  const messages = withRoles(turns);
   if (messages.length === 0) throw new Problem('expected messages, found an empty list; delete the record');
   messages.forEach((message, i) => {
     const problem = isDeep(message)
@@ -37,7 +40,7 @@ export function toolsOf(value: unknown): readonly unknown[] | undefined {
 
 function parsed(json: string): unknown {
   try {
-    return JSON.parse(json);
+    return parseExactly(json, JSON.parse(json));
   } catch {
     return undefined;
   }
@@ -45,7 +48,11 @@ function parsed(json: string): unknown {
 
 function problemOf(message: unknown): string | undefined {
   if (!isObject(message)) return `an object with role and content, found ${excerpt(message)}`;
-  const { role, content, tool_calls: calls } = message;
+  const { role, content, tool_calls: calls, weight, train } = message;
+  if (!isFlag(weight)) return `0 or 1 as weight, found ${excerpt(weight)}`;
+  if (train !== undefined && train !== null && typeof train !== 'boolean') {
+    return `true or false as train, found ${excerpt(train)}`;
+  }
   if (typeof role !== 'string') return `a text as role, found ${excerpt(role)}`;
   if (typeof content === 'string') return undefined;
   if (content === undefined || content === null) {
@@ -58,6 +65,12 @@ function problemOf(message: unknown): string | undefined {
   }
   return `a text or a list of parts with a type as content, found ${excerpt(content)}`;
 }
+
+/** Whether a turn is learned; turns say so in one of several ways. */
+const isFlag = (weight: unknown): boolean =>
+  weight === undefined ||
+  weight === null ||
+  ((typeof weight === 'number' || weight instanceof ExactNumber) && [0, 1].includes(Number(weight)));
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

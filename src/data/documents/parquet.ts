@@ -99,8 +99,11 @@ function recordColumns(root: SchemaTree, textColumn: string | undefined): Record
       ? nodesOf(withOnly(found))
       : undefined;
   }
-  const [messages, prompt, completion] = ['messages', 'prompt', 'completion'].map(named);
-  if (messages && holdsLists(messages)) return nodesOf(messages, named('tools'));
+  const [messages, shared, prompt, completion] = ['messages', 'conversations', 'prompt', 'completion'].map(
+    named,
+  );
+  if (messages && (holdsLists(messages) || !named('text'))) return nodesOf(messages, named('tools'));
+  if (shared && holdsLists(shared)) return nodesOf(shared, named('system'), named('tools'));
   return prompt && completion ? nodesOf(prompt, completion, named('tools')) : undefined;
 }
 

@@ -1,5 +1,7 @@
+import { excerpt } from '../../base/errors.js';
 import type { Example } from '../examples.js';
 import { conversationOf, toolsOf } from './conversations.js';
+import { parseExactly } from './exactJson.js';
 import { Problem } from './problems.js';
 
 /** Columns that a message lists. */
@@ -22,13 +24,20 @@ export const noColumn = (column: string | undefined, found: string): Problem =>
       );
 
 /** @throws Problem */
-export const exampleOfJson = (json: string, column: string | undefined): Example =>
-  exampleOfRecord(parse(json), column);
+export function exampleOfJson(json: string, column: string | undefined): Example {
+  const record = parse(json);
+  const example = exampleOfRecord(record, column);
+  if (typeof example === 'string' || !('messages' in example)) return example;
+  // Of texts nothing is lost.
+  const exact = parseExactly(json, record);
+  return exact === record ? example : exampleOfRecord(exact, column);
+}
 
 /**
  * What a record holds. Of `column`, a text or the messages of a conversation; a field named like the whole column wins
- * over the fields nested in one another that `a.b` stands for. Without it, the first that is there of `messages` (and
- * `tools`), `prompt` and `completion` (texts, or lists of messages that make one conversation), and `text`.
+ * over the fields nested in one another that `a.b` stands for. Without it, the first that is there of `messages` or
+ * `conversations` (and `tools`), `prompt` and `completion` (texts, or a list of messages and what is said to it, which
+ * make one conversation), and `text`. Messages may be JSON in a text.
  * @throws Problem
  */
 export function exampleOfRecord(record: unknown, column: string | undefined): Example {
@@ -37,19 +46,51 @@ export function exampleOfRecord(record: unknown, column: string | undefined): Ex
 }
 
 function detected(record: unknown): Example {
-  const [messages, prompt, completion] = ['messages', 'prompt', 'completion'].map((name) =>
-    valueAt(record, [name]),
-  );
+  const [messages, shared, prompt, completion] = FIELDS.map((name) => valueAt(record, [name]));
   const tools = () => toolsOf(valueAt(record, ['tools']));
-  if (Array.isArray(messages)) return conversationOf(messages, tools());
-  if (Array.isArray(prompt) && Array.isArray(completion)) {
-    return { ...conversationOf([...prompt, ...completion], tools()), given: prompt.length };
+  const listed = listIn(messages);
+  if (listed) return conversationOf(listed, tools());
+  if (Array.isArray(shared)) return conversationOf([...systemOf(record, shared), ...shared], tools());
+  if (Array.isArray(prompt)) {
+    const said = saidIn(completion);
+    if (said) return { ...conversationOf([...prompt, ...said], tools()), given: prompt.length };
   }
   if (typeof prompt === 'string' && typeof completion === 'string') return { prompt, completion };
+  if (isThere(prompt) && isThere(completion)) throw mixed(prompt, completion);
   const text = valueAt(record, ['text']);
   if (text === undefined) throw noColumn(undefined, keysOf(record));
   if (Array.isArray(text)) throw anotherType('text', 'a list');
   return exampleOf(text, 'text', record);
+}
+
+const FIELDS = ['messages', 'conversations', 'prompt', 'completion'];
+const isThere = (value: unknown): boolean => value !== undefined && value !== null;
+
+/** A list, or one as JSON in a text. */
+function listIn(value: unknown): readonly unknown[] | undefined {
+  if (typeof value !== 'string' || !/^\s*\[/.test(value)) return Array.isArray(value) ? value : undefined;
+  const list = parseExactly(value, parse(value));
+  return Array.isArray(list) ? list : undefined;
+}
+
+/** What is said to a prompt of messages: messages, or what the assistant says. */
+function saidIn(completion: unknown): readonly unknown[] | undefined {
+  if (typeof completion === 'string') return [{ role: 'assistant', content: completion }];
+  return Array.isArray(completion) ? completion : undefined;
+}
+
+const mixed = (prompt: unknown, completion: unknown): Problem =>
+  new Problem(
+    `expected a prompt and a completion that are texts, or a prompt of messages, found ${excerpt(prompt)} and ` +
+      `${excerpt(completion)}; write both as lists of messages with role and content`,
+  );
+
+/** The field `system` that stands beside turns with from and value. */
+function systemOf(record: unknown, turns: readonly unknown[]): readonly unknown[] {
+  const system = valueAt(record, ['system']);
+  const begins = (turn: unknown) => ['from', 'role'].some((field) => valueAt(turn, [field]) === 'system');
+  if (typeof system !== 'string' || system === '' || begins(turns[0])) return [];
+  return [{ role: 'system', content: system }];
 }
 
 function exampleOf(value: unknown, column: string, record: unknown): Example {

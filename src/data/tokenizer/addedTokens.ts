@@ -1,6 +1,13 @@
 import type { AddedToken } from './file.js';
 import { isWhiteSpace, WORD_CLASS } from './unicode.js';
 
+/** UTF-16 units [start, end) of a text, none of them empty; `id` where they are an added token. */
+export interface TokenSpan {
+  readonly start: number;
+  readonly end: number;
+  readonly id?: number;
+}
+
 /** Finds added tokens in a text: always the leftmost, the longest of those that start there. */
 export class AddedTokenMatcher {
   private readonly tokens = new Map<string, AddedToken>();
@@ -23,14 +30,19 @@ export class AddedTokenMatcher {
     return this.pattern === undefined;
   }
 
-  /**
-   * The text as ids of added tokens and the pieces between them, none of them empty. The flags mean what they mean in
-   * the Hugging Face library: with single_word a match inside a word is passed over; lstrip and rstrip take the white
-   * space on that side along.
-   */
+  /** The text as ids of added tokens and the pieces between them, none of them empty. */
   *split(text: string): Generator<number | string> {
+    for (const { start, end, id } of this.spans(text)) yield id ?? text.slice(start, end);
+  }
+
+  /**
+   * Where in a text added tokens are, and what is between them. The flags mean what they mean in the Hugging Face
+   * library: with single_word a match inside a word is passed over; lstrip and rstrip take the white space on that side
+   * along.
+   */
+  *spans(text: string): Generator<TokenSpan> {
     if (this.pattern === undefined) {
-      if (text !== '') yield text;
+      if (text !== '') yield { start: 0, end: text.length };
       return;
     }
     let done = 0;
@@ -50,12 +62,12 @@ export class AddedTokenMatcher {
         while (isBlank(text, stop)) stop++;
         blanksEnd = stop;
       }
-      if (done < start) yield text.slice(done, start);
+      if (done < start) yield { start: done, end: start };
       // A match that strips to its left, inside the blanks that an earlier one took along, vanishes.
-      if (start < stop) yield token.id;
+      if (start < stop) yield { start, end: stop, id: token.id };
       done = stop;
     }
-    if (done < text.length) yield text.slice(done);
+    if (done < text.length) yield { start: done, end: text.length };
   }
 }
 

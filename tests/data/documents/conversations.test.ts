@@ -53,6 +53,56 @@ holds(
   'data.turns',
 );
 
+holds(
+  'messages as JSON in a text',
+  { messages: JSON.stringify([user, assistant]) },
+  { messages: [user, assistant] },
+);
+holds(
+  'a prompt of messages and what is said to it',
+  { prompt: [user], completion: 'Meow' },
+  { messages: [user, assistant], given: 1 },
+);
+const spoken = (from: string, value: unknown) => ({ from, value });
+holds(
+  'conversations of turns with from and value',
+  { conversations: [spoken('human', 'Hi'), { ...spoken('gpt', 'Meow'), weight: 0 }] },
+  { messages: [user, { ...assistant, weight: 0 }] },
+);
+holds(
+  'those beside a system prompt and tools',
+  { system: 'Be a cat.', conversations: [spoken('human', 'Hi')], tools: JSON.stringify([tool]) },
+  { messages: [{ role: 'system', content: 'Be a cat.' }, user], tools: [tool] },
+);
+holds(
+  'calls of functions in them',
+  {
+    conversations: [
+      spoken('system', 's'),
+      spoken('function_call', '{"name":"f","arguments":{}}'),
+      spoken('observation', 'rain'),
+    ],
+  },
+  {
+    messages: [
+      { role: 'system', content: 's' },
+      {
+        role: 'assistant',
+        content: '',
+        tool_calls: [{ type: 'function', function: { name: 'f', arguments: {} } }],
+      },
+      { role: 'tool', content: 'rain' },
+    ],
+  },
+);
+holds('conversations of turns with role and content', { conversations: [user] }, { messages: [user] });
+holds(
+  'turns with from and value, of another column',
+  { x: [spoken('user', 'Hi')] },
+  { messages: [user] },
+  'x',
+);
+
 detected.run();
 
 const refused = suite('a record is refused');
@@ -90,6 +140,21 @@ isRefused(
   { a: 1, b: 2 },
   /^expected messages, prompt and completion, or text, found none \(columns: a, b\); set --text-column$/,
 );
+
+isRefused(
+  { conversations: [spoken('narrator', 'x')] },
+  /^turn 1: expected from to be human, gpt, .*, found "narrator"; give the turn a role and content in its place$/,
+);
+isRefused({ conversations: [spoken('function_call', 'x')] }, /^turn 1: expected a function_call as JSON/);
+isRefused({ messages: '[{"role":' }, /^expected JSON, found .*; mend or delete the record$/);
+isRefused(
+  { prompt: 'x', completion: [assistant] },
+  /^expected a prompt and a completion that are texts, or a prompt of messages, found "x" and .*; write both as lists/,
+);
+isRefused({ prompt: [user], completion: { role: 'assistant' } }, /^expected a prompt and a completion/);
+isRefused({ messages: [{ ...assistant, weight: 0.5 }] }, /^turn 1: expected 0 or 1 as weight, found 0.5;/);
+isRefused({ messages: [{ ...assistant, weight: '0' }] }, /^turn 1: expected 0 or 1 as weight, found "0";/);
+isRefused({ messages: [{ ...assistant, train: 0 }] }, /^turn 1: expected true or false as train, found 0;/);
 
 const nested = (levels: number): unknown => (levels === 0 ? 'x' : [nested(levels - 1)]);
 refused('a value nested in thousands of others is refused, and does not exhaust the stack', () => {

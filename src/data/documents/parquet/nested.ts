@@ -80,12 +80,23 @@ function contentOf(
     return { kind: 'text', children: [] };
   }
   if (tree.children.length === 0 && tree.path.some((name) => FUNCTIONS.includes(name))) throw noText(tree);
+  if (tree.children.length === 0 && tree.path.length > 1 && FLAGS.includes(tree.path.at(-1)!))
+    throw noFlag(tree);
   const isNullable = isList(tree);
   const children = tree.children.flatMap((child) => nodeOf(child, levels, leaves, isNullable) ?? []);
   return children.length === 0 ? undefined : { kind: isNullable ? 'nullable' : 'group', children };
 }
 
 const FUNCTIONS = ['tools', 'tool_calls'];
+/** Whether a turn is learned. */
+const FLAGS = ['weight', 'train'];
+
+const noFlag = ({ path }: SchemaTree): Problem =>
+  new Problem(
+    `expected turns without ${path.at(-1)} in Parquet, found ${path.join('.')}; write the conversations as .jsonl, ` +
+      'where it is read, or leave the column out',
+    { endsFile: true },
+  );
 
 const noText = ({ path, element }: SchemaTree): Problem =>
   new Problem(
