@@ -1,4 +1,4 @@
-import { count, text, toggle } from './schemas.js';
+import { sequence, text, toggle } from './schemas.js';
 import type { Given, Option } from './table.js';
 import { TRAIN_OPTIONS } from './train.js';
 
@@ -17,7 +17,7 @@ export const EVALUATE_OPTIONS = {
     help: 'a PEFT adapter for it, a folder or owner/name (default: none)',
   },
   perplexity: { group: 'data', value: 'FILE', schema: text, help: 'a text file, read as one document' },
-  sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a window' },
+  sequence: { group: 'data', value: 'N', schema: sequence, default: 256, help: 'tokens in a window' },
   device: TRAIN_OPTIONS.device,
   kernels: TRAIN_OPTIONS.kernels,
   tune: TRAIN_OPTIONS.tune,
