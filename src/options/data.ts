@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { belowOne, count, oneOf, text, toggle } from './schemas.js';
+import { belowOne, count, oneOf, sequence, text, toggle } from './schemas.js';
 import type { Option } from './table.js';
 
 /** What is read, and how it becomes batches. */
@@ -55,7 +55,7 @@ export const DATA_OPTIONS = {
     help: 'begin each document with the BOS token: auto, where the tokenizer itself does | always | never; chat templates write their own',
   },
   eos: { group: 'data', schema: toggle, default: false, help: 'end each document with the EOS token' },
-  sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a row' },
+  sequence: { group: 'data', value: 'N', schema: sequence, default: 256, help: 'tokens in a row' },
   batch: { group: 'data', value: 'N', schema: count, default: 64, help: 'rows per optimizer step' },
   microBatch: {
     group: 'data',

@@ -1,5 +1,5 @@
 import { DATA_OPTIONS } from './data.js';
-import { count, text, toggle } from './schemas.js';
+import { sequence, text, toggle } from './schemas.js';
 import type { Given, Option, Resolved } from './table.js';
 import { TRAIN_OPTIONS } from './train.js';
 
@@ -36,7 +36,7 @@ export const EVALUATE_OPTIONS = {
   separator,
   onBadDocument: { ...onBadDocument, help: 'a document that cannot be read: stop | skip and count it' },
   bos,
-  sequence: { group: 'data', value: 'N', schema: count, default: 256, help: 'tokens in a window' },
+  sequence: { group: 'data', value: 'N', schema: sequence, default: 256, help: 'tokens in a window' },
   device: TRAIN_OPTIONS.device,
   kernels: TRAIN_OPTIONS.kernels,
   tune: TRAIN_OPTIONS.tune,

@@ -11,6 +11,9 @@ const int = () =>
       code === 'too_big' ? `expected at most ${Number.MAX_SAFE_INTEGER}` : 'expected a whole number',
   });
 export const count = int().min(1, 'expected at least 1');
+/** Tokens of a row: no model reads longer ones, and a row takes 12 bytes a token. */
+const MOST_SEQUENCE = 2 ** 24;
+export const sequence = count.max(MOST_SEQUENCE, `expected at most ${MOST_SEQUENCE}`);
 export const whole = int().min(0, 'expected 0 or more');
 export const positive = number().positive('expected a number above 0');
 export const notNegative = number().min(0, 'expected 0 or more');

@@ -31,6 +31,11 @@ export interface Op {
   readonly cost: (call: Call) => Cost;
   /** [input, output] pairs: the output may take over the input's storage if this call is its last use. */
   readonly inPlace?: readonly (readonly [input: number, output: number])[];
+  /**
+   * Operands that are f32 wherever they are stored, also on devices that keep others as halves: where rounding would add
+   * up, as in sums over tokens and the residual stream, or a range is needed. Absent: any may be halved.
+   */
+  readonly whole?: (call: Call) => readonly (Value | null | undefined)[];
 }
 
 export const expectShape = (value: Value, shape: readonly number[], op: string): void => {

@@ -125,6 +125,7 @@ const values: Record<string, [given: Record<string, unknown>, message: string]> 
     { steps: 1e300 },
     '--steps: expected at most 9007199254740991, found 1e+300',
   ],
+  'a row that no model reads': [{ sequence: 1e9 }, '--sequence: expected at most 16777216, found 1000000000'],
   'something else that could become a number': [{ rank: [2] }, '--rank: expected a number, found [2]'],
   'several words': [{ batch: 'a lot' }, '--batch: expected a number, found "a lot"'],
   'a choice that is none': [

@@ -12,6 +12,7 @@ export function add(b: Builder, x: Value, z: Value): Value {
 
 export const addOp: Op = {
   name: 'add',
+  whole: ({ outputs }) => [outputs[0]],
   gradient: ({ inputs, outputs }, gradients) => {
     const dy = gradients.get(outputs[0]!);
     if (!dy) return;

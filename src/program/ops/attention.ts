@@ -39,6 +39,7 @@ function scorePairs({ inputs: [q], attributes }: Call): number {
 
 export const attentionOp: Op = {
   name: 'attention',
+  whole: ({ outputs }) => [outputs[1]],
   gradient: ({ inputs, outputs: [o, lse], attributes }, gradients) => {
     const [q, k, v, positions] = inputs as [Value, Value, Value, Value];
     const dO = gradients.get(o!);
@@ -67,6 +68,7 @@ export const attentionOp: Op = {
 /** dq, dk, dv from dO with the probabilities recomputed from lse: P = e^{s - lse}, dS = P (dO v^T - rowsum(dO o)). */
 export const attentionDxOp: Op = {
   name: 'attention_dx',
+  whole: ({ inputs }) => [inputs[5]],
   cost: (call) => ({
     flops: 10 * scorePairs(call) * call.attributes.headDim!,
     bytes: 4 * valueBytes(call.inputs[0]!) + 4 * valueBytes(call.inputs[1]!),

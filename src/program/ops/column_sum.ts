@@ -13,6 +13,7 @@ export function columnSum(b: Builder, x: Value, base: Value | null): Value {
 
 export const columnSumOp: Op = {
   name: 'column_sum',
+  whole: ({ inputs, outputs }) => [inputs[0], outputs[0]],
   cost: ({ inputs: [, x] }) => ({ flops: elementCount(x!.shape), bytes: valueBytes(x!) }),
   inPlace: [[0, 0]],
 };

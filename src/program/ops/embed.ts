@@ -30,6 +30,7 @@ export function embedDw(
 
 export const embedOp: Op = {
   name: 'embed',
+  whole: ({ outputs }) => [outputs[0]],
   gradient: ({ inputs: [tokens, weight], outputs: [x] }, gradients) => {
     const dx = gradients.get(x!);
     if (!dx || !gradients.needed(weight)) return;
@@ -41,6 +42,7 @@ export const embedOp: Op = {
 
 export const embedDwOp: Op = {
   name: 'embed_dw',
+  whole: ({ outputs }) => [outputs[0]],
   cost: ({ inputs: [base, , dx], outputs: [dw] }) => ({
     flops: elementCount(dx!.shape),
     bytes: 3 * valueBytes(dx!) + valueBytes(dw!) * (base ? 2 : 1),

@@ -97,6 +97,7 @@ function cost({ inputs: [hidden, head, teacherHidden, teacherHead], outputs }: C
 
 export const jointLossHeadOp: Op = {
   name: 'joint_loss_head',
+  whole: ({ outputs }) => [outputs[3]],
   gradient: ({ inputs: [hidden, head], outputs: [, , dHidden, dHead] }, gradients) => {
     if (dHidden && gradients.needed(hidden)) gradients.add(hidden, dHidden);
     if (!gradients.needed(head)) return;

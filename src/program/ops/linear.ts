@@ -101,6 +101,8 @@ function productCost(call: Call): Cost {
 
 export const linearOp: Op = {
   name: 'linear',
+  // With a base it continues the residual stream.
+  whole: ({ inputs, outputs }) => [inputs[5], inputs[0] ? outputs[0] : null],
   gradient: linearGradient,
   cost: productCost,
   inPlace: [[0, 0]],
@@ -110,6 +112,7 @@ export const linearDxOp: Op = { name: 'linear_dx', cost: productCost, inPlace: [
 
 export const linearDwOp: Op = {
   name: 'linear_dw',
+  whole: ({ outputs }) => [outputs[0]],
   cost: ({ inputs: [base, dy, x], outputs: [dw] }) => ({
     flops: 2 * rows(x!) * columns(x!) * columns(dy!),
     bytes: valueBytes(dy!) + valueBytes(x!) + valueBytes(dw!) * (base ? 2 : 1),

@@ -9,6 +9,7 @@ export function accumulate(b: Builder, total: Value, gradient: Value, squares: V
 
 export const accumulateOp: Op = {
   name: 'accumulate',
+  whole: ({ inputs }) => [inputs[1]],
   cost: ({ inputs: [total] }) => ({ flops: 3 * elementCount(total!.shape), bytes: 3 * valueBytes(total!) }),
 };
 
@@ -29,6 +30,7 @@ export function sumOfSquares(b: Builder, x: Value, squares: Value, index: number
 
 export const sumOfSquaresOp: Op = {
   name: 'sum_of_squares',
+  whole: ({ inputs }) => [inputs[0]],
   cost: ({ inputs: [x] }) => ({ flops: 2 * elementCount(x!.shape), bytes: valueBytes(x!) }),
 };
 

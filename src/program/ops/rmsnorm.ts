@@ -53,6 +53,7 @@ export function rmsnormDw(b: Builder, dy: Value, x: Value, rstd: Value, base: Va
 
 export const rmsnormOp: Op = {
   name: 'rmsnorm',
+  whole: ({ inputs, outputs }) => [inputs[1], outputs[1]],
   gradient: ({ inputs: [x, weight], outputs: [y, rstd] }, gradients) => {
     const dy = gradients.get(y!);
     if (!dy) return;
@@ -67,6 +68,7 @@ export const rmsnormOp: Op = {
 
 export const rmsnormDxOp: Op = {
   name: 'rmsnorm_dx',
+  whole: ({ inputs, outputs }) => [inputs[3], inputs[4], outputs[0]],
   cost: ({ inputs: [base], outputs: [dx] }) => ({
     flops: 8 * elementCount(dx!.shape),
     bytes: (base ? 4 : 3) * valueBytes(dx!),
@@ -79,6 +81,7 @@ export const rmsnormDxOp: Op = {
 
 export const rmsnormDwOp: Op = {
   name: 'rmsnorm_dw',
+  whole: ({ inputs, outputs }) => [inputs[0], inputs[3], outputs[0]],
   cost: ({ inputs: [, , x] }) => ({ flops: 3 * elementCount(x!.shape), bytes: 2 * valueBytes(x!) }),
   inPlace: [[0, 0]],
 };

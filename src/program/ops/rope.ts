@@ -16,6 +16,7 @@ export function rope(b: Builder, x: Value, positions: Value, table: Value, direc
 
 export const ropeOp: Op = {
   name: 'rope',
+  whole: ({ inputs }) => [inputs[2]],
   gradient: ({ inputs: [x, positions, table], outputs: [y], attributes }, gradients) => {
     const dy = gradients.get(y!);
     if (!dy || !gradients.needed(x)) return;
