@@ -11,7 +11,15 @@ import { parseArgs } from 'node:util';
 
 const SUITES = ['interop', 'campaign'];
 /** What takes longest starts first, so that nothing long runs alone at the end. */
-const FIRST = ['devices/nullGpu', 'run/resume', 'run/options', 'ops/webgpu', 'ops/wasm', 'run/', 'data/tokenizer'];
+const FIRST = [
+  'devices/nullGpu',
+  'run/resume',
+  'run/options',
+  'ops/webgpu',
+  'ops/wasm',
+  'run/',
+  'data/tokenizer',
+];
 const AT_ONCE = 2;
 const LIMIT_S = 300;
 const CAMPAIGN_LIMIT_S = 1800;
