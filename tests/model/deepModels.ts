@@ -48,7 +48,7 @@ export function writeDeepModel(folder: string, layers: number, style: Style, see
   const random = new Random(seed);
   const tensors = new Map<string, TensorData>();
   for (const [name, shape] of shapes) {
-    const values = style === 'fresh' ? fresh.get(name)!.data : trainedTensor(name, shape, random);
+    const values = style === 'fresh' ? fresh.get(name)!.data : trainedTensor(name, shape, layers, random);
     if (style === 'outliers') for (const [at, value] of outliersOf(name)) values[at] = value;
     const data = new Uint16Array(values.length);
     float32ToBfloat16(values, data);
@@ -64,12 +64,12 @@ const filled = (shape: readonly number[], make: (i: number) => number): Float32A
 const channelScales = (random: Random, count: number): Float32Array =>
   filled([count], () => Math.exp(0.4 * random.normal()));
 
-function trainedTensor(name: string, shape: readonly number[], random: Random): Float32Array {
+function trainedTensor(name: string, shape: readonly number[], layers: number, random: Random): Float32Array {
   const [height, width] = shape as [number, number?];
   const rowScales = channelScales(random, height);
-  if (width === undefined) return rowScales.map((scale) => normSize(name) * scale);
+  if (width === undefined) return rowScales.map((scale) => normSize(name, layers) * scale);
   const columnScales = channelScales(random, width);
-  const size = matrixSize(name) / Math.sqrt(width);
+  const size = matrixSize(name, layers) / Math.sqrt(width);
   return filled(shape, (i) => {
     return size * rowScales[Math.floor(i / width)]! * columnScales[i % width]! * random.normal();
   });
@@ -77,13 +77,17 @@ function trainedTensor(name: string, shape: readonly number[], random: Random): 
 
 const blockOf = (name: string): number => Number(/layers\.(\d+)\./.exec(name)?.[1] ?? -1);
 
-const normSize = (name: string): number => (blockOf(name) < 0 ? 2 : Math.min(1, 0.3 + 0.05 * blockOf(name)));
+const normSize = (name: string, layers: number): number =>
+  blockOf(name) < 0 ? 2 : 0.3 + (0.7 * blockOf(name)) / layers;
 
-/** Standard deviation of W x for x of deviation 1. Only the first block adds much to the stream, as in SmolLM2. */
-function matrixSize(name: string): number {
+/**
+ * Standard deviation of W x for x of deviation 1. The first block adds much to the stream, as in SmolLM2, those after it the
+ * less the more they are (Radford et al. 2019).
+ */
+function matrixSize(name: string, layers: number): number {
   if (/[qk]_proj/.test(name)) return 1.2;
   if (!/(o|down)_proj/.test(name)) return 1;
-  return blockOf(name) === 0 ? 2 : 0.5;
+  return blockOf(name) === 0 ? 2 : 2 / Math.sqrt(layers);
 }
 
 /** Channels of the residual stream: what tells a first token, what all tokens share, what becomes massive. */
