@@ -55,7 +55,7 @@ export function summary({ out, adapter, model }: RunResult, { options, resume, s
     : `--model ${quoted(model!)}`;
   const wasFinished = resume?.state.step === schedule.steps;
   const finished = wasFinished
-    ? `the run in ${out} was finished after step ${schedule.steps}, and is as it was; --steps N makes it longer\n`
+    ? `the run in ${out} was finished after step ${schedule.steps}, and is as it was; --steps N makes it longer where its schedule allows that\n`
     : '';
   return `${finished}${adapter ? 'adapter' : 'model'} in ${adapter ?? model}; to evaluate it:\n  ${calling('evaluate')} ${made} --perplexity FILE`;
 }
