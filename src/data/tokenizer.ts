@@ -162,7 +162,8 @@ export class Tokenizer {
   }
 
   private name(id: number, token: string, path: string): void {
-    const known = this.ids.get(token) ?? id;
+    const listed = this.ids.get(token);
+    const known = listed ?? id;
     const holder = this.tokens[id] ?? token;
     if (known !== id || holder !== token) {
       const found = `id ${id} for ${excerpt(token)}`;
@@ -170,7 +171,7 @@ export class Tokenizer {
       throw new InputError(`${path}: expected one id for each token, found ${found}: ${other}`);
     }
     this.tokens[id] = token;
-    this.ids.set(token, id);
+    if (listed === undefined) this.ids.set(token, id);
   }
 
   private named(token: string, field: string, path: string): number {

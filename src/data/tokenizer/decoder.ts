@@ -2,6 +2,7 @@ import { ByteLevelDecoder, MetaspaceDecoder } from './byteLevelDecoder.js';
 import type { DecoderStep } from './file.js';
 import type { PieceDecoder } from './pieceDecoder.js';
 import { SentencePieceDecoder } from './sentencePieceDecoder.js';
+import { SpacedDecoder } from './spacedDecoder.js';
 
 /** Turns ids into text one at a time, for generation. */
 export interface IncrementalDecoder {
@@ -18,7 +19,11 @@ export interface Decoder {
 }
 
 /** `tokenOf` gives the tokens as the decoder of the file sees them. */
-export function createDecoder(steps: readonly DecoderStep[], tokenOf: (id: number) => string): Decoder {
+export function createDecoder(
+  steps: readonly DecoderStep[] | undefined,
+  tokenOf: (id: number) => string,
+): Decoder {
+  if (!steps) return byId(new SpacedDecoder(), tokenOf);
   const [first] = steps;
   if (first?.type === 'ByteLevel') return byId(new ByteLevelDecoder(), tokenOf);
   if (first?.type !== 'Metaspace') return byId(new SentencePieceDecoder(steps), tokenOf);

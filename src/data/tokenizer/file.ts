@@ -111,10 +111,10 @@ const decoderStepSchema = z.discriminatedUnion(
   'expected ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip or one Sequence of them, the supported decoders',
 );
 
-/** ByteLevel or Metaspace alone, or a step of Replace*, ByteFallback?, Fuse?, Strip? (Strip only after Fuse). */
+/** ByteLevel or Metaspace alone, or a step of Replace and Strip in any order, ByteFallback?, Fuse?, Strip? (after Fuse). */
 export type DecoderStep = z.infer<typeof decoderStepSchema>;
 
-const decoderOrder = /^(ByteLevel |Metaspace |(Replace )*(ByteFallback )?(Fuse (Strip )?)?)$/;
+const decoderOrder = /^(ByteLevel |Metaspace |((Replace|Strip) )*(ByteFallback )?(Fuse (Strip )?)?)$/;
 
 /** A lone step or a Sequence of steps under `key` as the list of its steps, null as the empty list. */
 function steps<S extends z.ZodType>(key: string, step: S) {
@@ -126,12 +126,10 @@ function steps<S extends z.ZodType>(key: string, step: S) {
   return z.preprocess(asList, z.array(step));
 }
 
-const decoderSchema = steps('decoders', decoderStepSchema)
-  .refine((list) => list.length > 0, 'expected a decoder, found none')
-  .refine(
-    (list) => decoderOrder.test(list.map((step) => `${step.type} `).join('')),
-    'expected ByteLevel or Metaspace alone, or the order Replace, ByteFallback, Fuse, Strip (Strip only after Fuse)',
-  );
+const decoderSchema = steps('decoders', decoderStepSchema).refine(
+  (list) => decoderOrder.test(list.map((step) => `${step.type} `).join('')),
+  'expected ByteLevel or Metaspace alone, or the order Replace and Strip, ByteFallback, Fuse, Strip (after Fuse)',
+);
 
 const templateItem = z.union(
   [
@@ -161,7 +159,9 @@ const vocabularySchema = z
   .custom<object>((value) => typeof value === 'object' && value !== null, 'expected ids by token')
   .transform((value, context) => {
     const vocabulary = new Map<string, number>();
-    for (const [token, id] of Object.entries(value)) {
+    // A list of entries of 262k tokens takes as long as the map itself.
+    for (const token of Object.keys(value)) {
+      const id = (value as Record<string, number>)[token]!;
       if (!Number.isInteger(id) || id < 0 || id > MAX_ID) {
         context.addIssue({ code: 'custom', path: [token], message: 'expected an id', input: id });
         return z.NEVER;
@@ -197,7 +197,7 @@ const tokenizerSchema = z.looseObject({
     (list) => list.filter((step) => step.type === 'TemplateProcessing').length < 2,
     'expected at most one TemplateProcessing',
   ),
-  decoder: decoderSchema,
+  decoder: decoderSchema.nullish(),
   model: bpeSchema,
 });
 
@@ -214,7 +214,8 @@ export interface TokenizerFile {
   addedTokens: AddedToken[];
   normalizer: NormalizerStep[];
   preTokenizer: PreTokenizerStep[];
-  decoder: DecoderStep[];
+  /** Absent: tokens are joined by spaces. */
+  decoder: DecoderStep[] | undefined;
   model: BpeFile;
   /** Ids that the template puts before and after a text. */
   before: number[];
@@ -234,7 +235,7 @@ export function readTokenizerFile(dir: string): TokenizerFile {
     addedTokens: file.added_tokens,
     normalizer: file.normalizer,
     preTokenizer: file.pre_tokenizer,
-    decoder: file.decoder,
+    decoder: file.decoder ?? undefined,
     model: file.model,
     ...templateIds(
       path,

@@ -49,13 +49,16 @@ export function planSplit(
   normalizer: readonly NormalizerStep[],
 ): SplitPlan {
   const where = `${path}: pre_tokenizer`;
-  const early = steps.slice(0, -1).find((step) => step.type === 'ByteLevel' || step.type === 'Metaspace');
-  if (early !== undefined) throw new InputError(`${where}: expected ${early.type} last, found it earlier`);
+  if (steps.slice(0, -1).some((step) => step.type === 'ByteLevel')) {
+    throw new InputError(`${where}: expected ByteLevel last, found it earlier`);
+  }
   const last = steps.at(-1);
+  const [metaspace, another] = steps.filter((step) => step.type === 'Metaspace');
+  if (another) throw new InputError(`${where}: expected Metaspace once, found it twice`);
   const removes = normalizer.find(
     (step) => step.type === 'Strip' || (step.type === 'Replace' && !step.content),
   );
-  if (removes !== undefined && last?.type === 'Metaspace' && last.prepend_scheme === 'first') {
+  if (removes !== undefined && metaspace?.prepend_scheme === 'first') {
     // The library asks where in the document a text began, before anything was removed.
     throw new InputError(
       `${where}: expected no ${removes.type} beside Metaspace with prepend_scheme "first", found one`,

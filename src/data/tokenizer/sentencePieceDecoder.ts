@@ -5,30 +5,28 @@ import type { PieceDecoder } from './pieceDecoder.js';
 /** What a token becomes: text, or one byte of a character. */
 type Piece = string | number;
 
-/** Replace, ByteFallback, Fuse, Strip. */
+/** Replace and Strip of each token, ByteFallback, Fuse, Strip of the whole. */
 export class SentencePieceDecoder implements PieceDecoder<Piece> {
-  private readonly replacements: { readonly pattern: string; readonly content: string }[] = [];
+  private readonly ofToken: ((text: string, most: number) => string)[] = [];
   private byteFallback = false;
   private stripped = '';
   private stripCount = 0;
 
   constructor(steps: readonly DecoderStep[]) {
+    let isFused = false;
     for (const step of steps) {
-      if (step.type === 'Replace') {
-        this.replacements.push({ pattern: step.pattern.String, content: step.content });
-      }
+      if (step.type === 'Replace') this.ofToken.push(replacer(step.pattern.String, step.content));
       if (step.type === 'ByteFallback') this.byteFallback = true;
-      if (step.type === 'Strip') {
-        this.stripped = step.content;
-        this.stripCount = step.start;
-      }
+      if (step.type === 'Fuse') isFused = true;
+      if (step.type !== 'Strip') continue;
+      if (!isFused) this.ofToken.push((text) => strippedOf(text, step.content, step.start));
+      else [this.stripped, this.stripCount] = [step.content, step.start];
     }
   }
 
   pieceOf(token: string): Piece {
-    let text = token;
     const most = mostLength(token.length);
-    for (const step of this.replacements) text = replacedAll('tokenizer.json: decoder', text, step, most);
+    const text = this.ofToken.reduce((result, step) => step(result, most), token);
     if (this.byteFallback && /^<0x[0-9A-Fa-f]{2}>$/.test(text)) return Number.parseInt(text.slice(3, 5), 16);
     return text;
   }
@@ -80,6 +78,18 @@ export class SentencePieceDecoder implements PieceDecoder<Piece> {
       return part;
     };
   }
+}
+
+const replacer = (pattern: string, content: string) => (text: string, most: number) =>
+  replacedAll('tokenizer.json: decoder', text, { pattern, content }, most);
+
+/** Without the character at its start, so many times at most. */
+function strippedOf(text: string, character: string, times: number): string {
+  let result = text;
+  for (let left = times; left > 0 && result.startsWith(character); left--) {
+    result = result.slice(character.length);
+  }
+  return result;
 }
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

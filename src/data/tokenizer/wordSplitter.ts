@@ -22,34 +22,47 @@ type Cut = (text: string) => Span[];
 export const GPT2_PATTERN =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+/** Cuts, or changes, pieces of a text. */
+type Stage = (pieces: readonly Part[]) => Part[];
+
+/** A piece of a text, and whether it begins the document. */
+interface Part {
+  readonly text: string;
+  readonly isFirst: boolean;
+}
+
 /**
- * ByteLevel and Metaspace, which change text, come last if at all.
+ * ByteLevel comes last if at all, Metaspace once.
  * @throws InputError that begins with `where` for a pattern that is not supported
  */
 export function compileWordSplitter(where: string, steps: readonly PreTokenizerStep[]): WordSplitter {
-  const cuts: Cut[] = [];
-  let finish: WordSplitter = (text) => [text];
-  for (const step of steps) {
-    if (step.type === 'ByteLevel') finish = byteLevel(where, step);
-    else if (step.type === 'Metaspace') finish = metaspace(step);
-    else cuts.push(compileCut(where, step));
-  }
+  const stages = steps.map((step) => compileStage(where, step));
   sayOnce(where, steps);
-  const split: WordSplitter = (text, isFirst) => {
-    let spans: Span[] = [[0, text.length, false]];
-    for (const cut of cuts) {
-      spans = spans.flatMap(([start, end]) =>
-        cut(text.slice(start, end)).map(([from, to]): Span => [start + from, start + to, false]),
-      );
-    }
-    return spans.flatMap(([start, end]) => finish(text.slice(start, end), isFirst && start === 0));
-  };
+  const split: WordSplitter = (text, isFirst) =>
+    stages
+      .reduce<readonly Part[]>((pieces, stage) => stage(pieces), [{ text, isFirst }])
+      .map((part) => part.text);
   const patterns = steps.flatMap((step) =>
     step.type === 'Split' && 'Regex' in step.pattern ? step.pattern.Regex : [],
   );
   if (patterns.length === 0) return split;
   const source = patterns.join(' and ');
   return (text, isFirst) => matchedInTime(where, source, text, () => split(text, isFirst));
+}
+
+function compileStage(where: string, step: PreTokenizerStep): Stage {
+  if (step.type === 'ByteLevel' || step.type === 'Metaspace') {
+    const change = step.type === 'ByteLevel' ? byteLevel(where, step) : metaspace(step);
+    return (pieces) =>
+      pieces.flatMap(({ text, isFirst }) =>
+        change(text, isFirst).map((part, i): Part => ({ text: part, isFirst: isFirst && i === 0 })),
+      );
+  }
+  const cut = compileCut(where, step);
+  return (pieces) =>
+    pieces.flatMap(({ text, isFirst }) =>
+      cut(text).map(([from, to]): Part => ({ text: text.slice(from, to), isFirst: isFirst && from === 0 })),
+    );
 }
 
 /** Other threads load the same tokenizer. */
