@@ -89,12 +89,6 @@ export interface LengthRecord {
   readonly steps: number;
 }
 
-/** How far the counting of the text's tokens is, for `--epochs`: on `metrics$` only. */
-export interface CountRecord {
-  readonly type: 'count';
-  readonly tokens: number;
-}
-
 /** A model on its way from the Hub, before the run starts: on `metrics$` only. */
 export interface DownloadRecord {
   readonly type: 'download';
@@ -109,7 +103,7 @@ export interface DownloadRecord {
 /** What is done before the first step, and how far it is: on `metrics$` only. */
 export interface ProgressRecord {
   readonly type: 'progress';
-  readonly doing: 'finding text' | 'planning' | 'reading text' | 'loading';
+  readonly doing: 'finding text' | 'planning' | 'counting the text' | 'reading text' | 'loading';
   /** Of `total`, where that is known, in `unit`. */
   readonly done?: number;
   readonly total?: number;
@@ -123,12 +117,11 @@ export interface DeviceLostRecord {
   readonly message: string;
 }
 
-/** What `metrics$` emits and, downloads, counts, progress and lost devices aside, `metrics.jsonl` holds. */
+/** What `metrics$` emits and, downloads, progress and lost devices aside, `metrics.jsonl` holds. */
 export type MetricsRecord =
   | DownloadRecord
   | ProgressRecord
   | DeviceLostRecord
-  | CountRecord
   | LengthRecord
   | StartRecord
   | StepRecord

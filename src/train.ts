@@ -7,7 +7,6 @@ import { runPaths } from './formats/runFolder.js';
 import { train } from './index.js';
 import { TRAIN_OPTIONS, type TrainInput } from './options/train.js';
 import { readMiniatureResults } from './prepare/miniature.js';
-import { showCount } from './report/counting.js';
 import { showDownloads } from './report/downloads.js';
 import { showProgress } from './report/progress.js';
 import { heldOutLosses, quickstartTable } from './report/quickstart.js';
@@ -32,7 +31,6 @@ await runProgram(async () => {
   const came = stopOnSignals(run);
   run.finished.catch(() => {});
   run.metrics$.pipe(filter((record) => record.type === 'download')).subscribe(showDownloads());
-  run.metrics$.pipe(filter((record) => record.type === 'count')).subscribe(showCount());
   const starting = showStarting();
   run.metrics$
     .pipe(filter((record) => record.type === 'progress'))

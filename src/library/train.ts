@@ -4,7 +4,6 @@ import { type DeviceHosts, hostDevices } from '../devices/host.js';
 import { checkUntaken, freshRunFolder, type RunFolder, takeRunFolder } from '../formats/runFolder.js';
 import type { TrainInput, TrainOptions } from '../options/train.js';
 import { secondsPerStep } from '../prepare/estimate.js';
-import { runBefore } from '../prepare/origin.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
@@ -91,19 +90,20 @@ interface Begun {
 
 /** Takes the folder before anything slow; the rest goes on in `prepared`, which a stop ends. */
 async function beginRun(given: TrainInput, { emit, shouldStop, stopped }: RunHooks): Promise<Begun> {
-  const options = resolveOptions(given);
+  const request = resolveOptions({ ...given });
+  const { options } = request;
   const { device, teacherDevice, threads, kernels, tune, dryRun } = options;
   const folder = await folderOf(options);
   const devices = new Devices((chosen) =>
     hostDevices({ device, teacherDevice }, { threads, kernels, tune }, chosen),
   );
   const tell = (record: MetricsRecord) => {
-    if (record.type === 'count' && shouldStop()) throw new StoppedEarly('stopped while counting');
+    if (record.type === 'progress' && shouldStop()) throw new StoppedEarly(`stopped while ${record.doing}`);
     emit(record);
   };
-  const opened = devices.open(runBefore(options, folder.path)?.variants);
+  const opened = devices.open(request.before?.variants);
   const ready = opened.then(async (hosts) => {
-    const wanted = dryRun ? given : { ...given, out: folder.path };
+    const wanted = dryRun ? request : { ...request, options: { ...options, out: folder.path } };
     return { ...(await prepare(wanted, hosts, tell)), device: hosts.description };
   });
   ready.catch(() => {});

@@ -4,7 +4,7 @@ import { holdOut } from '../data/holdOut.js';
 import { blockRowsOf, type Packing, RowStream } from '../data/packing.js';
 import type { Tokenizer } from '../data/tokenizer.js';
 import type { TrainOptions } from '../options/train.js';
-import type { CountRecord } from '../records.js';
+import type { ProgressRecord } from '../records.js';
 
 export interface EpochSetting {
   readonly documents: DocumentSource;
@@ -24,7 +24,7 @@ const RECORD_MS = 100;
 export async function stepsOfEpochs(
   options: TrainOptions,
   { documents, tokenizer, encoding, packing }: EpochSetting,
-  emit: (record: CountRecord) => void,
+  emit: (record: ProgressRecord) => void,
 ): Promise<number> {
   const { sequence, batch, evalFraction, longDocuments, onBadDocument: onBad } = options;
   const holds = options.evalData === undefined && evalFraction > 0;
@@ -33,17 +33,18 @@ export async function stepsOfEpochs(
   const packed = { sequence, packing, longDocuments, blockRows, seed: 0, repeat: false, onBad };
   const stream = new RowStream(training, createEncode(tokenizer, encoding), packed);
   let [rows, tokens, told] = [0, 0, 0];
+  const tell = () => emit({ type: 'progress', doing: 'counting the text', done: tokens, unit: 'tokens' });
   for (let row = await stream.next(); row; row = await stream.next()) {
     rows++;
     tokens += row.filled;
     const now = performance.now();
     if (now - told < RECORD_MS) continue;
     told = now;
-    emit({ type: 'count', tokens });
+    tell();
     // Signals are looked at between the documents, too.
     await new Promise(setImmediate);
   }
-  emit({ type: 'count', tokens });
+  tell();
   const inEpoch = packing === 'stream' ? tokens / sequence : rows;
   return Math.max(1, Math.ceil((options.epochs! * inEpoch) / batch));
 }

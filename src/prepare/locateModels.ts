@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
+import type { RunFile } from '../formats/runFile.js';
 import { repositoryOf, resolveModel } from '../hub/resolveModel.js';
 import type { TrainOptions } from '../options/train.js';
 import type { DownloadRecord } from '../records.js';
-import { runBefore } from './origin.js';
 
 /** Where the models of a run are. */
 export interface Models {
@@ -20,10 +20,10 @@ export interface Models {
 /** Folders of the models, fetched where they are given by Hub name; a run that goes on gets the commits it began with. */
 export async function locateModels(
   options: TrainOptions,
-  out: string,
+  before: RunFile | undefined,
   onDownload: (record: DownloadRecord) => void,
 ): Promise<Models> {
-  const pinned = runBefore(options, out)?.commits;
+  const pinned = before?.commits;
   const commits: Record<string, string> = {};
   const locate = async (option: 'student' | 'teacher' | 'init'): Promise<string | undefined> => {
     const text = options[option];

@@ -1,7 +1,7 @@
+import type { RunFile } from '../formats/runFile.js';
 import { isRemote, parseAddress, pinned } from '../hub/address.js';
 import { datasetCommit } from '../hub/dataset.js';
 import type { TrainOptions } from '../options/train.js';
-import { runBefore } from './origin.js';
 
 /** Where the text of a run is: as the options say, with datasets on the Hub at one commit for the whole run. */
 export interface TextPaths {
@@ -25,8 +25,8 @@ export function textOptions(
 }
 
 /** A run that goes on gets the commits it began with. @throws InputError, RunError as `datasetCommit` does */
-export async function locateText(options: TrainOptions, out: string): Promise<TextPaths> {
-  const known = runBefore(options, out)?.commits ?? {};
+export async function locateText(options: TrainOptions, before: RunFile | undefined): Promise<TextPaths> {
+  const known = before?.commits ?? {};
   const commits: Record<string, string> = {};
   const locate = async (path: string): Promise<string> => {
     if (!isRemote(path)) return path;

@@ -23,12 +23,6 @@ export interface Origin {
 
 type Beginning = Pick<TrainOptions, 'resume' | 'fork'>;
 
-/** The run that a run in `out` continues or is forked from, as its run.json says. */
-export function runBefore({ resume, fork }: Beginning, out: string): RunFile | undefined {
-  if (resume) return readRunFile(out);
-  return fork === undefined ? undefined : forkedRun(fork);
-}
-
 /** `RUN@STEP`. @throws InputError for anything else */
 export function parseFork(fork: string): { readonly run: string; readonly step: number } {
   const [, run, step] = /^(.+)@(\d{1,15})$/.exec(fork) ?? [];
@@ -49,18 +43,22 @@ export function forkedRun(fork: string): RunFile {
  * was named. Nothing is written.
  * @throws InputError naming the file that is another one than was written, when no checkpoint can be used
  */
-export async function findOrigin(options: Beginning, out: string): Promise<Origin | undefined> {
-  if (options.resume) return lastUsable(out);
-  return options.fork === undefined ? undefined : forkedCheckpoint(options.fork);
+export async function findOrigin(
+  options: Beginning,
+  out: string,
+  before: RunFile | undefined,
+): Promise<Origin | undefined> {
+  if (options.resume) return lastUsable(out, before);
+  return options.fork === undefined ? undefined : forkedCheckpoint(options.fork, before);
 }
 
-async function lastUsable(out: string): Promise<Origin | undefined> {
+async function lastUsable(out: string, before: RunFile | undefined): Promise<Origin | undefined> {
   const damaged: { path: string; message: string }[] = [];
   for (const { path } of listCheckpoints(runPaths(out).checkpoints).reverse()) {
     try {
       const state = await readWholeCheckpoint(path, cursorSchema);
       await checkMetrics(out, path, state);
-      checkFacts(out, path, state);
+      checkFacts(out, path, state, before);
       return { path, state, damaged };
     } catch (error) {
       if (!(error instanceof InputError) || error instanceof OtherRun) throw error;
@@ -74,9 +72,13 @@ async function lastUsable(out: string): Promise<Origin | undefined> {
 /** run.json is not that of the checkpoints: an older one will not do either. */
 class OtherRun extends InputError {}
 
-function checkFacts(out: string, path: string, { run }: CheckpointState<Cursor>): void {
+function checkFacts(
+  out: string,
+  path: string,
+  { run }: CheckpointState<Cursor>,
+  found: RunFile | undefined,
+): void {
   if (!run) return;
-  const found = readRunFile(out);
   if (!found) {
     throw new OtherRun(
       `${runPaths(out).options}: expected what the run began with, found no file; put it back`,
@@ -106,14 +108,14 @@ async function checkMetrics(out: string, path: string, state: CheckpointState<Cu
   );
 }
 
-async function forkedCheckpoint(fork: string): Promise<Origin> {
+async function forkedCheckpoint(fork: string, before: RunFile | undefined): Promise<Origin> {
   const { run, step } = parseFork(fork);
   const checkpoints = listCheckpoints(runPaths(run).checkpoints);
   const found = checkpoints.find((checkpoint) => checkpoint.step === step);
   if (!found) throw missingCheckpoint(fork, checkpoints);
   const { path } = found;
   const state = await readWholeCheckpoint(path, cursorSchema);
-  if (state.run) checkRunFile(run, forkedRun(fork), path, state.run);
+  if (state.run && before) checkRunFile(run, before, path, state.run);
   // Its own metrics begin with it.
   const begun = { ...state, metricsBytes: 0, metricsHash: undefined, recorded: undefined };
   return { path, state: begun, damaged: [], forked: { run, step } };

@@ -1,4 +1,5 @@
-import { InputError } from '../base/errors.js';
+import { isDeepStrictEqual } from 'node:util';
+import { excerpt, InputError } from '../base/errors.js';
 import { type DocumentSource, openDocuments, type Place } from '../data/documents.js';
 import { type Bos, beginningOf, type EncodingOptions } from '../data/encoding.js';
 import { type Packing, packingOf } from '../data/packing.js';
@@ -7,7 +8,7 @@ import type { DeviceHosts } from '../devices/host.js';
 import { readAdapter } from '../formats/adapter.js';
 import type { ModelForm } from '../formats/modelFolder.js';
 import type { Artifact } from '../formats/parameters.js';
-import { readRunFile } from '../formats/runFile.js';
+import type { RunFile } from '../formats/runFile.js';
 import { freshRunFolder } from '../formats/runFolder.js';
 import { type FloatDtype, isFloat } from '../formats/tensors/floats.js';
 import type { ModelConfig } from '../model/config.js';
@@ -23,9 +24,9 @@ import {
 import { blankModelFiles, checkSequence, checkTokenizer, openModelFiles } from '../model/modelFiles.js';
 import type { StudentOptions } from '../model/programs.js';
 import { type ModelFiles, weightShapes } from '../model/weights.js';
-import { withDefaults } from '../options/table.js';
+import { flagOf, withDefaults } from '../options/table.js';
 import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
-import type { CountRecord, DownloadRecord, ProgressRecord } from '../records.js';
+import type { DownloadRecord, ProgressRecord } from '../records.js';
 import type { ScheduleOptions } from '../training/schedule.js';
 import { stepsOfEpochs } from './countEpoch.js';
 import { locateModels, type Models } from './locateModels.js';
@@ -33,7 +34,7 @@ import { locateText, type TextPaths, textOptions } from './locateText.js';
 import { chooseWay, type Plans, type Way } from './memory.js';
 import { checkLength, findOrigin, type Origin } from './origin.js';
 import { prepareText, type TextPreparation } from './prepareText.js';
-import { type Given, resolveOptions } from './resolveOptions.js';
+import type { Given, RunRequest } from './resolveOptions.js';
 
 /** Everything a run needs to know before anything is allocated or written. */
 export interface Preparation {
@@ -66,43 +67,34 @@ const EVALUATION_TOKENS = 512;
  * @param emit is told of downloads and counting
  */
 export async function prepare(
-  given: Given,
+  { options: asked, given, before }: RunRequest,
   devices: DeviceHosts,
-  emit: (record: DownloadRecord | CountRecord | ProgressRecord) => void,
+  emit: (record: DownloadRecord | ProgressRecord) => void,
 ): Promise<Preparation> {
-  const options = resolveOptions(given);
-  const out = options.out ?? freshRunFolder();
-  const models = await locateModels(options, out, emit);
+  const out = asked.out ?? freshRunFolder();
+  const models = await locateModels(asked, before, emit);
   const student =
-    options.fromConfig === undefined ? openModelFiles(models.student) : blankModelFiles(options.fromConfig);
+    asked.fromConfig === undefined ? openModelFiles(models.student) : blankModelFiles(asked.fromConfig);
   const teacher = models.teacher === undefined ? undefined : openModelFiles(models.teacher);
-  const resume = await findOrigin(options, out);
+  const resume = await findOrigin(asked, out, before);
   emit({ type: 'progress', doing: 'finding text' });
-  const text = await locateText(options, out);
+  const text = await locateText(asked, before);
   const tokenizer = await loadTokenizer(student.folder);
-  const read = await openTexts(options, { text, tokenizer, folder: student.folder, out, resume });
-  await checkModels(options, tokenizer, student, teacher);
   const lora =
-    options.trainable === 'lora' ? adapterOptions(options, models.init, student.config) : undefined;
+    asked.trainable === 'lora' ? adapterOptions(asked, given, models.init, student.config) : undefined;
+  const options = lora ? withAdapter(asked, lora, models.init) : asked;
+  const read = await openTexts(options, { text, tokenizer, folder: student.folder, before, resume });
+  await checkModels(options, tokenizer, student, teacher);
   const studentWith = (way: Way) => studentOptions(options, { student, teacher, lora, devices }, way);
   emit({ type: 'progress', doing: 'planning' });
   const { way, plans } = chooseWay(options, devices, studentWith, teacher);
   const steps =
     options.steps ?? (options.epochs && (await stepsOfEpochs(options, { ...read, tokenizer }, emit)));
   const schedule = scheduleOf({ ...options, steps });
-  if (resume) checkSteps(given, resume, schedule, out);
+  if (resume) checkSteps(given, resume, schedule, { out, before });
   return {
-    options: {
-      ...options,
-      steps,
-      out,
-      microBatch: way.rows,
-      packing: read.packing,
-      recompute: way.recompute ? 'on' : 'off',
-      resume: false,
-      config: undefined,
-    },
-    asked: options,
+    options: recorded({ ...options, steps, out }, way, read.packing),
+    asked,
     out,
     models,
     text,
@@ -121,19 +113,29 @@ export async function prepare(
   };
 }
 
+/** Options as a run records them: what it chose by itself is filled in, and how it was started is left out. */
+const recorded = (options: TrainOptions, { rows, recompute }: Way, packing: Packing): TrainOptions => ({
+  ...options,
+  microBatch: rows,
+  packing,
+  recompute: recompute ? 'on' : 'off',
+  resume: false,
+  config: undefined,
+});
+
 interface TextSetting {
   readonly text: TextPaths;
   readonly tokenizer: Tokenizer;
   /** Of the student. */
   readonly folder: string;
-  readonly out: string;
+  readonly before: RunFile | undefined;
   readonly resume: Preparation['resume'];
 }
 
 /** Opens the texts of the run, which is their check: the actors open them again to read. */
 async function openTexts(
   options: TrainOptions,
-  { text, tokenizer, folder, out, resume }: TextSetting,
+  { text, tokenizer, folder, before, resume }: TextSetting,
 ): Promise<TextPreparation & { readonly packing: Packing; readonly documents: DocumentSource }> {
   const from = resume?.state.cursor.place;
   const bos = bosOf(options, tokenizer);
@@ -143,7 +145,7 @@ async function openTexts(
   const documents = await open(text.data, from);
   const evaluation = text.evalData && (await open(text.evalData));
   const texts = [{ documents, from }, ...(evaluation ? [{ documents: evaluation }] : [])];
-  const prepared = await prepareText(options, { folder, bos }, out, texts);
+  const prepared = await prepareText(options, { folder, bos }, before, texts);
   return { ...prepared, documents, packing: options.packing ?? (await packingOf(documents)) };
 }
 
@@ -183,11 +185,16 @@ function studentOptions(
 }
 
 /** A resumed run keeps the rates of the steps it has done; a fork's schedule is its own, and goes on. */
-function checkSteps(given: Given, { state, forked }: Origin, schedule: ScheduleOptions, out: string): void {
+function checkSteps(
+  given: Given,
+  { state, forked }: Origin,
+  schedule: ScheduleOptions,
+  { out, before }: { readonly out: string; readonly before: RunFile | undefined },
+): void {
   const flag = ['steps', 'tokens', 'epochs'].find((name) => given[name] !== undefined);
   const label = flag ? `--${flag}` : `${out}/run.json`;
   if (!forked) {
-    checkLength(schedule, state.steps ?? storedLength(out) ?? schedule.steps, state.step, label);
+    checkLength(schedule, state.steps ?? storedLength(before) ?? schedule.steps, state.step, label);
   } else if (schedule.steps <= state.step) {
     throw new InputError(
       `--fork: expected more than the ${state.step} steps that are done, found ${schedule.steps}; raise --steps`,
@@ -198,10 +205,8 @@ function checkSteps(given: Given, { state, forked }: Origin, schedule: ScheduleO
 const DEFAULT_STEPS = 1000;
 
 /** Steps that a run which version 0.1.0 began was to have. */
-function storedLength(out: string): number | undefined {
-  const file = readRunFile(out);
-  return file && scheduleOf(withDefaults(TRAIN_OPTIONS, file.options)).steps;
-}
+const storedLength = (before: RunFile | undefined): number | undefined =>
+  before && scheduleOf(withDefaults(TRAIN_OPTIONS, before.options)).steps;
 
 function scheduleOf(options: TrainOptions): ScheduleOptions {
   const { lr, warmup, schedule, decay, tokens, batch, sequence } = options;
@@ -209,10 +214,17 @@ function scheduleOf(options: TrainOptions): ScheduleOptions {
   return { lr, warmup, schedule, decay, steps: options.steps ?? length };
 }
 
-function adapterOptions(options: TrainOptions, init: string | undefined, config: ModelConfig): LoraOptions {
+/** Of a run from an adapter, that one's own. @throws InputError when others were given beside it */
+function adapterOptions(
+  options: TrainOptions,
+  given: Given,
+  init: string | undefined,
+  config: ModelConfig,
+): LoraOptions {
   if (init !== undefined) {
-    const adapter = loraOptions(readAdapter(init).config);
-    return { ...adapter, dropout: options.loraDropout };
+    const lora = loraOptions(readAdapter(init).config);
+    refuseOthers(options, given, lora);
+    return { ...lora, dropout: given.loraDropout === undefined ? lora.dropout : options.loraDropout };
   }
   const lora = {
     rank: options.rank,
@@ -238,6 +250,35 @@ function modelForm({ saveDtype, fromConfig }: TrainOptions, { config, tensors }:
   const told = saveDtype ?? (fromConfig === undefined ? undefined : 'f32');
   return { dtype: told && FILE_DTYPES[told], dtypes: new Map(own), tiedEmbeddings: config.tiedEmbeddings };
 }
+
+/** What an adapter says by itself may be said again, but not otherwise. */
+function refuseOthers(options: TrainOptions, given: Given, lora: LoraOptions): void {
+  const own = adapterValues(lora);
+  const others = Object.entries(own).filter(([name, value]) => {
+    if (given[name] === undefined) return false;
+    const wanted = options[name as keyof typeof own];
+    const named = name === 'targetModules' ? targetModules(String(wanted).split(',')).join(',') : wanted;
+    return !isDeepStrictEqual(named, value);
+  });
+  if (others.length === 0) return;
+  const list = others
+    .map(([name, value]) => `${flagOf(name)} ${excerpt(value)} (found ${excerpt(given[name])})`)
+    .join(', ');
+  throw new InputError(`--init: expected the adapter's own ${list}; leave them out, or leave out --init`);
+}
+
+const adapterValues = ({ rank, alpha, rsLora, targetModules: names, ...patterns }: LoraOptions) => ({
+  rank,
+  loraAlpha: alpha,
+  rslora: rsLora,
+  targetModules: names.join(','),
+  rankPattern: patterns.rankPattern ?? {},
+  alphaPattern: patterns.alphaPattern ?? {},
+});
+
+/** Options that say of the adapter what it is, also where they came from `--init`. */
+const withAdapter = (options: TrainOptions, lora: LoraOptions, init: string | undefined): TrainOptions =>
+  init === undefined ? options : { ...options, ...adapterValues(lora), loraDropout: lora.dropout };
 
 async function checkModels(
   options: TrainOptions,

@@ -3,8 +3,8 @@ import { hashOfTemplate, readChatTemplate } from '../data/chat/source.js';
 import { BadDocument, type DocumentSource, type Place } from '../data/documents.js';
 import { type Bos, type EncodingOptions, noTemplate } from '../data/encoding.js';
 import type { Example } from '../data/examples.js';
+import type { RunFile } from '../formats/runFile.js';
 import type { TrainOptions } from '../options/train.js';
-import { runBefore } from './origin.js';
 
 export interface TextPreparation {
   readonly encoding: EncodingOptions;
@@ -28,12 +28,11 @@ interface Text {
 export async function prepareText(
   options: TrainOptions,
   { folder, bos }: { readonly folder: string; readonly bos: Bos },
-  out: string,
+  before: RunFile | undefined,
   texts: readonly Text[],
 ): Promise<TextPreparation> {
   const source = readChatTemplate(folder, options.chatTemplate);
   const chatTemplate = source && hashOfTemplate(source);
-  const before = runBefore(options, out);
   if (before && before.chatTemplate !== chatTemplate) {
     throw new InputError(
       `${options.resume ? '--resume' : '--fork'}: expected the chat template and special tokens that the run began with, found others ` +

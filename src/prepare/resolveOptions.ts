@@ -1,24 +1,37 @@
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../base/errors.js';
 import { readConfigFile } from '../formats/configFile.js';
-import { readRunFile } from '../formats/runFile.js';
+import { type RunFile, readRunFile } from '../formats/runFile.js';
 import { flagOf, missingOption, problemsOf, withDefaults } from '../options/table.js';
 import { isForkable, isOperational, TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
+import { idleProblems } from './idleOptions.js';
 import { hasMiniature, miniaturePaths, QUICKSTART } from './miniature.js';
 import { forkedRun } from './origin.js';
 
 export type Given = Readonly<Record<string, unknown>>;
 
+/** A run as it is asked for. */
+export interface RunRequest {
+  /** All of them, see `resolveOptions`. */
+  readonly options: TrainOptions;
+  /** Those that somebody gave, here or in the config file. */
+  readonly given: Given;
+  /** What run.json says of the run that goes on or is forked. */
+  readonly before: RunFile | undefined;
+}
+
 /**
  * Options as a run starts with them: the config file, the run it resumes or is forked from and the defaults fill the
- * gaps, in that order.
+ * gaps, in that order. Files of options are read here, once.
+ * @throws InputError with everything that is wrong
  */
-export function resolveOptions(input: Given): TrainOptions {
+export function resolveOptions(input: Given): RunRequest {
   const given = withMiniature(withConfigFile(defined(input)));
   if (given.resume && given.out === undefined) {
     throw new InputError('--resume: expected --out with the folder of the run, found none');
   }
-  const stored = storedOptions(given);
+  const before = runBefore(given);
+  const stored = before && storedOptions(given, before);
   const problems = stored ? [] : studentProblems(given);
   const all = { ...withoutLength(stored ?? {}, given), ...given };
   problems.push(...problemsOf(TRAIN_OPTIONS, all));
@@ -26,16 +39,21 @@ export function resolveOptions(input: Given): TrainOptions {
   if (lengths.length > 1) {
     problems.push(`${lengths[1]}: expected it without ${lengths[0]}, found both; leave one out`);
   }
-  const { saveDtype, trainable = TRAIN_OPTIONS.trainable.default } = { ...stored, ...given };
-  if (saveDtype !== undefined && trainable !== 'all') {
-    problems.push(`--save-dtype: expected --trainable all with it, found ${trainable}; leave one out`);
-  }
   if (problems.length > 0 && given.resume && !stored) {
     problems.unshift(`--resume: expected a run in ${given.out}, found none; check --out`);
   }
   if (problems.length > 0) throw new InputError(problems.join('; '));
   if (stored) refuseChanges(given, withDefaults(TRAIN_OPTIONS, stored));
-  return withDefaults(TRAIN_OPTIONS, all);
+  const options = withDefaults(TRAIN_OPTIONS, all);
+  const idle = stored ? [] : idleProblems(given, options);
+  if (idle.length > 0) throw new InputError(idle.join('; '));
+  return { options, given, before };
+}
+
+/** The run that this one continues or is forked from, as its run.json says. */
+function runBefore({ resume, fork, out }: Given): RunFile | undefined {
+  if (resume) return readRunFile(String(out));
+  return typeof fork === 'string' ? forkedRun(fork) : undefined;
 }
 
 /** Each says how long a run is: one that is given replaces the others. */
@@ -52,15 +70,10 @@ function withoutLength(options: Given, given: Given): Given {
 const BEFORE_BOS = { bos: 'always' } as const;
 
 /** Those of the run that goes on; a fork has a folder and, with another batch, a micro-batch of its own. */
-function storedOptions(given: Given): Given | undefined {
-  if (given.resume) {
-    const stored = readRunFile(String(given.out))?.options;
-    return stored && { ...BEFORE_BOS, ...stored };
-  }
-  if (typeof given.fork !== 'string') return undefined;
-  const { out: _, fork: __, microBatch, ...options } = forkedRun(given.fork).options;
-  const stored = { ...BEFORE_BOS, ...options };
-  return given.batch === undefined ? { ...stored, microBatch } : stored;
+function storedOptions({ resume, batch }: Given, before: RunFile): Given {
+  if (resume) return { ...BEFORE_BOS, ...before.options };
+  const { out: _, fork: __, microBatch, ...options } = { ...BEFORE_BOS, ...before.options } as Given;
+  return batch === undefined ? { ...options, microBatch } : options;
 }
 
 /** With no model and no text named, the run is the quickstart on the bundled miniature; what is given wins. */

@@ -1,9 +1,9 @@
 import { DeviceLostError, RunError } from '../base/errors.js';
 import type { DeviceHosts, HostChoices } from '../devices/host.js';
 import { listCheckpoints } from '../formats/checkpointFiles.js';
-import { readRunFile } from '../formats/runFile.js';
 import { runPaths } from '../formats/runFolder.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
+import { resolveOptions } from '../prepare/resolveOptions.js';
 import { type RunHooks, type RunResult, runPipeline } from './run.js';
 
 /** Losses of the device in a row without a new checkpoint between them, after which it is given up. */
@@ -60,8 +60,9 @@ export async function runDespiteLosses(
         );
       }
       hooks.emit({ type: 'device_lost', step, message: error.message });
-      const hosts = await devices.open(readRunFile(out)?.variants);
-      current = await prepare({ out, resume: true }, hosts, hooks.emit);
+      const request = resolveOptions({ out, resume: true });
+      const hosts = await devices.open(request.before?.variants);
+      current = await prepare(request, hosts, hooks.emit);
     }
   }
 }

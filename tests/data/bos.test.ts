@@ -118,12 +118,12 @@ test('a run begun before the choice is resumed with BOS wherever the tokenizer h
   const options = { student: none, data: [fixture.text], out };
   writeFileSync(join(out, 'run.json'), JSON.stringify({ version: '0.1.0', options }));
   assert.not('bos' in readRunFile(out)!.options);
-  assert.is(resolveOptions({ resume: true, out }).bos, 'always');
+  assert.is(resolveOptions({ resume: true, out }).options.bos, 'always');
   writeFileSync(
     join(out, 'run.json'),
     JSON.stringify({ version: '0.1.0', options: { ...options, bos: 'auto' } }),
   );
-  assert.is(resolveOptions({ resume: true, out }).bos, 'auto');
+  assert.is(resolveOptions({ resume: true, out }).options.bos, 'auto');
 });
 
 test.run();

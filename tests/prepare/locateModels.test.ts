@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { locateModels } from '#src/prepare/locateModels.js';
-import { resolveOptions } from '#src/prepare/resolveOptions.js';
+import { type Given, resolveOptions } from '#src/prepare/resolveOptions.js';
 import { makeFixture } from '../fixtures.js';
 import { NAME, withHub } from '../hub/scene.js';
 
@@ -16,13 +16,19 @@ const files = Object.fromEntries(
   ]),
 );
 
+/** Of a run as it is asked for. */
+function located(input: Given) {
+  const { options, before } = resolveOptions(input);
+  return locateModels(options, before, () => {});
+}
+
 /** What a run finds in its environment. */
 const useHub = ({ endpoint, cache }: { endpoint: string; cache: string }) =>
   Object.assign(process.env, { HF_ENDPOINT: endpoint, HF_HUB_CACHE: cache });
 
 test('folders stay as they are', async () => {
-  const options = resolveOptions({ ...given, student: fixture.student, teacher: fixture.teacher });
-  assert.equal(await locateModels(options, 'runs/0001', () => {}), {
+  const { options } = resolveOptions({ ...given, student: fixture.student, teacher: fixture.teacher });
+  assert.equal(await locateModels(options, undefined, () => {}), {
     ...{ student: fixture.student, teacher: fixture.teacher, init: undefined },
     ...{ baseModel: fixture.student, commits: {} },
   });
@@ -32,8 +38,8 @@ test('Hub names become folders; the adapter is named after the model, without it
   withHub(files, async ({ hub, cache, snapshot }) => {
     useHub({ endpoint: hub.endpoint, cache });
     const seen: string[] = [];
-    const options = resolveOptions({ ...given, student: `${NAME}@main` });
-    const models = await locateModels(options, 'runs/0001', ({ file }) => seen.push(file));
+    const { options } = resolveOptions({ ...given, student: `${NAME}@main` });
+    const models = await locateModels(options, undefined, ({ file }) => seen.push(file));
     assert.equal(models, {
       ...{ student: snapshot, teacher: undefined, init: undefined },
       ...{ baseModel: NAME, commits: { student: hub.commit } },
@@ -45,14 +51,14 @@ test('a resumed run gets the commits it began with, also when the branch has mov
   withHub(files, async ({ hub, cache, repository, snapshot }) => {
     useHub({ endpoint: hub.endpoint, cache });
     const out = join(cache, '..', 'run');
-    const { commits } = await locateModels(resolveOptions(given), out, () => {});
+    const { commits } = await located(given);
     const later = 'f'.repeat(40);
     cpSync(snapshot, join(repository, 'snapshots', later), { recursive: true });
     writeFileSync(join(repository, 'refs/main'), later);
-    assert.is((await locateModels(resolveOptions(given), out, () => {})).commits.student, later);
+    assert.is((await located(given)).commits.student, later);
     mkdirSync(out);
     writeFileSync(join(out, 'run.json'), JSON.stringify({ version: '0', options: given, commits }));
-    const resumed = await locateModels(resolveOptions({ resume: true, out }), out, () => {});
+    const resumed = await located({ resume: true, out });
     assert.is(resumed.student, snapshot);
     assert.equal(resumed.commits, commits);
   }));

@@ -6,6 +6,7 @@ import { planOn } from '#src/devices/wasm/layout.js';
 import type { TrainInput } from '#src/options/train.js';
 import { totalBytes } from '#src/prepare/memory.js';
 import { type Preparation, prepare } from '#src/prepare/prepare.js';
+import { resolveOptions } from '#src/prepare/resolveOptions.js';
 import { makeFixture, STUDENT, writeModel } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 
@@ -32,7 +33,7 @@ function devicesOf(maxSessionBytes: number): DeviceHosts {
 }
 
 const prepared = (options: Partial<TrainInput>, bytes = Number.POSITIVE_INFINITY): Promise<Preparation> =>
-  prepare({ ...base, ...options }, devicesOf(bytes), () => {});
+  prepare(resolveOptions({ ...base, ...options }), devicesOf(bytes), () => {});
 
 async function bytesOf(microBatch: number, recompute: 'on' | 'off'): Promise<number> {
   return totalBytes((await prepared({ microBatch, recompute })).plans.student);

@@ -33,12 +33,12 @@ resumes('a folder without a run is named, unless the options to start one are th
     message,
     `--resume: expected a run in ${out}, found none; check --out; --student: expected MODEL`,
   );
-  assert.is(resolveOptions({ ...base, resume: true, out }).lr, base.lr);
+  assert.is(resolveOptions({ ...base, resume: true, out }).options.lr, base.lr);
 });
 
 resumes('a length may change, and takes the place of the one before', () => {
   for (const length of [{ steps: 3 }, { tokens: 640 }, { epochs: 2 }]) {
-    const { steps, tokens, epochs } = resolveOptions({ resume: true, out: stored, ...length });
+    const { steps, tokens, epochs } = resolveOptions({ resume: true, out: stored, ...length }).options;
     assert.equal(
       { steps, tokens, epochs },
       { steps: undefined, tokens: undefined, epochs: undefined, ...length },
@@ -52,12 +52,12 @@ const forks = suite('--fork');
 const fork = `${stored}@2`;
 
 forks('has the options of the run but its folder; another batch gets a micro-batch of its own', () => {
-  const plain = resolveOptions({ fork, lr: 1 });
+  const plain = resolveOptions({ fork, lr: 1 }).options;
   assert.equal(
     [plain.student, plain.batch, plain.microBatch, plain.steps, plain.lr, plain.out, plain.fork],
     ['student', 4, 2, 2, 1, undefined, fork],
   );
-  const larger = resolveOptions({ fork, batch: 6, tokens: 1e6 });
+  const larger = resolveOptions({ fork, batch: 6, tokens: 1e6 }).options;
   assert.equal(
     [larger.batch, larger.microBatch, larger.steps, larger.tokens],
     [6, undefined, undefined, 1e6],

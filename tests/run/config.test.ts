@@ -51,7 +51,7 @@ files('the command line wins over the file, the file over the defaults; all of i
 
 files('steps on the command line replace tokens in the file', () => {
   const { config } = folderWith('student: s\ndata: d\ntokens: 1000\n');
-  const { steps, tokens } = resolveOptions({ config, steps: 7 });
+  const { steps, tokens } = resolveOptions({ config, steps: 7 }).options;
   assert.equal({ steps, tokens }, { steps: 7, tokens: undefined });
 });
 
@@ -60,14 +60,14 @@ files('the file counts as given when a run is resumed', async () => {
   const out = join(cwd, 'run');
   const begun = await runProgram('train', ['--config', config, '--out', out], { cwd });
   assert.is(begun.code, 0, begun.stderr);
-  assert.is(resolveOptions({ config, resume: true, out }).lr, 1e-2);
+  assert.is(resolveOptions({ config, resume: true, out }).options.lr, 1e-2);
   writeFileSync(config, CONFIG.replace('lr: 1e-2', 'lr: 5e-2\nkeep: 5'));
   assert.match(
     await inputErrorOf(() => resolveOptions({ config, resume: true, out })),
     /^--resume: expected the options of the run: --lr 0\.01 \(found 0\.05\); /,
   );
   writeFileSync(config, `${CONFIG}\nkeep: 5\nout: ${out}\nresume: true\n`);
-  assert.is(resolveOptions({ config }).keep, 5);
+  assert.is(resolveOptions({ config }).options.keep, 5);
 });
 
 files('what is wrong in it: one line, exit 2, nothing written', async () => {

@@ -108,7 +108,9 @@ for (const [what, change] of [
       assert.is(steps, Math.ceil(pairs / 64));
       assert.ok(tokens >= pairs && tokens < pairs + 64);
     } else assert.ok(tokens > 0.6 * pairs && tokens < pairs);
-    const counts = run.records.filter(({ type }) => type === 'count');
+    const counts = run.records.filter(
+      (record) => record.type === 'progress' && record.doing === 'counting the text',
+    );
     assert.ok(counts.length > 0, 'progress is told');
     assert.match(readFileSync(join(run.out, 'run.json'), 'utf8'), `"steps": ${steps},`);
   });

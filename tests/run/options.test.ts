@@ -307,7 +307,7 @@ for (const [name, { change }] of Object.entries(cases)) {
   const value = change[name as keyof TrainInput];
   if (isOperational(name)) {
     resumes(`${flagOf(name)} may change`, () => {
-      const options = resolveOptions({ resume: true, out: stored, [name]: value });
+      const { options } = resolveOptions({ resume: true, out: stored, [name]: value });
       assert.is(options[name as keyof typeof options], value);
       assert.is(options.lr, base.lr);
     });
@@ -323,7 +323,7 @@ for (const [name, { change }] of Object.entries(cases)) {
 
 resumes('the same options may be given again, as text too', () => {
   const again = { ...base, batch: '4', lr: '0.01', resume: true, out: stored };
-  assert.is(resolveOptions(again).batch, 4);
+  assert.is(resolveOptions(again).options.batch, 4);
 });
 
 resumes('a folder that holds a run is refused without it', async () => {

@@ -52,6 +52,35 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
   ],
   'steps and tokens': [{ tokens: 100 }, /^--tokens: expected it without --steps/],
   'unknown layers': [{ targetModules: 'q_proj,head' }, /^--target-modules: expected .*, found head$/],
+  'options of a teacher without one': [
+    { alpha: 0.3, temperature: 2, divergence: 'reverse-kl' },
+    /^--alpha: expected --teacher with it, found none: .*; --divergence: .*; --temperature: /,
+  ],
+  'beta of another divergence': [
+    { teacher: fixture.teacher, beta: 0.3 },
+    /^--beta: expected --divergence jsd with it, found none/,
+  ],
+  'decay of another schedule': [{ decay: 0.5 }, /^--decay: expected --schedule wsd with it/],
+  'options of an adapter that is not there': [
+    { trainable: 'all', rank: 4, targetModules: 'q_proj', loraPlus: 2 },
+    /^--rank: expected --trainable lora with it, .*; --loraPlus|^--rank: .*; --lora-plus: .*; --target-modules: /,
+  ],
+  'two texts to evaluate on': [
+    { evalData: fixture.text, evalFraction: 0.2 },
+    /^--eval-fraction: expected no --eval-data with it/,
+  ],
+  'evaluations of nothing': [
+    { evalTokens: 64 },
+    /^--eval-tokens: expected --eval-data, or --eval-fraction above 0/,
+  ],
+  'kernels of a GPU on the CPU': [
+    { device: 'wasm', kernels: 'f16' },
+    /^--kernels: expected a GPU as --device with it/,
+  ],
+  "another rank than the adapter's": [
+    { init: join(earlier.out, 'adapter'), rank: 16, rslora: true, targetModules: 'k_proj' },
+    /^--init: expected the adapter's own --rank 8 \(found 16\), --rslora false \(found true\), --target-modules .* \(found "k_proj"\)/,
+  ],
   'another tokenizer': [
     {
       teacher: copyOf(fixture.teacher, (folder) =>
@@ -79,6 +108,20 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
     /^--device: expected auto \| wasm \| webgpu \| webgpu:WHICH, found gpu$/,
   ],
 };
+
+wrong('what says the same as the default, or as the adapter to start from, is no slip', async () => {
+  const init = join(earlier.out, 'adapter');
+  const run = await outcomeOf({
+    ...base,
+    init,
+    rank: 8,
+    alpha: 0,
+    beta: 0.5,
+    targetModules: 'all-linear',
+    decay: 0.1,
+  });
+  assert.is(run.records.find((record) => record.type === 'start')?.options.rank, 8);
+});
 
 for (const [what, [change, expected]] of Object.entries(wrongInputs)) {
   wrong(what, async () => {
