@@ -63,7 +63,7 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
   'decay of another schedule': [{ decay: 0.5 }, /^--decay: expected --schedule wsd with it/],
   'options of an adapter that is not there': [
     { trainable: 'all', rank: 4, targetModules: 'q_proj', loraPlus: 2 },
-    /^--rank: expected --trainable lora with it, .*; --loraPlus|^--rank: .*; --lora-plus: .*; --target-modules: /,
+    /^--rank: expected --trainable lora with it, .*; --lora-plus: .*; --target-modules: /,
   ],
   'two texts to evaluate on': [
     { evalData: fixture.text, evalFraction: 0.2 },
