@@ -14,7 +14,8 @@ diagnostic(off, subgroup_matrix_uniformity);
 // in tiles of TILE_COLUMNS and in order. Factors are read where they lie in storage; scores go through workgroup memory,
 // where each thread turns its share of a row into halves for the next product. Sums are f32. All results are written (=).
 
-// Open: MATRIX_M, MATRIX_N, MATRIX_K, SUBGROUPS, SUBGROUP_SIZE, THREADS, HEAD_DIM.
+// Open: MATRIX_M, MATRIX_N, MATRIX_K, SUBGROUPS, SUBGROUP_SIZE, THREADS, HEAD_DIM; of attention_matrix_dkv also WITH_DK and
+// WITH_DV, which of its results it computes.
 const TILE_ROWS: u32 = SUBGROUPS * MATRIX_M;
 const TILE_COLUMNS: u32 = 32;
 const TILE: u32 = TILE_ROWS * TILE_COLUMNS;
@@ -341,28 +342,32 @@ fn attention_matrix_dkv(
         p[i] = probability(place, scores[at_of(part, i)], norm, query, key);
         halves[at_of(part, i)] = f16(p[i]);
       }
-      add_product(subgroup, &d_o, queries, first, &d_values);
-      put_products(subgroup, &v, keys, place.first, &d_o, queries, first);
-      for (var i = 0u; i < SHARE; i++) {
-        let d = terms[(place.base + first + column_of(part, i)) * shape.heads + head].y;
-        let at = at_of(part, i);
-        halves[at] = f16(shape.scale * p[i] * (scores[at] - d));
+      if (WITH_DV == 1) {
+        add_product(subgroup, &d_o, queries, first, &d_values);
       }
-      add_product(subgroup, &q, queries, first, &d_keys);
+      if (WITH_DK == 1) {
+        put_products(subgroup, &v, keys, place.first, &d_o, queries, first);
+        for (var i = 0u; i < SHARE; i++) {
+          let d = terms[(place.base + first + column_of(part, i)) * shape.heads + head].y;
+          let at = at_of(part, i);
+          halves[at] = f16(shape.scale * p[i] * (scores[at] - d));
+        }
+        add_product(subgroup, &q, queries, first, &d_keys);
+      }
     }
   }
   for (var start = 0u; start < HEAD_DIM; start += TILE_COLUMNS) {
     put_sums(subgroup, &d_keys, start);
     for (var i = 0u; i < SHARE; i++) {
       let d = start + column_of(part, i);
-      if (d < HEAD_DIM) {
+      if (WITH_DK == 1 && d < HEAD_DIM) {
         dk[keys.first + key * keys.stride + d] = DK(scores[at_of(part, i)]);
       }
     }
     put_sums(subgroup, &d_values, start);
     for (var i = 0u; i < SHARE; i++) {
       let d = start + column_of(part, i);
-      if (d < HEAD_DIM) {
+      if (WITH_DV == 1 && d < HEAD_DIM) {
         dv[keys.first + key * keys.stride + d] = DV(scores[at_of(part, i)]);
       }
     }

@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Dispatch, Matrices, Target } from '#src/devices/webgpu/lowering/lowering.js';
+import { wideCase } from '../ops/attention.js';
 import { prepare, record, runCase } from '../ops/harness.js';
 import { cases } from '../ops/index.js';
 import { emulateMatrices } from './emulatedMatrices.js';
@@ -38,7 +39,7 @@ validated.run();
 
 /** Matrices, and the heads they are tried on: each size makes shaders of its own. */
 const SIZES: readonly (readonly [Matrices, RegExp])[] = [
-  [SQUARE, /^2 x 128, .* heads of 96/],
+  [SQUARE, /^2 x 128, .* heads of 96|heads of 128, documents 50/],
   [SMALL, /^2 x 128, .* heads of 48/],
 ];
 
@@ -47,7 +48,7 @@ for (const [matrices, heads] of SIZES) {
   let device: GpuDevice | undefined;
   tests.after(() => device?.close());
 
-  for (const opCase of attentions.filter(({ label }) => heads.test(label))) {
+  for (const opCase of [...attentions, wideCase].filter(({ label }) => heads.test(label))) {
     test(`${opCase.op} ${opCase.label}`, async () => {
       const rewrite = (code: string) => emulateMatrices(code, matrices.subgroup);
       device ??= await openChanged({ matrices }, { kernels: 'f16', rewrite });

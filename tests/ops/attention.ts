@@ -222,6 +222,9 @@ const options: Options[] = [
   { shape: shape(640, 4, 1, 64), batch: 1, documents: '70+400+170' },
 ];
 
+/** Heads whose sums of two results don't fit into registers beside each other, in rows of whole tiles of matrices. */
+export const wideCase = backwardCase({ shape: shape(128, 2, 1, 128), batch: 1, documents: '50+78' });
+
 const LONG: Options = { shape: shape(8192, 2, 1, 64), batch: 1, documents: '5000+3192' };
 
 /** The longest rows, which take minutes (tests/campaign). */

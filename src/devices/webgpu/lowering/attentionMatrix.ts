@@ -7,14 +7,19 @@ const TILE_ROWS = 64;
 const TILE_COLUMNS = 32;
 
 /** The constants the kernels leave open. */
-type Tiles = Readonly<
-  Record<
-    'MATRIX_M' | 'MATRIX_N' | 'MATRIX_K' | 'SUBGROUPS' | 'SUBGROUP_SIZE' | 'THREADS' | 'HEAD_DIM',
-    number
-  >
->;
+interface Tiles extends Readonly<Record<string, number>> {
+  readonly THREADS: number;
+  readonly HEAD_DIM: number;
+}
 
-/** Tiles for a call, where its factors are halves, its sequences whole tiles and its heads whole matrices. */
+/** Words of a result's sums that a thread can have in registers, and of two results'. More spill. */
+const MOST_SUMS = 64;
+const MOST_SUMS_OF_TWO = 96;
+
+/**
+ * Tiles for a call, where its factors are halves, its sequences whole tiles and its heads whole matrices, whose sums fit
+ * into registers.
+ */
 export function matrixTiles(
   { inputs, attributes }: Call,
   factors: readonly number[],
@@ -31,11 +36,15 @@ export function matrixTiles(
   ];
   if (whole.some((rest) => rest !== 0) || !Number.isInteger(rowThreads(matrices))) return undefined;
   const subgroups = TILE_ROWS / m;
-  return {
+  const tiles = {
     ...{ MATRIX_M: m, MATRIX_N: n, MATRIX_K: k, HEAD_DIM: headDim },
     ...{ SUBGROUPS: subgroups, SUBGROUP_SIZE: matrices.subgroup, THREADS: subgroups * matrices.subgroup },
+    ...{ WITH_DK: 1, WITH_DV: 1 },
   };
+  return sumsOf(tiles) <= MOST_SUMS ? tiles : undefined;
 }
+
+const sumsOf = ({ HEAD_DIM, THREADS }: Tiles): number => (HEAD_DIM * TILE_ROWS) / THREADS;
 
 /** Threads that share a row of scores. */
 const rowThreads = ({ m, subgroup }: Matrices): number => subgroup / m;
@@ -72,6 +81,8 @@ export function attentionDxByMatrices(call: Call, tiles: Tiles, terms: Region, a
   const [q, k, v, positions, , , dO] = call.inputs as Value[];
   const [dq, dk, dv] = call.outputs as Value[];
   const { heads, keyValueHeads } = call.attributes;
+  const areTogether = 2 * sumsOf(tiles) <= MOST_SUMS_OF_TWO;
+  const results = areTogether ? [[1, 1] as const] : [[1, 0] as const, [0, 1] as const];
   const inputs = [...[q, k, v, dO, positions].map((x) => at.of(x!)), terms];
   return [
     {
@@ -79,10 +90,10 @@ export function attentionDxByMatrices(call: Call, tiles: Tiles, terms: Region, a
       types: { DQ: floatType(dq, at) },
       bindings: [...inputs, at.of(dq!)],
     },
-    {
-      ...tiled('attention_matrix_dkv', tiles, keyValueHeads!, call),
+    ...results.map(([WITH_DK, WITH_DV]) => ({
+      ...tiled('attention_matrix_dkv', { ...tiles, WITH_DK, WITH_DV }, keyValueHeads!, call),
       types: { DK: floatType(dk, at), DV: floatType(dv, at) },
       bindings: [...inputs, at.of(dk!), at.of(dv!)],
-    },
+    })),
   ];
 }
