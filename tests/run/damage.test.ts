@@ -319,7 +319,7 @@ texts('the text of evaluations, too', async () => {
   writeFileSync(evalData, long);
   const out = join(freshFolder(), 'run');
   await train({ ...base, evalData, evalTokens: 64, steps: 2, out }).finished;
-  writeFileSync(evalData, `${long.slice(0, 200_003)}\0${long.slice(200_004)}`);
+  writeFileSync(evalData, `${long.slice(0, 200_003)}#${long.slice(200_004)}`);
   assert.match(
     await inputErrorOf(() => resume(out)),
     `${evalData}: expected the text that the run began with`,
