@@ -103,7 +103,10 @@ export class Student {
     if (setup.student.lossScaling) this.#lossScale = new LossScale(this.#state.lossScale);
     const { seed, clip, loraPlus, student } = setup;
     this.#step = await TrainingStep.prepare(this.#session, this.#model, {
-      ...{ microBatches: student.microBatches, seed, clip, loraPlus },
+      microBatches: student.microBatches,
+      seed,
+      clip,
+      loraPlus,
       lossScale: this.#lossScale,
     });
     this.#source = reach<BatchSource>(setup.source);

@@ -78,7 +78,9 @@ export async function hostDevices(
     throw error;
   });
   return {
-    ...{ student, teacher, description: `${description}; teacher on ${teacher.info.description}` },
+    student,
+    teacher,
+    description: `${description}; teacher on ${teacher.info.description}`,
     close: async () => {
       await Promise.all([student.close(), teacher.close()]);
     },

@@ -150,7 +150,9 @@ export function configSchema(title: string, table: OptionTable): object {
     .map((name) => flagOf(name).slice(2));
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    ...{ title, type: 'object', properties },
+    title,
+    type: 'object',
+    properties,
     patternProperties: { [`^(${kebab.join('|')})$`]: true },
     additionalProperties: false,
   };

@@ -26,7 +26,10 @@ function remoteSource(file: RemoteBytes, info: TensorInfo): TensorSource {
   const { name, dtype, shape, path, byteOffset } = info;
   const width = DTYPE_BYTES[dtype];
   return {
-    ...{ name, dtype, shape, origin: path },
+    name,
+    dtype,
+    shape,
+    origin: path,
     async *read(from = 0, to = lengthOf(info)) {
       for (const { first, count } of chunkRanges(info, from, to)) {
         const bytes = await readWhole(file, byteOffset + first * width, count * width);

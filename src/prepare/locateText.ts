@@ -19,7 +19,8 @@ export function textOptions(
   const { textColumn, separator, onBadDocument: onBad } = options;
   return {
     paths,
-    ...{ textColumn, onBad },
+    textColumn,
+    onBad,
     ...(separator === undefined ? {} : { separator: separator.replaceAll('\\n', '\n') }),
   };
 }

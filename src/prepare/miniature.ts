@@ -41,7 +41,11 @@ export const hasMiniature = (paths = miniaturePaths()): boolean =>
  * first 226 held-out documents.
  */
 export const QUICKSTART = {
-  ...{ sequence: 128, batch: 64, steps: 120, rank: 8, lr: 1e-2 },
+  sequence: 128,
+  batch: 64,
+  steps: 120,
+  rank: 8,
+  lr: 1e-2,
   evalTokens: 18_560,
 } as const;
 

@@ -191,8 +191,11 @@ class Run {
     const others = [this.#actors.start('loader', this.#loaderSetup(toTeacher.port1))];
     if (teacher) {
       const setup: TeacherSetup = {
-        ...{ files: teacher, shape, device: devices.teacher.connect() },
-        ...{ source: toTeacher.port2, port: toStudent.port1 },
+        files: teacher,
+        shape,
+        device: devices.teacher.connect(),
+        source: toTeacher.port2,
+        port: toStudent.port1,
       };
       others.push(this.#actors.start('teacher', setup));
     }
@@ -234,7 +237,15 @@ class Run {
       tokenizer: models.student,
       text: textOptions(options, text.data),
       evalFraction: options.evalData === undefined ? options.evalFraction : 0,
-      ...{ encoding, sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed, port },
+      encoding,
+      sequence,
+      batch,
+      microBatch,
+      shuffleRows,
+      packing,
+      longDocuments,
+      seed,
+      port,
       step: resume?.state.step ?? 0,
       progress: this.#readingPort(),
       ...cursor,
@@ -246,7 +257,9 @@ class Run {
     const tokens = microBatch * options.sequence;
     const batchBytes = tokens * 4 * (4 + (student.teacher?.config.hiddenSize ?? 0));
     return {
-      ...{ student, schedule, source },
+      student,
+      schedule,
+      source,
       clip: options.clip,
       seed: options.seed,
       loraPlus: options.loraPlus,
@@ -284,8 +297,14 @@ class Run {
     const { options, parameters, schedule, microBatch } = this.#prepared;
     const fork = options.fork === undefined ? {} : { fork: parseFork(options.fork) };
     this.#record({
-      ...{ type: 'start', version, device: devices.description, parameters, ...fork },
-      ...{ steps: schedule.steps, micro_batch: microBatch, options },
+      type: 'start',
+      version,
+      device: devices.description,
+      parameters,
+      ...fork,
+      steps: schedule.steps,
+      micro_batch: microBatch,
+      options,
     });
     if (this.#evaluates) {
       this.#evaluate(step);
@@ -320,8 +339,13 @@ class Run {
   async #beforeCheckpoint(step: number): Promise<CheckpointFacts> {
     const { bytes, hash } = await this.#journal!.flushed();
     return {
-      ...{ format: 2, metricsBytes: bytes, metricsHash: hash, recorded: this.#isRecorded(step) },
-      ...{ run: this.#file, steps: this.#prepared.schedule.steps, texts: await this.#texts },
+      format: 2,
+      metricsBytes: bytes,
+      metricsHash: hash,
+      recorded: this.#isRecorded(step),
+      run: this.#file,
+      steps: this.#prepared.schedule.steps,
+      texts: await this.#texts,
     };
   }
 

@@ -126,7 +126,13 @@ const valuesOf = ({ messages, tools }: Conversation): Values => ({
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
 /** Fields that say nothing where they are null, as tables have them: they are left out, as transformers leaves them out. */
 const OPTIONAL = [
-  ...['tool_calls', 'tool_call_id', 'function_call', 'name', 'refusal', 'audio', 'annotations'],
+  'tool_calls',
+  'tool_call_id',
+  'function_call',
+  'name',
+  'refusal',
+  'audio',
+  'annotations',
   ...REASONING,
 ];
 

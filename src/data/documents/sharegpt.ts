@@ -5,9 +5,17 @@ import { Problem } from './problems.js';
 /** Conversations of ShareGPT's form: turns with `from` and `value`. */
 
 const ROLES: Readonly<Record<string, string>> = {
-  ...{ human: 'user', user: 'user' },
-  ...{ gpt: 'assistant', assistant: 'assistant', chatgpt: 'assistant', model: 'assistant', bot: 'assistant' },
-  ...{ system: 'system', tool: 'tool', observation: 'tool', function_response: 'tool' },
+  human: 'user',
+  user: 'user',
+  gpt: 'assistant',
+  assistant: 'assistant',
+  chatgpt: 'assistant',
+  model: 'assistant',
+  bot: 'assistant',
+  system: 'system',
+  tool: 'tool',
+  observation: 'tool',
+  function_response: 'tool',
 };
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -40,7 +40,11 @@ export class CorpusCounter {
     const { documents, tokens, bytes } = this;
     const [median, p90, p99] = this.#quantiles([0.5, 0.9, 0.99]);
     return {
-      ...{ documents, tokens, bytes, bytesPerToken: ratio(bytes, tokens), longest: this.#longest },
+      documents,
+      tokens,
+      bytes,
+      bytesPerToken: ratio(bytes, tokens),
+      longest: this.#longest,
       length: { median: median!, p90: p90!, p99: p99! },
     };
   }

@@ -46,7 +46,13 @@ const JOINED_WHEN_FOLDED = /ss|st|ff|fi|fl/;
 const FOLDED: Readonly<Record<string, string>> = { s: 'ſ', k: '\u212a' };
 
 const CONTROL: Readonly<Record<string, string>> = {
-  ...{ n: '\n', r: '\r', t: '\t', f: '\f', v: '\v', a: '\x07', e: '\x1b' },
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  f: '\f',
+  v: '\v',
+  a: '\x07',
+  e: '\x1b',
 };
 
 /** What a class escape or a character is, inside or outside of brackets. */

@@ -53,8 +53,12 @@ export class WebGpuDevice implements Device {
     const description = `${describeAdapter(adapter.info)}, ${kernels} kernels`;
     const lossScaling = target.precision === 'f16';
     this.info = {
-      ...{ name: 'webgpu', description, lossScaling },
-      ...{ maxSessionBytes: maxTotalBytes, maxTotalBytes, microBatchTokens: MICRO_BATCH_TOKENS },
+      name: 'webgpu',
+      description,
+      lossScaling,
+      maxSessionBytes: maxTotalBytes,
+      maxTotalBytes,
+      microBatchTokens: MICRO_BATCH_TOKENS,
     };
   }
 

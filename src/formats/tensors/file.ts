@@ -6,7 +6,10 @@ import type { TensorSource } from './source.js';
 export function fileSource(info: TensorInfo): TensorSource {
   const { name, dtype, shape, path } = info;
   return {
-    ...{ name, dtype, shape, origin: path },
+    name,
+    dtype,
+    shape,
+    origin: path,
     async *read(from, to) {
       yield* tensorChunks(info, from, to);
     },

@@ -137,13 +137,11 @@ function formatted(value: Value, text: string): string {
   const specification: Specification = {
     fill: fill ?? (zero ? '0' : ' '),
     align: align ?? (zero && !isText ? '=' : undefined),
-    ...{
-      sign: sign!,
-      isAlternate: alternate === '#',
-      width: Number(width),
-      grouping: grouping!,
-      type: type!,
-    },
+    sign: sign!,
+    isAlternate: alternate === '#',
+    width: Number(width),
+    grouping: grouping!,
+    type: type!,
     precision: precision === undefined ? undefined : Number(precision),
   };
   checkText(specification.width + (specification.precision ?? 0));

@@ -4,7 +4,11 @@ import { Markup, type Value } from './values.js';
 /** markupsafe: texts that are HTML. */
 
 const ENTITIES: Readonly<Record<string, string>> = {
-  ...{ '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&#39;', '"': '&#34;' },
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  "'": '&#39;',
+  '"': '&#34;',
 };
 
 export const escapeHtml = (text: string): string =>

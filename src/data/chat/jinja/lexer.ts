@@ -203,8 +203,16 @@ function find(pattern: RegExp, source: string, from: number): RegExpExecArray | 
 
 const ESCAPE = /\\(?:\n|([0-7]{1,3})|(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8}))|(.))/gs;
 const SINGLE: Readonly<Record<string, string>> = {
-  ...{ n: '\n', r: '\r', t: '\t', b: '\b', f: '\f', v: '\v', a: '\x07' },
-  ...{ '\\': '\\', "'": "'", '"': '"' },
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+  a: '\x07',
+  '\\': '\\',
+  "'": "'",
+  '"': '"',
 };
 
 /** Python's "unicode-escape". */

@@ -229,7 +229,9 @@ const refused = (name: string): Method => [
 ];
 
 export const STRING_METHODS: Readonly<Record<string, Method>> = {
-  ...{ encode: refused('encode'), maketrans: refused('maketrans'), translate: refused('translate') },
+  encode: refused('encode'),
+  maketrans: refused('maketrans'),
+  translate: refused('translate'),
   strip: ['chars?', (text, chars) => strip(text, chars, true, true)],
   lstrip: ['chars?', (text, chars) => strip(text, chars, true, false)],
   rstrip: ['chars?', (text, chars) => strip(text, chars, false, true)],
@@ -279,28 +281,24 @@ export const STRING_METHODS: Readonly<Record<string, Method>> = {
 
 /** Methods of Markup that give marked texts. */
 const MARKING = new Set([
-  ...[
-    'strip',
-    'lstrip',
-    'rstrip',
-    'split',
-    'rsplit',
-    'splitlines',
-    'partition',
-    'rpartition',
-    'replace',
-    'join',
-  ],
-  ...[
-    'removeprefix',
-    'removesuffix',
-    'center',
-    'ljust',
-    'rjust',
-    'zfill',
-    'expandtabs',
-    ...Object.keys(cased),
-  ],
+  'strip',
+  'lstrip',
+  'rstrip',
+  'split',
+  'rsplit',
+  'splitlines',
+  'partition',
+  'rpartition',
+  'replace',
+  'join',
+  'removeprefix',
+  'removesuffix',
+  'center',
+  'ljust',
+  'rjust',
+  'zfill',
+  'expandtabs',
+  ...Object.keys(cased),
 ]);
 /** Those whose second argument is escaped. */
 const ESCAPING = new Set(['replace', 'center', 'ljust', 'rjust']);

@@ -48,7 +48,12 @@ export const adamwLowering: Lowering = {
       ...[parameter, gradient, m, v, squares].map((value) => at.of(value)),
       elementCount(squares!.shape),
       ...scalars.map((scalar) => at.of(scalar)),
-      ...[size, TILE_NUMBERS, beta1!, beta2!, eps!, weightDecay!],
+      size,
+      TILE_NUMBERS,
+      beta1!,
+      beta2!,
+      eps!,
+      weightDecay!,
     ];
     return [{ kernel: 'adamw', tiles: tilesOf(parameter!), args }];
   },

@@ -31,15 +31,25 @@ export function matrixTiles(
   if (!matrices || !halves || sequence % TILE_ROWS !== 0) return undefined;
   const { m, n, k } = matrices;
   const whole = [
-    ...[TILE_ROWS % m, TILE_COLUMNS % n, TILE_COLUMNS % k, headDim % n, headDim % k],
+    TILE_ROWS % m,
+    TILE_COLUMNS % n,
+    TILE_COLUMNS % k,
+    headDim % n,
+    headDim % k,
     TILE_COLUMNS % rowThreads(matrices),
   ];
   if (whole.some((rest) => rest !== 0) || !Number.isInteger(rowThreads(matrices))) return undefined;
   const subgroups = TILE_ROWS / m;
   const tiles = {
-    ...{ MATRIX_M: m, MATRIX_N: n, MATRIX_K: k, HEAD_DIM: headDim },
-    ...{ SUBGROUPS: subgroups, SUBGROUP_SIZE: matrices.subgroup, THREADS: subgroups * matrices.subgroup },
-    ...{ WITH_DK: 1, WITH_DV: 1 },
+    MATRIX_M: m,
+    MATRIX_N: n,
+    MATRIX_K: k,
+    HEAD_DIM: headDim,
+    SUBGROUPS: subgroups,
+    SUBGROUP_SIZE: matrices.subgroup,
+    THREADS: subgroups * matrices.subgroup,
+    WITH_DK: 1,
+    WITH_DV: 1,
   };
   return sumsOf(tiles) <= MOST_SUMS ? tiles : undefined;
 }

@@ -3,6 +3,10 @@ import { f32Word } from './lowering.js';
 
 /** The uniform of attention*.wgsl. */
 export const shapeOf = (q: Value, { sequence, heads, keyValueHeads, headDim }: Attributes): number[] => [
-  ...[sequence!, heads!, keyValueHeads!, headDim!, f32Word(1 / Math.sqrt(headDim!))],
+  sequence!,
+  heads!,
+  keyValueHeads!,
+  headDim!,
+  f32Word(1 / Math.sqrt(headDim!)),
   rows(q) * heads!,
 ];

@@ -113,7 +113,9 @@ function lossRows({ inputs, outputs, attributes }: Call, chunk: Chunk, at: Opera
     entry: 'joint_loss_rows',
     types: {},
     constants: {
-      ...{ TEACHER: zt ? 1 : 0, GRADIENT: dHidden ? 1 : 0, DIVERGENCE: divergence },
+      TEACHER: zt ? 1 : 0,
+      GRADIENT: dHidden ? 1 : 0,
+      DIVERGENCE: divergence,
       SCALED: lossScale ? 1 : 0,
       THREADS: rowThreads(vocabulary),
     },

@@ -100,7 +100,11 @@ function kernelsFor(target: Target): Kernel[] {
 /** kernels/linear_lanes.wgsl: LANES. Nothing else is as fast where it runs. */
 const LANES = 8;
 const LANES_KERNEL: Kernel = {
-  ...{ name: 'lanes 16 x 16', file: 'linear_lanes', rate: 1e3, wide: false, constants: {} },
+  name: 'lanes 16 x 16',
+  file: 'linear_lanes',
+  rate: 1e3,
+  wide: false,
+  constants: {},
   tile: { m: 16, n: 16, k: 4 },
 };
 
@@ -112,8 +116,12 @@ const GENERIC_TILES = [
 ] as const;
 
 const genericKernel = ({ rate, ...tile }: (typeof GENERIC_TILES)[number]): Kernel => ({
-  ...{ name: `generic ${tile.m} x ${tile.n}`, file: 'linear', wide: true, constants: {} },
-  ...{ tile, rate },
+  name: `generic ${tile.m} x ${tile.n}`,
+  file: 'linear',
+  wide: true,
+  constants: {},
+  tile,
+  rate,
 });
 
 const MATRIX_TILES = [
@@ -131,8 +139,13 @@ function matrixKernels(matrices: Matrices, workgroupBytes: number): Kernel[] {
     if (!grid || matrixBytes(tile, grid, matrices) > workgroupBytes) return [];
     const { m, n, k } = matrices;
     const constants = {
-      ...{ MATRIX_M: m, MATRIX_N: n, MATRIX_K: k },
-      ...{ THREADS: threads, SUBGROUP_SIZE: matrices.subgroup, SUBGROUPS_M: grid.m, SUBGROUPS_N: grid.n },
+      MATRIX_M: m,
+      MATRIX_N: n,
+      MATRIX_K: k,
+      THREADS: threads,
+      SUBGROUP_SIZE: matrices.subgroup,
+      SUBGROUPS_M: grid.m,
+      SUBGROUPS_N: grid.n,
     };
     const name = `matrix ${tile.m} x ${tile.n} x ${tile.k}`;
     return [{ name, file: 'linear_matrix', tile, rate, wide: true, constants }];
@@ -172,21 +185,40 @@ function dispatch(product: Product, { file, tile, wide, constants }: Kernel): Di
     file,
     entry: file,
     constants: {
-      ...{ TILE_M: tile.m, TILE_N: tile.n, TILE_K: tile.k, ...constants },
-      ...{ TERMS: product.terms.length, X_ALONG_K: Number(one.x.alongK), W_ALONG_K: Number(one.w.alongK) },
+      TILE_M: tile.m,
+      TILE_N: tile.n,
+      TILE_K: tile.k,
+      ...constants,
+      TERMS: product.terms.length,
+      X_ALONG_K: Number(one.x.alongK),
+      W_ALONG_K: Number(one.w.alongK),
       ...Object.fromEntries(operands.flatMap(({ constants }) => Object.entries(constants))),
     },
     types: {
-      ...{ B: baseType, Y: type },
+      B: baseType,
+      Y: type,
       ...Object.fromEntries(operands.map(({ name, words }) => [name, words])),
     },
     shape: [
-      ...[m, n, first, stride, added.code, product.terms.length, bias ? 1 + firstColumn : 0, f32Word(scale)],
-      ...[...termWords(one, two ? one.scale : 1, sliceDepth), ...termWords(two, two?.scale ?? 0, sliceDepth)],
+      m,
+      n,
+      first,
+      stride,
+      added.code,
+      product.terms.length,
+      bias ? 1 + firstColumn : 0,
+      f32Word(scale),
+      ...termWords(one, two ? one.scale : 1, sliceDepth),
+      ...termWords(two, two?.scale ?? 0, sliceDepth),
     ],
     bindings: [
-      ...[added.binding, one.x.region, one.w.region],
-      ...[two?.x.region ?? null, two?.w.region ?? null, bias, y],
+      added.binding,
+      one.x.region,
+      one.w.region,
+      two?.x.region ?? null,
+      two?.w.region ?? null,
+      bias,
+      y,
     ],
     groups: [Math.ceil(n / tile.n), Math.ceil(m / tile.m), slices],
   };
@@ -206,7 +238,8 @@ const WIDTH = 8;
 /** How the kernel reads the factors of a term (kernels/linear_operands.wgsl). */
 function access(xName: string, wName: string, term: Term | undefined, { m, n }: Product, wide: boolean) {
   const of = (name: string, dtype: number, isWide: boolean) => ({
-    ...{ name, words: (isWide ? 'vec4u' : 'u32') as ElementType },
+    name,
+    words: (isWide ? 'vec4u' : 'u32') as ElementType,
     constants: { [`${name}_DTYPE`]: dtype, [`${name}_WIDE`]: Number(isWide) },
   });
   if (!term) return [of(xName, 0, false), of(wName, 0, false)];

@@ -64,7 +64,10 @@ function sumSquares(
     const first = sums > 1 ? next : index;
     next += range.groups;
     return {
-      ...{ ...shared, entry, shape: [range.size, first], groups: [range.groups, 1] },
+      ...shared,
+      entry,
+      shape: [range.size, first],
+      groups: [range.groups, 1],
       bindings: [
         sliceOf(gradient, range, at),
         sums > 1 ? room : out,
@@ -85,7 +88,10 @@ export const accumulateLowering: Lowering = {
 export const foldLowering: Lowering = {
   lower: ({ inputs: [total, part] }, at) =>
     rangesOf(total!, at.target).map((range) => ({
-      ...{ file: 'optimizer', entry: 'fold', types: {}, constants: {} },
+      file: 'optimizer',
+      entry: 'fold',
+      types: {},
+      constants: {},
       shape: [range.size],
       bindings: [sliceOf(total!, range, at), sliceOf(part!, range, at)],
       groups: [range.groups, 1],

@@ -33,8 +33,11 @@ export const swigluDxLowering: Lowering = {
         file: 'swiglu',
         entry: 'swiglu_dx',
         types: {
-          ...{ DY: floatType(dy, at), G: floatType(gate, at), U: floatType(up, at) },
-          ...{ DG: floatType(dGate, at), DU: floatType(dUp, at) },
+          DY: floatType(dy, at),
+          G: floatType(gate, at),
+          U: floatType(up, at),
+          DG: floatType(dGate, at),
+          DU: floatType(dUp, at),
         },
         constants: {},
         shape: [size, g.code, u.code, d.code],
