@@ -211,7 +211,7 @@ function scheduleOf(options: TrainOptions): ScheduleOptions {
 
 function adapterOptions(options: TrainOptions, init: string | undefined, config: ModelConfig): LoraOptions {
   if (init !== undefined) {
-    const adapter = loraOptions(readAdapter(init).config);
+    const adapter = loraOptions(readAdapter(init).config, config);
     return { ...adapter, dropout: options.loraDropout };
   }
   const lora = {
