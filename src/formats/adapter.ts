@@ -25,8 +25,10 @@ export interface AdapterConfig {
   /** Ranks and alphas of layers that differ, by PEFT's patterns: the end of a module's name, or a regular expression. */
   rankPattern: Record<string, number>;
   alphaPattern: Record<string, number>;
-  /** Names of the adapted linear layers, such as `q_proj`. */
+  /** Kinds of adapted linear layers, such as `q_proj`. */
   targetModules: string[];
+  /** Names of the adapted modules, such as `model.layers.0.self_attn.q_proj`; absent: all of each kind. */
+  modules?: string[];
   /** Name or path of the model that the adapter belongs to. */
   baseModel: string;
 }
@@ -46,6 +48,8 @@ export interface Adapter {
 
 const CONFIG_FILE = 'adapter_config.json';
 const WEIGHTS_FILE = 'adapter_model.safetensors';
+/** What PEFT wrote before safetensors: a pickle. */
+const PICKLE_FILE = 'adapter_model.bin';
 /** PEFT's wrapper adds it to the base model's parameter names. */
 const PREFIX = 'base_model.model.';
 
@@ -99,12 +103,13 @@ function peftConfig(config: AdapterConfig): Record<string, unknown> {
     peft_type: 'LORA',
     r: config.rank,
     rank_pattern: config.rankPattern,
-    target_modules: config.targetModules,
+    target_modules: config.modules ?? config.targetModules,
     task_type: 'CAUSAL_LM',
     use_rslora: config.rsLora,
   };
 }
 
+const typeSchema = z.looseObject({ peft_type: z.string() });
 const configSchema = z.looseObject({
   peft_type: z.string(),
   r: z.int().min(1),
@@ -114,6 +119,8 @@ const configSchema = z.looseObject({
   rank_pattern: z.record(z.string(), z.int().min(1)).nullish(),
   alpha_pattern: z.record(z.string(), z.number()).nullish(),
   target_modules: z.unknown().optional(),
+  exclude_modules: z.unknown().optional(),
+  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
   base_model_name_or_path: z.string().nullish(),
 });
 
@@ -136,7 +143,8 @@ const INERT_KEYS = new Set([
 const PLAIN_INITIALISATIONS = new Set<unknown>([true, false, 'gaussian', 'eva', 'orthogonal']);
 
 /**
- * Reads an adapter whole; the adapted layers are those that it has tensors for. F32, F16 and BF16 tensors are accepted.
+ * Reads an adapter whole; the adapted layers are those that it has tensors for, and those that its configuration names
+ * one by one. F32, F16 and BF16 tensors are accepted.
  * @throws InputError when a file is missing or damaged, holds a NaN or an infinity, and for every feature that is not
  * plain LoRA, by name
  */
@@ -149,6 +157,8 @@ export function readAdapter(folder: string): Adapter {
     if (found) throw notFinite({ ...info, origin: info.path }, found);
     tensors.set(name, { shape: info.shape, data });
   }
+  const names = moduleNames(tensors.keys());
+  const modules = namedModules(config, names);
   return {
     folder,
     config: {
@@ -158,7 +168,8 @@ export function readAdapter(folder: string): Adapter {
       dropout: config.lora_dropout,
       rankPattern: config.rank_pattern ?? {},
       alphaPattern: config.alpha_pattern ?? {},
-      targetModules: modulesOf(tensors.keys()),
+      targetModules: [...new Set(names.map((name) => name.slice(name.lastIndexOf('.') + 1)))].sort(),
+      ...(modules && { modules }),
       baseModel: config.base_model_name_or_path ?? '',
     },
     tensors,
@@ -172,6 +183,12 @@ export const adapterSources = (folder: string): TensorSource[] =>
 /** Reads the config and the header. */
 function openAdapter(folder: string) {
   const configPath = join(folder, CONFIG_FILE);
+  const { peft_type } = readJsonFile(configPath, typeSchema);
+  if (peft_type !== 'LORA') {
+    throw new InputError(
+      `${configPath}: expected a plain LoRA adapter, found peft_type ${excerpt(peft_type)}; choose one of peft_type "LORA"`,
+    );
+  }
   const config = readJsonFile(configPath, configSchema);
   const unsupported = unsupportedFeatures(config);
   if (unsupported.length > 0) {
@@ -179,19 +196,55 @@ function openAdapter(folder: string) {
       `${configPath}: expected a plain LoRA adapter, found ${unsupported.join(', ')}; convert it to plain LoRA`,
     );
   }
+  refusePickle(folder);
   const { tensors } = openSafetensors(join(folder, WEIGHTS_FILE));
   const bare = (key: string) => (key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key);
   return { config, infos: new Map([...tensors].map(([key, info]) => [bare(key), info])) };
 }
 
-/** The adapted layers, sorted. PEFT's own `target_modules` may be full names, a pattern, or left to its defaults. */
-function modulesOf(names: Iterable<string>): string[] {
-  const modules = [...names].flatMap((name) => /([^.]+)\.lora_[AB]\.weight$/.exec(name)?.[1] ?? []);
+function refusePickle(folder: string): void {
+  const pickle = join(folder, PICKLE_FILE);
+  if (existsSync(join(folder, WEIGHTS_FILE)) || !existsSync(pickle)) return;
+  throw new InputError(
+    `${pickle}: expected ${WEIGHTS_FILE}, found a pickle, which can run code when it is read; if you trust it, convert ` +
+      "it there: python -c \"import torch, safetensors.torch as s; t = torch.load('adapter_model.bin', map_location='cpu', " +
+      "weights_only=True); s.save_file({k: v.clone() for k, v in t.items()}, 'adapter_model.safetensors')\"",
+  );
+}
+
+/** The modules that there are tensors for, sorted. */
+function moduleNames(tensors: Iterable<string>): string[] {
+  const modules = [...tensors].flatMap((name) => /^(.+)\.lora_[AB]\.weight$/.exec(name)?.[1] ?? []);
   return [...new Set(modules)].sort();
 }
 
-function unsupportedFeatures(config: z.infer<typeof configSchema>): string[] {
-  if (config.peft_type !== 'LORA') return [`peft_type ${excerpt(config.peft_type)}`];
+type PeftConfig = z.infer<typeof configSchema>;
+
+/**
+ * The adapted modules of an adapter whose configuration may leave out layers of a kind, sorted; undefined where it speaks
+ * of kinds alone, so that all their layers have to be there. PEFT's `target_modules` and `exclude_modules` are lists of
+ * ends of names, or a regular expression for whole ones; `layers_to_transform` are numbers of layers.
+ */
+function namedModules(config: PeftConfig, found: readonly string[]): string[] | undefined {
+  const { target_modules: targets, exclude_modules: excluded, layers_to_transform: layers } = config;
+  const numbers = layers == null ? [] : [layers].flat();
+  const isOfKinds = targets === 'all-linear' || namesKinds(targets);
+  if (isOfKinds && namesKinds(excluded) && numbers.length === 0) return undefined;
+  if (!namesKinds(excluded)) return [...found];
+  const named = Array.isArray(targets) ? targets.filter(isModule) : [];
+  const ofKinds = isOfKinds ? found : [];
+  const inLayers = numbers.flatMap((layer) => ofKinds.map((name) => name.replace(LAYER, `$1${layer}.`)));
+  return [...new Set([...found, ...inLayers, ...named])].sort();
+}
+
+const LAYER = /(\.layers\.)\d+\./;
+const isModule = (name: unknown): name is string => /^model\.layers\.\d+\./.test(String(name));
+
+/** Whether nothing, or ends of names in which no layer's number is: `q_proj`, `self_attn.q_proj`. */
+const namesKinds = (names: unknown): boolean =>
+  names == null || (Array.isArray(names) && names.every((name) => !/(^|\.)\d+\./.test(String(name))));
+
+function unsupportedFeatures(config: PeftConfig): string[] {
   return Object.entries(config)
     .filter(([key, value]) => !isPlain(key, value))
     .map(([key, value]) => `${key} ${excerpt(value)}`);

@@ -18,7 +18,7 @@ import type { TensorSource } from './tensors/source.js';
  */
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
-const STATE_FILE = 'state.json';
+export const STATE_FILE = 'state.json';
 
 export interface CheckpointContents {
   /** What is trained, F32. */

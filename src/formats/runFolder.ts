@@ -10,7 +10,8 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InputError, RunError } from '../base/errors.js';
-import { publishFile, removeLeftovers } from './checkpointFiles.js';
+import { STATE_FILE } from './checkpoint.js';
+import { listCheckpoints, publishFile, removeLeftovers } from './checkpointFiles.js';
 import { systemCode } from './json.js';
 import { type FolderLock, lockFolder } from './lock.js';
 import { RUN_FILE, type RunFile } from './runFile.js';
@@ -29,6 +30,27 @@ export const holdsRun = (folder: string): boolean => {
   const { options, metrics, adapter, model } = runPaths(folder);
   return [options, metrics, adapter, model].some((path) => existsSync(path));
 };
+
+/** What is in a folder that is itself an adapter or a model. */
+const CONFIG_FILES = { adapter: 'adapter_config.json', model: 'config.json' } as const;
+
+/**
+ * The adapter or model in a run's folder, or in that of a checkpoint; any other folder is given back as it is.
+ * @throws InputError when the run made none, with the checkpoint to take instead where there is one
+ */
+export function madeIn(folder: string, kind: 'adapter' | 'model'): string {
+  const holds = (file: string) => existsSync(join(folder, file));
+  if (holds(CONFIG_FILES[kind]) || !(holds(RUN_FILE) || holds(STATE_FILE))) return folder;
+  const made = join(folder, kind);
+  if (existsSync(made)) return made;
+  const other = kind === 'adapter' ? 'model' : 'adapter';
+  const newest = listCheckpoints(runPaths(folder).checkpoints).at(-1)?.path;
+  const isThere = newest !== undefined && existsSync(join(newest, kind));
+  throw new InputError(
+    `${folder}: expected a run that made ${kind}/, found one with ${holds(other) ? `${other}/` : 'neither it nor its end'}; ` +
+      (isThere ? `take its newest checkpoint, ${newest}` : `choose another folder`),
+  );
+}
 
 /** A folder that belongs to one run, from before anything is read until the run is over. */
 export interface RunFolder {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { excerpt, InputError } from '../base/errors.js';
 import { shardFiles } from '../formats/modelShards.js';
+import { madeIn } from '../formats/runFolder.js';
 import type { DownloadRecord } from '../records.js';
 import { CachedRepository, isCommit } from './cache.js';
 import { HubClient } from './client.js';
@@ -34,14 +35,17 @@ const HUB_NAME = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w-][\w.-]*(?:\/[\w-][\w.-]
 export const repositoryOf = (text: string): string | undefined => HUB_NAME.exec(text)?.[1];
 
 /**
- * The folder of a model: `text` itself where it is one, else that of `owner/name` or `owner/name@revision` in the
+ * The folder of a model: `text` itself where it is one, what a run of ours made where it is the run's or a checkpoint's, else that of `owner/name` or `owner/name@revision` in the
  * Hugging Face cache, fetched from the Hub when it is not there yet. What is in the cache is used without asking the
  * Hub for anything newer.
  * @throws InputError when there is no such model or no access to it. @throws RunError when fetching it fails
  */
 export async function resolveModel(text: string, options: ResolveOptions = {}): Promise<LocalModel> {
   const found = statSync(text, { throwIfNoEntry: false });
-  if (found?.isDirectory()) return { folder: text, commit: undefined };
+  if (found?.isDirectory()) {
+    const made = options.kind === 'adapter' ? 'adapter' : 'model';
+    return { folder: madeIn(text, made), commit: undefined };
+  }
   const [, name, revision = 'main'] = HUB_NAME.exec(text) ?? [];
   if (name === undefined || found) {
     throw new InputError(

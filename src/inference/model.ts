@@ -154,7 +154,7 @@ async function load(model: string, options: Resolved<typeof MODEL_OPTIONS>): Pro
     options.adapter === undefined
       ? undefined
       : readAdapter((await resolveModel(options.adapter, { kind: 'adapter', onProgress, signal })).folder);
-  const lora = adapter && loraOptions(adapter.config);
+  const lora = adapter && loraOptions(adapter.config, files.config);
   if (adapter && lora) checkAdapter(adapter, loraShapes(files.config, lora));
   const tokenizer = await loadTokenizer(folder);
   checkTokenizer(files, tokenizer);

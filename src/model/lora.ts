@@ -16,6 +16,8 @@ export interface LoraOptions {
   readonly dropout: number;
   /** Adapted layers by the last part of their names (`q_proj`). */
   readonly targetModules: readonly string[];
+  /** Of these the adapted ones by their whole names, where not every block has the same; absent: all. */
+  readonly modules?: readonly string[];
   /** Ranks and alphas of layers that differ, by PEFT's patterns. */
   readonly rankPattern?: Readonly<Record<string, number>>;
   readonly alphaPattern?: Readonly<Record<string, number>>;
@@ -98,13 +100,18 @@ export function targetModules(names: readonly string[]): string[] {
   return TARGET_MODULES.filter((name) => names.includes(name));
 }
 
-/** The adapted layers of a model: A [rank, in] and B [out, rank] by the names that adapter files use. */
+/**
+ * The adapted layers of a model: A [rank, in] and B [out, rank] by the names that adapter files use. The rank may be larger
+ * than either side of a layer.
+ */
 export function loraShapes(config: ModelConfig, options: LoraOptions): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>();
   for (const { module, layer } of adaptedLayers(config, options)) {
     const [out, inputs] = linearShape(config, layer);
     const rank = loraRank(options, module);
-    checkRank(rank, rank === options.rank ? '--rank' : '--rank-pattern', module, Math.min(out, inputs));
+    if (!Number.isInteger(rank)) {
+      throw new InputError(`--rank-pattern: expected a whole number for ${module}, found ${rank}`);
+    }
     shapes.set(`${module}.lora_A.weight`, [rank, inputs]);
     shapes.set(`${module}.lora_B.weight`, [out, rank]);
   }
@@ -112,20 +119,14 @@ export function loraShapes(config: ModelConfig, options: LoraOptions): Map<strin
 }
 
 /** The layers that get an adapter, in the order of the forward pass. */
-function adaptedLayers(config: ModelConfig, { targetModules: targets }: LoraOptions) {
+function adaptedLayers(config: ModelConfig, { targetModules: targets, modules }: LoraOptions) {
+  const named = modules && new Set(modules);
   const layers = LINEAR_LAYERS.filter((layer) => targets.includes(shortName(layer)));
   return Array.from({ length: config.layers }, (_, block) =>
     layers.map((layer) => ({ layer, module: layerName(block, layer) })),
-  ).flat();
-}
-
-function checkRank(rank: number, flag: string, module: string, limit: number): void {
-  if (!Number.isInteger(rank)) {
-    throw new InputError(`${flag}: expected a whole number for ${module}, found ${rank}`);
-  }
-  if (rank > limit) {
-    throw new InputError(`${flag}: expected at most ${limit}, the smaller side of ${module}, found ${rank}`);
-  }
+  )
+    .flat()
+    .filter(({ module }) => named?.has(module) ?? true);
 }
 
 export const parameterCount = (shapes: ReadonlyMap<string, readonly number[]>): number =>
@@ -155,9 +156,18 @@ export function declareLora(
 export function adapterConfig(options: LoraOptions, baseModel: string): AdapterConfig {
   const { rank, alpha, rsLora, dropout, rankPattern = {}, alphaPattern = {} } = options;
   const patterns = { rankPattern: { ...rankPattern }, alphaPattern: { ...alphaPattern } };
-  return { rank, alpha, rsLora, dropout, ...patterns, targetModules: [...options.targetModules], baseModel };
+  const layers = {
+    targetModules: [...options.targetModules],
+    ...(options.modules && { modules: [...options.modules] }),
+  };
+  return { rank, alpha, rsLora, dropout, ...patterns, ...layers, baseModel };
 }
 
-export function loraOptions({ targetModules: names, baseModel: _, ...options }: AdapterConfig): LoraOptions {
-  return { ...options, targetModules: TARGET_MODULES.filter((name) => names.includes(name)) };
+/** An adapter's options for a model. Its modules are named only where they are not all layers of their kinds. */
+export function loraOptions(adapter: AdapterConfig, config: ModelConfig): LoraOptions {
+  const { targetModules: names, modules, baseModel: _, ...options } = adapter;
+  const lora = { ...options, targetModules: TARGET_MODULES.filter((name) => names.includes(name)) };
+  const named = modules && adaptedLayers(config, { ...lora, modules }).map(({ module }) => module);
+  if (!named || named.length === adaptedLayers(config, lora).length) return lora;
+  return { ...lora, modules: named };
 }

@@ -37,7 +37,6 @@ export async function locateModels(
   };
   const [student, teacher, init] = [await locate('student'), await locate('teacher'), await locate('init')];
   const folder = student ?? dirname(options.fromConfig!);
-  const baseModel =
-    commits.student === undefined ? (options.student ?? folder) : repositoryOf(options.student!)!;
+  const baseModel = commits.student === undefined ? folder : repositoryOf(options.student!)!;
   return { student: folder, teacher, init, baseModel, commits };
 }

@@ -222,7 +222,7 @@ function adapterOptions(
   config: ModelConfig,
 ): LoraOptions {
   if (init !== undefined) {
-    const lora = loraOptions(readAdapter(init).config);
+    const lora = loraOptions(readAdapter(init).config, config);
     refuseOthers(options, given, lora);
     return { ...lora, dropout: given.loraDropout === undefined ? lora.dropout : options.loraDropout };
   }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -162,7 +162,8 @@ test('an existing folder keeps its other files; only the same configuration repl
 });
 
 test('an adapter as PEFT saves it is read, whatever form its target has', () => {
-  for (const target of [names, ['q_proj', 'down_proj'], 'all-linear', '.*(q|down)_proj', null]) {
+  const whole = [['q_proj', 'mlp.down_proj'], 'all-linear', null];
+  for (const target of [names, '.*(q|down)_proj', ['0.self_attn.q_proj', 'down_proj'], ...whole]) {
     const adapter = readAdapter(peftFolder({ target_modules: target }));
     assert.equal(adapter.config, {
       rank: 2,
@@ -172,6 +173,7 @@ test('an adapter as PEFT saves it is read, whatever form its target has', () => 
       rankPattern: {},
       alphaPattern: {},
       targetModules: ['down_proj', 'q_proj'],
+      ...(!whole.includes(target) && { modules: names }),
       baseModel: 'base',
     });
     checkAdapter(adapter, expected);
@@ -197,17 +199,61 @@ test('f16 and bf16 tensors are read as float32', () => {
   for (const name of ['a', 'b']) assert.equal(read.get(name), { shape: [2], data: Float32Array.of(1, -2) });
 });
 
+test('layers that are left out of an adapter are those that it has no tensors for', () => {
+  const q = (layer: number) => `model.layers.${layer}.self_attn.q_proj`;
+  const cases: [changes: Record<string, unknown>, modules: string[] | undefined][] = [
+    [{ target_modules: ['q_proj', 'down_proj', 'up_proj'], exclude_modules: ['up_proj'] }, undefined],
+    [{ target_modules: ['q_proj', 'down_proj'], layers_to_transform: [] }, undefined],
+    [{ target_modules: ['q_proj'], exclude_modules: '.*layers\\.[1-9].*' }, names],
+    [{ target_modules: names, exclude_modules: ['layers.1.self_attn.q_proj'] }, names],
+    [{ target_modules: ['q_proj', 'down_proj'], layers_to_transform: 0, layers_pattern: 'layers' }, names],
+    // Those that are named one by one have to be there.
+    [{ target_modules: [q(0), q(3)] }, [...names, q(3)]],
+    [
+      { layers_to_transform: [0, 2], target_modules: ['q_proj', 'down_proj'] },
+      [...names, 'model.layers.2.mlp.down_proj', q(2)],
+    ],
+  ];
+  for (const [changes, modules] of cases) {
+    assert.equal(readAdapter(peftFolder(changes)).config.modules, modules, JSON.stringify(changes));
+  }
+});
+
+test('the modules of an adapter that has not all layers are written as its target, and read again', async () => {
+  const folder = join(temporaryFolder('adapter'), 'adapter');
+  await writeAdapter(folder, { ...config, modules: names }, floatSources(tensors()));
+  const { target_modules } = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8'));
+  assert.equal(target_modules, names);
+  assert.equal(readAdapter(folder).config, { ...config, modules: names });
+});
+
+test('adapters of other methods are refused by their type, whatever else they lack', async () => {
+  for (const type of ['IA3', 'PREFIX_TUNING', 'PROMPT_TUNING', 'VERA']) {
+    const folder = temporaryFolder('peft');
+    writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify({ peft_type: type }));
+    const message = await inputErrorOf(() => readAdapter(folder));
+    assert.match(message, `expected a plain LoRA adapter, found peft_type "${type}"; choose one of`);
+  }
+});
+
+test('weights that are a pickle are refused, with how to convert them', async () => {
+  const folder = peftFolder({});
+  renameSync(join(folder, 'adapter_model.safetensors'), join(folder, 'adapter_model.bin'));
+  const message = await inputErrorOf(() => readAdapter(folder));
+  assert.match(
+    message,
+    /adapter_model\.bin: expected adapter_model\.safetensors, found a pickle, .*python -c "/,
+  );
+});
+
 const UNSUPPORTED: [string, unknown][] = [
   ['use_dora', true],
   ['modules_to_save', ['lm_head']],
   ['bias', 'all'],
   ['bias', 'lora_only'],
   ['lora_bias', true],
-  ['layers_to_transform', [0, 1]],
-  ['layers_to_transform', 0],
   ['layer_replication', [[0, 1]]],
   ['fan_in_fan_out', true],
-  ['exclude_modules', ['q_proj']],
   ['trainable_token_indices', [1]],
   ['target_parameters', ['experts.w']],
   ['alora_invocation_tokens', [1]],

@@ -134,7 +134,7 @@ export async function makeTargets(): Promise<Target[]> {
       files: { 'adapter_config.json': JSON_FILE, 'adapter_model.safetensors': TENSORS },
       load(path) {
         const read = readAdapter(path);
-        checkAdapter(read, loraShapes(config, loraOptions(read.config)));
+        checkAdapter(read, loraShapes(config, loraOptions(read.config, config)));
       },
     },
     {

@@ -33,7 +33,7 @@ for (const name of CASES) {
 
   test('uses every tensor of the checkpoint and of the adapter', () => {
     assert.equal([...student.tensors.keys()].sort(), [...weightShapes(student.config).keys()].sort());
-    checkAdapter(adapter, loraShapes(student.config, loraOptions(adapter.config)));
+    checkAdapter(adapter, loraShapes(student.config, loraOptions(adapter.config, student.config)));
   });
 
   test('logits with the adapter', async () => {

@@ -60,17 +60,23 @@ shapes('A is [rank, in] and B [out, rank], in the order of the forward pass', ()
   );
 });
 
-shapes('a rank above the smaller side of a layer is refused', async () => {
-  assert.is(loraShapes(llama1b, options(512)).size, 2 * 7 * 16);
-  const message = await inputErrorOf(() => loraShapes(llama1b, options(513)));
-  assert.is(
-    message,
-    '--rank: expected at most 512, the smaller side of model.layers.0.self_attn.k_proj, found 513',
+shapes('a rank may be above both sides of a layer, as in PEFT', () => {
+  const shapes = loraShapes(llama1b, { ...options(8, ['k_proj']), rankPattern: { k_proj: 4096 } });
+  assert.is(shapes.size, 2 * 16);
+  assert.equal(shapes.get('model.layers.0.self_attn.k_proj.lora_A.weight'), [4096, 2048]);
+  assert.equal(shapes.get('model.layers.0.self_attn.k_proj.lora_B.weight'), [512, 4096]);
+});
+
+shapes('modules may be named one by one, in any order; those that the model lacks are none', () => {
+  const [q, down] = ['model.layers.1.self_attn.q_proj', 'model.layers.0.mlp.down_proj'];
+  const lora = { ...options(4), modules: [q!, down!, 'model.layers.16.mlp.up_proj', 'lm_head'] };
+  assert.equal(
+    [...loraShapes(llama1b, lora).keys()],
+    [down, q].flatMap((name) => [`${name}.lora_A.weight`, `${name}.lora_B.weight`]),
   );
 });
 
 for (const [rankPattern, found] of [
-  [{ k_proj: 513 }, /^--rank-pattern: expected at most 512, .*layers\.0\.self_attn\.k_proj, found 513$/],
   [{ k_proj: 2.5 }, /^--rank-pattern: expected a whole number for .*k_proj, found 2\.5$/],
   [{ 'k_proj(': 4 }, /^rank and alpha patterns: expected .* regular expression for it, found "k_proj\("$/],
 ] as const) {
@@ -179,7 +185,21 @@ configuration("survives PEFT's configuration", () => {
   const wanted = { ...options(4, ['q_proj', 'down_proj']), rsLora: true, dropout: 0.1, ...patterns };
   const config = adapterConfig(wanted, 'base');
   assert.is(config.baseModel, 'base');
-  assert.equal(loraOptions({ ...config, targetModules: [...config.targetModules].sort() }), wanted);
+  assert.equal(loraOptions({ ...config, targetModules: [...config.targetModules].sort() }, llama1b), wanted);
+});
+
+configuration("an adapter's modules stay named where they are not all of their kinds", () => {
+  const small = { ...llama1b, layers: 2 };
+  const modules = ['model.layers.0.self_attn.q_proj', 'model.layers.1.self_attn.q_proj'];
+  const read = (names: string[]) => {
+    const adapter = adapterConfig(options(4, ['q_proj']), 'base');
+    return loraOptions({ ...adapter, modules: names }, small);
+  };
+  assert.is(read(modules).modules, undefined);
+  for (const names of [modules.slice(1), []]) {
+    assert.equal(read(names).modules, names);
+    assert.equal(adapterConfig(read(names), 'base').modules, names);
+  }
 });
 
 configuration.run();

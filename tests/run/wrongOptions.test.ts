@@ -45,7 +45,10 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
     /^--batch: expected at least 1, found 0; --alpha: expected 0 to 1/,
   ],
   'a sequence that is too long': [{ sequence: 129 }, /^--sequence: expected at most 128, .*, found 129$/],
-  'a rank that is too large': [{ rank: 17 }, /^--rank: expected at most 16, .*, found 17$/],
+  'a rank that is too large for the memory': [
+    { rank: 1e9 },
+    /^expected models of at most .*, found student /,
+  ],
   'a micro-batch that does not divide': [
     { microBatch: 3 },
     /^--micro-batch: expected a divisor of --batch 4, found 3/,

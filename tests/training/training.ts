@@ -105,7 +105,7 @@ export async function adaptedLogits(
   adapter: Adapter,
   batch: Batch,
 ): Promise<Float32Array> {
-  const module = evaluationModule(student, batch, loraOptions(adapter.config));
+  const module = evaluationModule(student, batch, loraOptions(adapter.config, student.config));
   const device = await openDevice('wasm', { threads: 2 });
   const session = await device.compile(module.module);
   await loadWeights(session, sourcesOf(student), module.weights);
@@ -179,7 +179,7 @@ export class Training {
     const module = studentModule({
       student,
       teacher,
-      lora: adapter && { ...loraOptions(adapter.config), dropout },
+      lora: adapter && { ...loraOptions(adapter.config, student.config), dropout },
       objective: { alpha, temperature, divergence, beta },
       optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay },
       ...{ recompute, lossScaling, microBatches, train: shape, evaluate: shape },
