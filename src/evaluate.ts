@@ -2,7 +2,7 @@ import { jsonLine } from './base/errors.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
 import { runProgram } from './cli/program.js';
 import { evaluate } from './index.js';
-import { EVALUATE_OPTIONS, type EvaluateInput } from './options/evaluate.js';
+import { EVALUATE_FLAGS, type EvaluateInput } from './options/evaluate.js';
 import { showDownloads } from './report/downloads.js';
 import { showTokenizing } from './report/tokenizing.js';
 
@@ -17,7 +17,8 @@ const TEXTS: CommandTexts = {
 };
 
 await runProgram(async () => {
-  const options = commandOf(TEXTS, EVALUATE_OPTIONS).parse().opts<EvaluateInput>();
+  const flags = commandOf(TEXTS, EVALUATE_FLAGS).parse();
+  const { json, ...options } = flags.opts<EvaluateInput & { json?: true }>();
   const progress = showTokenizing();
   const hooks = { onDownload: showDownloads(), onProgress: progress.update };
   const result = await evaluate(options, hooks).finally(progress.done);
@@ -25,5 +26,5 @@ await runProgram(async () => {
   const readable =
     `${tokens.toLocaleString('en')} tokens  ${nll.toFixed(4)} nats per token  perplexity ${perplexity.toFixed(3)}` +
     `  (${seconds.toFixed(1)} s)`;
-  process.stdout.write(`${options.json ? jsonLine(result) : readable}\n`);
+  process.stdout.write(`${json ? jsonLine(result) : readable}\n`);
 });

@@ -4,6 +4,7 @@ export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 export { loadModel, type Model } from './inference/model.js';
 export type { ModelOptions, PerplexityOptions } from './inference/options.js';
 export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
+export type { RunPlan } from './library/runPlan.js';
 export {
   type Corpus,
   type PackedRows,
@@ -16,4 +17,4 @@ export type { EvaluateInput } from './options/evaluate.js';
 export type { TokenizeInput } from './options/tokenize.js';
 export type { TrainInput, TrainOptions } from './options/train.js';
 export type * from './records.js';
-export type { RunResult } from './run/run.js';
+export type { RunResult } from './run/result.js';

@@ -4,7 +4,7 @@ import { runProgram } from './cli/program.js';
 import { abortOnSignals } from './cli/signals.js';
 import { corpusText } from './cli/tokenizeTexts.js';
 import { tokenize } from './index.js';
-import { TOKENIZE_OPTIONS, type TokenizeInput } from './options/tokenize.js';
+import { TOKENIZE_FLAGS, type TokenizeInput } from './options/tokenize.js';
 import { showDownloads } from './report/downloads.js';
 import { showTokenizing } from './report/tokenizing.js';
 
@@ -16,9 +16,10 @@ const TEXTS: CommandTexts = {
 };
 
 await runProgram(async () => {
-  const options = commandOf(TEXTS, TOKENIZE_OPTIONS).parse().opts<TokenizeInput>();
+  const flags = commandOf(TEXTS, TOKENIZE_FLAGS).parse();
+  const { json, ...options } = flags.opts<TokenizeInput & { json?: true }>();
   const progress = showTokenizing();
   const hooks = { onDownload: showDownloads(), onProgress: progress.update, signal: abortOnSignals() };
   const corpus = await tokenize(options, hooks).finally(progress.done);
-  process.stdout.write(`${options.json ? jsonLine(corpus) : corpusText(options, corpus)}\n`);
+  process.stdout.write(`${json ? jsonLine(corpus) : corpusText(options, corpus)}\n`);
 });

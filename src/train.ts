@@ -35,27 +35,27 @@ await runProgram(async () => {
   run.metrics$
     .pipe(filter((record) => record.type === 'progress'))
     .subscribe({ next: starting.update, error: starting.clear });
-  const prepared = await run.prepared.catch((error: unknown) => {
+  const plan = await run.prepared.catch((error: unknown) => {
     if (!came.signal) throw error;
     return undefined;
   });
   starting.clear();
-  if (prepared?.options.dryRun) {
-    process.stdout.write(dryRunText(prepared, await run.finished));
+  if (plan?.options.dryRun) {
+    process.stdout.write(dryRunText(plan, await run.finished));
     return;
   }
-  if (prepared) process.stderr.write(`${planOf(prepared).join('\n')}\n`);
-  const progress = prepared && showProgress(run.metrics$, prepared.schedule.steps);
+  if (plan) process.stderr.write(`${planOf(plan).join('\n')}\n`);
+  const progress = plan && showProgress(run.metrics$, plan.steps);
   const result = await run.finished;
   progress?.unsubscribe();
   if (came.signal && !result.finished) {
-    process.stdout.write(`${stoppedText(result, prepared)}\n`);
+    process.stdout.write(`${stoppedText(result, plan)}\n`);
     exitAfter(came.signal);
     return;
   }
-  if (result.finished && isQuickstart(prepared!.options)) {
+  if (result.finished && isQuickstart(plan!.options)) {
     const losses = heldOutLosses(runPaths(result.out).metrics);
     process.stdout.write(`${quickstartTable(readMiniatureResults(), losses)}\n\n`);
   }
-  process.stdout.write(`${summary(result, prepared!)}\n`);
+  process.stdout.write(`${summary(result, plan!)}\n`);
 });

@@ -1,14 +1,14 @@
-import { EVALUATE_OPTIONS } from '#src/options/evaluate.js';
+import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
 import { flagOf } from '#src/options/table.js';
-import { TOKENIZE_OPTIONS } from '#src/options/tokenize.js';
+import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
 import { TRAIN_OPTIONS } from '#src/options/train.js';
 
 type Table = Readonly<Record<string, { value?: string; help: string; default?: unknown; many?: true }>>;
 
 const TABLES: Readonly<Record<string, Table>> = {
   train: TRAIN_OPTIONS,
-  evaluate: EVALUATE_OPTIONS,
-  tokenize: TOKENIZE_OPTIONS,
+  evaluate: EVALUATE_FLAGS,
+  tokenize: TOKENIZE_FLAGS,
 };
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');

@@ -1,61 +1,51 @@
 import { stringify } from 'yaml';
 import { calling, quoted } from '../base/invocation.js';
 import { holdsRun } from '../formats/runFolder.js';
-import type { Run } from '../library/train.js';
+import type { RunPlan } from '../library/runPlan.js';
 import type { TrainOptions } from '../options/train.js';
-import { totalBytes } from '../prepare/memory.js';
 import { miniaturePaths } from '../prepare/miniature.js';
 import { clock } from '../report/progress.js';
-import type { RunResult } from '../run/run.js';
+import type { RunResult } from '../run/result.js';
 
 const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`;
 
-type Prepared = Awaited<Run['prepared']>;
-
 /** What the run is about to do, line by line. */
-export function planOf(prepared: Prepared): string[] {
-  const { student, schedule, microBatch, options, parameters, plans, out, device, resume } = prepared;
+export function planOf(plan: RunPlan): string[] {
+  const { steps, microBatch, options, parameters, memory, out, device, rank } = plan;
   const { batch, sequence } = options;
-  const from = resume
-    ? `, ${resume.forked ? `forked from ${resume.forked.run}` : 'resumed'} after step ${resume.state.step}`
-    : '';
-  const damaged = resume?.damaged.map(
-    ({ message }) => `${withoutAdvice(message)}: set aside for ${resume.path}`,
-  );
-  const tokens = schedule.steps * batch * sequence;
+  const from = plan.forkedFrom === undefined ? 'resumed' : `forked from ${plan.forkedFrom}`;
+  const after = plan.resumedFrom === undefined ? '' : `, ${from} after step ${plan.resumedFrom}`;
+  const teacher = memory.teacher !== undefined;
   return [
-    ...(damaged ?? []),
-    `rivulet: ${options.student ?? options.fromConfig}${plans.teacher ? ` taught by ${options.teacher}` : ''} on ${device}`,
-    `  training  ${student.lora ? `adapter of rank ${student.lora.rank}` : 'all weights'}, ` +
-      `${parameters.toLocaleString('en')} parameters -> ${out}${from}`,
-    `  batch     ${batch} x ${sequence} tokens in micro-batches of ${microBatch}${student.recompute ? ', recomputing blocks' : ''}`,
-    `  length    ${schedule.steps} step${schedule.steps === 1 ? '' : 's'}, ${tokens.toLocaleString('en')} tokens`,
-    `  memory    student ${mib(totalBytes(plans.student))}${plans.teacher ? `, teacher ${mib(totalBytes(plans.teacher))}` : ''}`,
+    ...plan.damaged,
+    `rivulet: ${options.student ?? options.fromConfig}${teacher ? ` taught by ${options.teacher}` : ''} on ${device}`,
+    `  training  ${rank === undefined ? 'all weights' : `adapter of rank ${rank}`}, ` +
+      `${parameters.toLocaleString('en')} parameters -> ${out}${after}`,
+    `  batch     ${batch} x ${sequence} tokens in micro-batches of ${microBatch}${plan.recompute ? ', recomputing blocks' : ''}`,
+    `  length    ${steps} step${steps === 1 ? '' : 's'}, ${(steps * batch * sequence).toLocaleString('en')} tokens`,
+    `  memory    student ${mib(memory.student)}${memory.teacher === undefined ? '' : `, teacher ${mib(memory.teacher)}`}`,
   ];
 }
 
-/** A message without what it says to do. */
-const withoutAdvice = (message: string): string => message.slice(0, message.lastIndexOf('; '));
-
 /** The plan as comments, then the options: together a file for --config. */
-export function dryRunText(prepared: Prepared, { steps, estimate }: RunResult): string {
+export function dryRunText(plan: RunPlan, { steps, estimate }: RunResult): string {
   const { secondsPerStep } = estimate!;
-  const left = (prepared.schedule.steps - steps) * secondsPerStep;
+  const left = (plan.steps - steps) * secondsPerStep;
   const time = `  time      about ${clock(left)} (${secondsPerStep.toPrecision(2)} s a step; evaluations and checkpoints come on top)`;
   // What the run would choose by itself is left to it, so that the file serves again and again.
-  const { dryRun: _, resume: __, config: ___, ...options } = prepared.asked;
-  const comments = [...planOf(prepared), time].map((line) => `# ${line}\n`);
+  const { dryRun: _, resume: __, config: ___, ...options } = plan.asked;
+  const comments = [...planOf(plan), time].map((line) => `# ${line}\n`);
   return `${comments.join('')}${stringify(options)}`;
 }
 
 /** The last lines of a run: where its result is, and what to do with it. */
-export function summary({ out, adapter, model }: RunResult, { options, resume, schedule }: Prepared): string {
+export function summary({ out, adapter, model }: RunResult, plan: RunPlan): string {
   const made = adapter
-    ? `--model ${quoted(options.student!)} --adapter ${quoted(adapter)}`
+    ? `--model ${quoted(plan.options.student!)} --adapter ${quoted(adapter)}`
     : `--model ${quoted(model!)}`;
-  const wasFinished = resume?.state.step === schedule.steps;
+  const wasFinished = plan.resumedFrom === plan.steps;
   const finished = wasFinished
-    ? `the run in ${out} was finished after step ${schedule.steps}, and is as it was; --steps N makes it longer where its schedule allows that\n`
+    ? `the run in ${out} was finished after step ${plan.steps}, and is as it was; --steps N makes it longer where its schedule allows that\n`
     : '';
   return `${finished}${adapter ? 'adapter' : 'model'} in ${adapter ?? model}; to evaluate it:\n  ${calling('evaluate')} ${made} --perplexity FILE`;
 }
@@ -63,9 +53,9 @@ export function summary({ out, adapter, model }: RunResult, { options, resume, s
 /** The last lines of a run that was stopped: what is saved, and how to go on. */
 export function stoppedText(
   { out, adapter, model, steps, unsaved }: RunResult,
-  prepared: Prepared | undefined,
+  plan: RunPlan | undefined,
 ): string {
-  const isBegun = prepared !== undefined && holdsRun(out);
+  const isBegun = plan !== undefined && holdsRun(out);
   const goOn = isBegun
     ? `to continue:\n  ${calling('train')} --resume --out ${quoted(out)}`
     : 'nothing was written';

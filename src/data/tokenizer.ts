@@ -53,6 +53,7 @@ export class Tokenizer {
   private readonly addedNormalized: AddedTokenMatcher;
   private readonly tokenDecoder: Decoder;
 
+  /** @internal */
   constructor(file: TokenizerFile) {
     this.bpe = new Bpe(file);
     this.rules = JSON.stringify([file.normalizer, file.preTokenizer, file.addedTokens]);

@@ -4,20 +4,7 @@ import { NO_LABEL, type Row } from '../data/packing.js';
 import type { Session } from '../devices/device.js';
 import type { EvaluationModule, EvaluationValues } from '../model/programs.js';
 import { summarizeLosses } from '../wasm/losses.js';
-
-export interface MeanLoss {
-  /** Mean cross-entropy in nats per predicted token. */
-  readonly nll: number;
-  /** Predicted tokens. */
-  readonly tokens: number;
-}
-
-export interface ScoringHooks {
-  /** Looked at before each replay. */
-  readonly signal?: AbortSignal | undefined;
-  /** Told how many tokens have been predicted so far. */
-  readonly onScored?: ((tokens: number) => void) | undefined;
-}
+import type { MeanLoss, ScoringHooks } from './scoring.js';
 
 /** What a stopped call was for. */
 export const SCORING = 'score the whole text';

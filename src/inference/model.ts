@@ -1,12 +1,13 @@
 import { excerpt, InputError } from '../base/errors.js';
 import { throwIfStopped, untilStopped } from '../base/stopping.js';
 import { textTokens } from '../data/encoding.js';
+import { NO_LABEL, type Row } from '../data/packing/rows.js';
 import { evaluationRows } from '../data/packing/windows.js';
-import { NO_LABEL, type Row } from '../data/packing.js';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { Device, Session } from '../devices/device.js';
 import { openDevice } from '../devices/openDevice.js';
-import { type MeanLoss, meanLoss, rowLogits, SCORING, type ScoringHooks } from '../evaluation/perplexity.js';
+import { meanLoss, rowLogits, SCORING } from '../evaluation/perplexity.js';
+import type { MeanLoss, ScoringHooks } from '../evaluation/scoring.js';
 import { type Adapter, checkAdapter, readAdapter } from '../formats/adapter.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { loraOptions, loraShapes } from '../model/lora.js';
@@ -45,6 +46,7 @@ export class Model {
   readonly #shape: Shape;
   readonly #turns = new Turns('the model');
 
+  /** @internal */
   constructor(
     tokenizer: Tokenizer,
     device: Device,

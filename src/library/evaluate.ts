@@ -1,5 +1,6 @@
 import { untilStopped } from '../base/stopping.js';
-import { type MeanLoss, SCORING } from '../evaluation/perplexity.js';
+import { SCORING } from '../evaluation/perplexity.js';
+import type { MeanLoss } from '../evaluation/scoring.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { loadModel, type Model } from '../inference/model.js';
 import type { ModelOptions } from '../inference/options.js';

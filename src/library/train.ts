@@ -8,8 +8,10 @@ import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
 import { Devices, runDespiteLosses } from '../run/recovery.js';
-import { type RunHooks, type RunResult, stoppedResult } from '../run/run.js';
+import type { RunResult } from '../run/result.js';
+import { type RunHooks, stoppedResult } from '../run/run.js';
 import { outcomeOf } from './failures.js';
+import { type PreparedOn, type RunPlan, runPlan } from './runPlan.js';
 
 /** A training run in progress. */
 export interface Run {
@@ -29,7 +31,7 @@ export interface Run {
    * What the run will do, known once the input has been checked and before anything is written. Rejects as `finished`
    * does, and when the run is stopped before that.
    */
-  readonly prepared: Promise<Preparation & { readonly device: string }>;
+  readonly prepared: Promise<RunPlan>;
   /**
    * Ends the run within about five seconds, and `finished` then resolves: after the current step, or a long one without
    * it, with a checkpoint. Before the first step nothing is saved, and a folder that was made for the run is taken away.
@@ -50,7 +52,7 @@ export function train(options: TrainInput): Run {
     stopped: stop.asked,
   };
   const begin = Promise.resolve().then(() => beginRun({ ...options }, hooks));
-  const prepared = begin.then(({ prepared }) => prepared);
+  const prepared = begin.then(async ({ prepared }) => runPlan(await prepared));
   const done = begin.then(async (begun) => {
     try {
       return await goOn(begun, hooks);
@@ -84,7 +86,7 @@ class StoppedEarly extends RunError {}
 interface Begun {
   readonly folder: RunFolder;
   readonly devices: Devices;
-  readonly prepared: Run['prepared'];
+  readonly prepared: Promise<PreparedOn>;
   close(): Promise<void>;
 }
 

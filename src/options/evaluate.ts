@@ -1,5 +1,6 @@
 import { DATA_OPTIONS } from './data.js';
-import { sequence, text, toggle } from './schemas.js';
+import { PRINTING_FLAGS } from './printing.js';
+import { sequence, text } from './schemas.js';
 import type { Given, Option, Resolved } from './table.js';
 import { TRAIN_OPTIONS } from './train.js';
 
@@ -41,8 +42,10 @@ export const EVALUATE_OPTIONS = {
   kernels: TRAIN_OPTIONS.kernels,
   tune: TRAIN_OPTIONS.tune,
   threads: TRAIN_OPTIONS.threads,
-  json: { group: 'run', schema: toggle, default: false, help: 'print one JSON object on one line' },
 } as const satisfies Record<string, Option>;
+
+/** The flags of the program `evaluate`. */
+export const EVALUATE_FLAGS = { ...EVALUATE_OPTIONS, ...PRINTING_FLAGS } as const;
 
 /** Every option, checked, with defaults filled in. */
 export type EvaluateOptions = Resolved<typeof EVALUATE_OPTIONS>;

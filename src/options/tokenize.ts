@@ -1,5 +1,6 @@
 import { DATA_OPTIONS } from './data.js';
-import { text, toggle } from './schemas.js';
+import { PRINTING_FLAGS } from './printing.js';
+import { text } from './schemas.js';
 import type { Given, Option } from './table.js';
 
 const { data, textColumn, chatTemplate, lossOn, separator, onBadDocument, bos, eos, sequence } = DATA_OPTIONS;
@@ -32,7 +33,9 @@ export const TOKENIZE_OPTIONS = {
     schema: text.optional(),
     help: 'a new folder for token shards, which --data of train reads (default: statistics alone)',
   },
-  json: { group: 'run', schema: toggle, default: false, help: 'print one JSON object on one line' },
 } as const satisfies Record<string, Option>;
+
+/** The flags of the program `tokenize`. */
+export const TOKENIZE_FLAGS = { ...TOKENIZE_OPTIONS, ...PRINTING_FLAGS } as const;
 
 export type TokenizeInput = Given<typeof TOKENIZE_OPTIONS>;

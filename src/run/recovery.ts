@@ -4,7 +4,9 @@ import { listCheckpoints } from '../formats/checkpointFiles.js';
 import { runPaths } from '../formats/runFolder.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
-import { type RunHooks, type RunResult, runPipeline } from './run.js';
+
+import type { RunResult } from './result.js';
+import { type RunHooks, runPipeline } from './run.js';
 
 /** Losses of the device in a row without a new checkpoint between them, after which it is given up. */
 const MOST_LOSSES = 3;

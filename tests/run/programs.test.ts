@@ -7,9 +7,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { version } from '#src/base/version.js';
 import { commandOf } from '#src/cli/command.js';
-import { EVALUATE_OPTIONS } from '#src/options/evaluate.js';
+import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
 import { flagOf, problemsOf } from '#src/options/table.js';
-import { TOKENIZE_OPTIONS } from '#src/options/tokenize.js';
+import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
 import { TRAIN_OPTIONS } from '#src/options/train.js';
 import { makeFixture, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
@@ -26,8 +26,8 @@ const help = suite('--help');
 
 for (const [name, table] of [
   ['train', TRAIN_OPTIONS],
-  ['evaluate', EVALUATE_OPTIONS],
-  ['tokenize', TOKENIZE_OPTIONS],
+  ['evaluate', EVALUATE_FLAGS],
+  ['tokenize', TOKENIZE_FLAGS],
 ] as const) {
   help(`${name}: usage, every option with its default, examples; within 80 columns`, async () => {
     const { code, stdout, stderr } = await start(name, ['--help']);

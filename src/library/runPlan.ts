@@ -1,0 +1,65 @@
+import type { TrainOptions } from '../options/train.js';
+import { totalBytes } from '../prepare/memory.js';
+import type { Preparation } from '../prepare/prepare.js';
+
+/** What a run is about to do: all of it is known before anything is written. */
+export interface RunPlan {
+  /** Folder of the run. */
+  readonly out: string;
+  /** As the run records them: what it chose by itself is filled in, and how it was started is left out. */
+  readonly options: TrainOptions;
+  /** As they were given, with the config file, the run that is resumed and the defaults filling the gaps. */
+  readonly asked: TrainOptions;
+  /** Where the models run, in words. */
+  readonly device: string;
+  /** Numbers that are trained. */
+  readonly parameters: number;
+  /** Optimizer steps of the whole run, those that are done included. */
+  readonly steps: number;
+  /** The step after which the run goes on, resumed or forked; undefined where it starts afresh. */
+  readonly resumedFrom: number | undefined;
+  /** Folder of the run that it is forked from. */
+  readonly forkedFrom: string | undefined;
+  /** Checkpoints that are damaged and will be set aside, a line each. */
+  readonly damaged: readonly string[];
+  /** Rows at once; divides the batch. */
+  readonly microBatch: number;
+  /** Of the LoRA factors, where a pattern says nothing else; undefined when all weights are trained. */
+  readonly rank: number | undefined;
+  /** Whether the backward pass computes activations again instead of keeping them. */
+  readonly recompute: boolean;
+  /** Bytes that each model takes on its device: weights, moments, gradients and activations. */
+  readonly memory: { readonly student: number; readonly teacher?: number };
+}
+
+/**
+ * With the devices in words.
+ * @internal
+ */
+export type PreparedOn = Preparation & { readonly device: string };
+
+/**
+ * The part of a preparation that callers are told.
+ * @internal
+ */
+export function runPlan(prepared: PreparedOn): RunPlan {
+  const { out, options, asked, device, parameters, schedule, resume, microBatch, student, plans } = prepared;
+  return {
+    ...{ out, options, asked, device, parameters, microBatch },
+    steps: schedule.steps,
+    resumedFrom: resume?.state.step,
+    forkedFrom: resume?.forked?.run,
+    damaged: (resume?.damaged ?? []).map(
+      ({ message }) => `${withoutAdvice(message)}: set aside for ${resume!.path}`,
+    ),
+    rank: student.lora?.rank,
+    recompute: student.recompute,
+    memory: {
+      student: totalBytes(plans.student),
+      ...(plans.teacher && { teacher: totalBytes(plans.teacher) }),
+    },
+  };
+}
+
+/** A message without what it says to do. */
+const withoutAdvice = (message: string): string => message.slice(0, message.lastIndexOf('; '));

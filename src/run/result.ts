@@ -1,0 +1,15 @@
+/** How a run ended. */
+export interface RunResult {
+  readonly out: string;
+  /** Folder of the weights after `steps`, an adapter's or a model's; neither when no step was done. */
+  readonly adapter?: string;
+  readonly model?: string;
+  /** Steps that are done and saved. */
+  readonly steps: number;
+  /** Steps done after these, where a stop left no time to save them: an evaluation was still on its way. */
+  readonly unsaved?: number;
+  /** Whether these are all; false when the run was stopped. */
+  readonly finished: boolean;
+  /** Of a dry run: what a step will take, evaluations and checkpoints aside. */
+  readonly estimate?: { readonly secondsPerStep: number };
+}
