@@ -46,9 +46,10 @@ export function madeIn(folder: string, kind: 'adapter' | 'model'): string {
   const other = kind === 'adapter' ? 'model' : 'adapter';
   const newest = listCheckpoints(runPaths(folder).checkpoints).at(-1)?.path;
   const isThere = newest !== undefined && existsSync(join(newest, kind));
+  const found = holds(other) ? `${other}/ alone` : 'nothing yet';
+  const advice = isThere ? `take its newest checkpoint, ${newest}` : 'choose another folder';
   throw new InputError(
-    `${folder}: expected a run that made ${kind}/, found one with ${holds(other) ? `${other}/` : 'neither it nor its end'}; ` +
-      (isThere ? `take its newest checkpoint, ${newest}` : `choose another folder`),
+    `${folder}: expected ${kind}/, as a run or a checkpoint has, found ${found}; ${advice}`,
   );
 }
 

@@ -35,9 +35,9 @@ const HUB_NAME = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w-][\w.-]*(?:\/[\w-][\w.-]
 export const repositoryOf = (text: string): string | undefined => HUB_NAME.exec(text)?.[1];
 
 /**
- * The folder of a model: `text` itself where it is one, what a run of ours made where it is the run's or a checkpoint's, else that of `owner/name` or `owner/name@revision` in the
- * Hugging Face cache, fetched from the Hub when it is not there yet. What is in the cache is used without asking the
- * Hub for anything newer.
+ * The folder of a model: `text` itself where it is one; what the run made where it is the folder of a run or of a
+ * checkpoint; else that of `owner/name` or `owner/name@revision` in the Hugging Face cache, fetched from the Hub when it
+ * is not there yet. What is in the cache is used without asking the Hub for anything newer.
  * @throws InputError when there is no such model or no access to it. @throws RunError when fetching it fails
  */
 export async function resolveModel(text: string, options: ResolveOptions = {}): Promise<LocalModel> {

@@ -99,6 +99,15 @@ for (const flags of [[], ['--rslora']]) {
   });
 }
 
+withPeft('some layers, of a rank above their sides, train on here and go back', async () => {
+  const made = join(freshFolder(), 'peft');
+  const target = '.*layers\\.[01]\\.(self_attn\\.k|mlp\\.up)_proj|.*layers\\.1\\..*q_proj';
+  await python('peft_make_adapter.py', model, made, '--rank', '72', '--target', target);
+  await assertSameLogits(made);
+  const { adapter } = await trainAdapter({ init: made, lr: 1e-3 });
+  await assertSameLogits(adapter);
+});
+
 const FAMILIES: Record<string, RawConfig> = {
   llama: { tie_word_embeddings: false },
   qwen2: { architectures: ['Qwen2ForCausalLM'], head_dim: undefined },

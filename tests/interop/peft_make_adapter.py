@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""A LoRA adapter on all linear layers, made and saved by PEFT, with A and B both random and non-zero.
+"""A LoRA adapter on all linear layers, or on those whose names REGEX matches, made and saved by PEFT, with A and B both random
+and non-zero.
 
-peft_make_adapter.py MODEL_DIR OUT_DIR [--rank 8] [--seed 0] [--rslora]      (lora_alpha is 2 x rank)
+peft_make_adapter.py MODEL_DIR OUT_DIR [--rank 8] [--seed 0] [--rslora] [--target REGEX]
+
+lora_alpha is 2 x rank.
 """
 
 import argparse
@@ -21,7 +24,7 @@ def main(options):
         LoraConfig(
             r=options.rank,
             lora_alpha=2 * options.rank,
-            target_modules="all-linear",
+            target_modules=options.target,
             use_rslora=options.rslora,
             task_type="CAUSAL_LM",
         ),
@@ -42,4 +45,5 @@ if __name__ == "__main__":
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rslora", action="store_true")
+    parser.add_argument("--target", default="all-linear")
     main(parser.parse_args())

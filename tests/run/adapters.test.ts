@@ -139,7 +139,7 @@ runs('a folder of a run or of a checkpoint stands for the adapter in it', async 
   const message = await inputErrorOf(() => loadModel(fixture.student, { sequence: 16, adapter: out }));
   assert.is(
     message,
-    `${out}: expected a run that made adapter/, found one with neither it nor its end; take its newest checkpoint, ${checkpoint}`,
+    `${out}: expected adapter/, as a run or a checkpoint has, found nothing yet; take its newest checkpoint, ${checkpoint}`,
   );
 });
 
@@ -150,7 +150,10 @@ runs('a run that trained all weights stands for the model in it, never for an ad
   const made = await finish({ student: out });
   assert.is(configIn(join(made.out, 'adapter')).base_model_name_or_path, join(out, 'model'));
   const message = await inputErrorOf(() => loadModel(fixture.student, { sequence: 16, adapter: out }));
-  assert.match(message, /expected a run that made adapter\/, found one with model\/; choose another folder$/);
+  assert.match(
+    message,
+    /expected adapter\/, as a run or a checkpoint has, found model\/ alone; choose another folder$/,
+  );
   const other = join(freshFolder(), 'run');
   await inputErrorOf(() => train({ ...base, init: out, out: other }).finished);
   assert.not(existsSync(other));
