@@ -12,7 +12,6 @@ interface Dependence {
   readonly needs: string;
 }
 
-const evaluates = ({ evalData, evalFraction }: TrainOptions) => evalData !== undefined || evalFraction > 0;
 const devices = ({ device, teacherDevice = device }: TrainOptions) => [device, teacherDevice];
 
 const DEPENDENCES: readonly Dependence[] = [
@@ -34,11 +33,6 @@ const DEPENDENCES: readonly Dependence[] = [
   { options: ['saveDtype'], isIdle: ({ trainable }) => trainable !== 'all', needs: '--trainable all' },
   { options: ['evalFraction'], isIdle: ({ evalData }) => evalData !== undefined, needs: 'no --eval-data' },
   {
-    options: ['evalTokens', 'evalEvery'],
-    isIdle: (options) => !evaluates(options),
-    needs: '--eval-data, or --eval-fraction above 0,',
-  },
-  {
     options: ['kernels', 'tune'],
     isIdle: (options) => devices(options).every((device) => device === 'wasm'),
     needs: 'a GPU as --device',
@@ -50,6 +44,9 @@ const DEPENDENCES: readonly Dependence[] = [
   },
 ];
 
+/** What says that nothing is wanted, which is so. */
+const NONE: Partial<Record<Name, unknown>> = { alpha: 0, evalFraction: 0 };
+
 /**
  * Options that were given and would change nothing, in words. One that says what holds anyway (its default; an alpha of
  * 0 without a teacher) is no slip.
@@ -59,7 +56,7 @@ export function idleProblems(given: Readonly<Record<string, unknown>>, options: 
     const option = TRAIN_OPTIONS[name];
     const fallback = 'default' in option ? option.default : undefined;
     if (given[name] === undefined || isDeepStrictEqual(options[name], fallback)) return false;
-    return !(name === 'alpha' && options.alpha === 0);
+    return options[name] !== NONE[name];
   };
   const found = new Map<Name, string>();
   for (const { options: names, isIdle, needs } of DEPENDENCES) {

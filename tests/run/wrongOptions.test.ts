@@ -72,10 +72,6 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
     { evalData: fixture.text, evalFraction: 0.2 },
     /^--eval-fraction: expected no --eval-data with it/,
   ],
-  'evaluations of nothing': [
-    { evalTokens: 64 },
-    /^--eval-tokens: expected --eval-data, or --eval-fraction above 0/,
-  ],
   'kernels of a GPU on the CPU': [
     { device: 'wasm', kernels: 'f16' },
     /^--kernels: expected a GPU as --device with it/,
