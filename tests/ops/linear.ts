@@ -201,6 +201,9 @@ export const linear: OpTable = {
     forwardCase([1030], 131, 9, { scale: 0.5 }),
     forwardCase([136], 200, 264, { dtype: 'f16', base: 'base', bias: true, rank: 8, scale: 0.5 }),
     forwardCase([7], 33, 40, { dtype: 'f16', bias: true, base: 'base in place' }),
+    // A rank above both sides.
+    forwardCase([21], 16, 24, { rank: 40, base: 'base' }),
+    inputGradientCase([21], 24, 16, { rank: 40, base: 'base' }),
     inputGradientCase([1], 5, 3, { base: 'base' }),
     inputGradientCase([3], 43, 7, { rank: 1 }),
     inputGradientCase([5], 8, 8, { rank: 1, base: 'base in place' }),
