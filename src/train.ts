@@ -45,7 +45,8 @@ await runProgram(async () => {
     return;
   }
   if (plan) process.stderr.write(`${planOf(plan).join('\n')}\n`);
-  const progress = plan && showProgress(run.metrics$, plan.steps);
+  const progress =
+    plan && showProgress(run.metrics$, { steps: plan.steps, hasTeacher: plan.memory.teacher !== undefined });
   const result = await run.finished;
   progress?.unsubscribe();
   if (came.signal && !result.finished) {

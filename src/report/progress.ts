@@ -12,14 +12,20 @@ export function clock(seconds: number): string {
   return shown.map((part, i) => (i === 0 ? String(part) : String(part).padStart(2, '0'))).join(':');
 }
 
+/** Of a run, what its lines depend on. */
+interface Shown {
+  readonly steps: number;
+  /** Without one, the loss is the cross-entropy alone. */
+  readonly hasTeacher: boolean;
+}
+
 /** One line about a step: number, losses, speed, time to go. */
-export function stepLine(record: StepRecord, steps: number, secondsPerStep: number): string {
+export function stepLine(record: StepRecord, { steps, hasTeacher }: Shown, secondsPerStep: number): string {
   const { step, loss, ce, kl, tokens_per_s: speed, padding } = record;
   return [
     `step ${String(step).padStart(String(steps).length)}/${steps}`,
     `loss ${loss.toFixed(4)}`,
-    `ce ${ce.toFixed(4)}`,
-    `kl ${kl.toFixed(4)}`,
+    ...(hasTeacher ? [`ce ${ce.toFixed(4)}`, `kl ${kl.toFixed(4)}`] : []),
     `${Math.round(speed).toLocaleString('en')} tok/s`,
     ...(padding > 0 ? [`padding ${(100 * padding).toFixed(1)} %`] : []),
     `eta ${clock((steps - step) * secondsPerStep)}`,
@@ -43,7 +49,7 @@ export function skippedLine({ step, skipped_documents }: StepRecord): string {
 }
 
 /** Shows a run on stderr: one line that is kept up to date on a terminal, plain lines elsewhere. */
-export function showProgress(metrics$: Observable<MetricsRecord>, steps: number): Subscription {
+export function showProgress(metrics$: Observable<MetricsRecord>, run: Shown): Subscription {
   const line = createLine(isTerminal());
   const pace = createPace();
   const shown = metrics$.pipe(filter((record) => record.type === 'step'));
@@ -52,7 +58,7 @@ export function showProgress(metrics$: Observable<MetricsRecord>, steps: number)
   const subscription = shown.subscribe({ next: pace.tick, error: ignore });
   subscription.add(
     throttled.subscribe({
-      next: (record) => line.update(stepLine(record, steps, pace.seconds())),
+      next: (record) => line.update(stepLine(record, run, pace.seconds())),
       error: ignore,
       complete: () => line.done(),
     }),

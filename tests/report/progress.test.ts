@@ -3,6 +3,8 @@ import * as assert from 'uvu/assert';
 import type { StepRecord } from '#src/records.js';
 import { clock, skippedLine, stepLine } from '#src/report/progress.js';
 
+const RUN = { steps: 200, hasTeacher: true };
+
 test('clock', () => {
   assert.equal([-1, 0, 59.6, 61, 3599, 3600, 90_061].map(clock), [
     ...['0:00', '0:00', '1:00', '1:01', '59:59', '1:00:00', '25:01:01'],
@@ -12,15 +14,19 @@ test('clock', () => {
 test('a line has step, losses, tokens per second and the time to go', () => {
   const record = { step: 7, loss: 1.5, ce: 2.25, kl: 0.12345, tokens_per_s: 1234.5 } as StepRecord;
   assert.is(
-    stepLine(record, 200, 0.5),
+    stepLine(record, { steps: 200, hasTeacher: true }, 0.5),
     'step   7/200  loss 1.5000  ce 2.2500  kl 0.1235  1,235 tok/s  eta 1:37',
+  );
+  assert.is(
+    stepLine(record, { steps: 200, hasTeacher: false }, 0.5),
+    'step   7/200  loss 1.5000  1,235 tok/s  eta 1:37',
   );
 });
 
 test('a line has the share of padding where there is some', () => {
   const record = { step: 7, loss: 1, ce: 1, kl: 0, tokens_per_s: 10, padding: 0.0312 } as StepRecord;
-  assert.match(stepLine(record, 200, 0.5), / {2}10 tok\/s {2}padding 3\.1 % {2}eta /);
-  assert.not.match(stepLine({ ...record, padding: 0 }, 200, 0.5), /padding/);
+  assert.match(stepLine(record, RUN, 0.5), / {2}10 tok\/s {2}padding 3\.1 % {2}eta /);
+  assert.not.match(stepLine({ ...record, padding: 0 }, RUN, 0.5), /padding/);
 });
 
 test('skipped documents: how many, and the first ones', () => {
