@@ -130,7 +130,7 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   evalFraction: { beside: { separator: '.' }, change: { evalFraction: 0.5, evalTokens: 64 } },
   evalData: {
     beside: evaluated,
-    change: { evalData: secondText },
+    change: { evalData: secondText, evalFraction: 0 },
     check: (changed, plain) => {
       otherAdapter(changed, plain);
       assert.is.not(recordsOf(changed, 'eval')[0]!.nll, recordsOf(plain, 'eval')[0]!.nll);
@@ -178,7 +178,11 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   beta2: { change: { beta2: 0.5 } },
   epsilon: { change: { epsilon: 1e-2 } },
   clip: { change: { clip: 0.01 } },
-  device: { change: { device: 'webgpu:nothing like it' }, refused: NO_SUCH_GPU },
+  device: {
+    beside: { threads: undefined },
+    change: { device: 'webgpu:nothing like it' },
+    refused: NO_SUCH_GPU,
+  },
   teacherDevice: {
     change: { teacherDevice: 'webgpu:nothing like it' },
     beside: taught,

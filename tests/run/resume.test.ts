@@ -26,7 +26,7 @@ async function signalled(cwd: string, signal: NodeJS.Signals, given: Partial<Tra
 /** The arguments of the command that a stopped run prints. */
 function resumeArguments({ code, stdout, stderr }: Ending, expected: number): string[] {
   assert.is(code, expected, stderr);
-  const [, command] = /^ +node dist\/train\.js (.*--resume.*)$/m.exec(stdout) ?? [];
+  const [, command] = /^ +node \S*dist\/train\.js (.*--resume.*)$/m.exec(stdout) ?? [];
   assert.ok(command, `expected the command that resumes, found ${stdout}`);
   return command!.split(' ');
 }
