@@ -23,6 +23,8 @@ const FIRST = [
 const AT_ONCE = 2;
 const LIMIT_S = 300;
 const CAMPAIGN_LIMIT_S = 1800;
+/** Installs PyTorch first. */
+const INTEROP_LIMIT_S = 900;
 /** What a file may take to end once its last test has. */
 const ENDING_S = 20;
 
@@ -89,7 +91,7 @@ async function runFile(path: string): Promise<Result> {
 
 /** Everything the file printed, and what is wrong with how it ended. */
 function execute(path: string): Promise<{ output: string; problem: string | undefined }> {
-  const limit = path.includes('campaign') ? CAMPAIGN_LIMIT_S : LIMIT_S;
+  const limit = limitOf(path);
   const env = { ...process.env, NO_COLOR: '1' };
   const child = spawn(process.execPath, [join(testsRoot, path)], { stdio: ['ignore', 'pipe', 'pipe'], env });
   const chunks: Buffer[] = [];
@@ -118,6 +120,11 @@ function execute(path: string): Promise<{ output: string; problem: string | unde
       resolve({ output, problem: problem && `${path} ${problem}` });
     });
   });
+}
+
+function limitOf(path: string): number {
+  if (path.includes('campaign')) return CAMPAIGN_LIMIT_S;
+  return path.includes('interop') ? INTEROP_LIMIT_S : LIMIT_S;
 }
 
 /** Where a file is: uvu prints a suite's name when it begins, and a mark for each test that ended. */

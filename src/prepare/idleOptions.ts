@@ -37,11 +37,6 @@ const DEPENDENCES: readonly Dependence[] = [
     isIdle: (options) => devices(options).every((device) => device === 'wasm'),
     needs: 'a GPU as --device',
   },
-  {
-    options: ['threads'],
-    isIdle: (options) => devices(options).every((device) => device.startsWith('webgpu')),
-    needs: '--device wasm',
-  },
 ];
 
 /** What says that nothing is wanted, which is so. */

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { checkpointPath } from '#src/formats/checkpointFiles.js';
+import { HASHES_FILE, hashFolder } from '#src/formats/hashes.js';
 import type { TrainInput } from '#src/options/train.js';
 import type { EvalRecord, MetricsRecord, StepRecord } from '#src/records.js';
 import { gpuSuite, noGpu } from '../devices/gpuDevice.js';
@@ -89,6 +90,7 @@ test('steps whose gradients overflow halves change nothing and are counted', asy
   const path = join(fourth!, 'state.json');
   const state = JSON.parse(readFileSync(path, 'utf8'));
   writeFileSync(path, JSON.stringify({ ...state, lossScale: { scale: 2 ** 40, steady: 0, skipped: 0 } }));
+  writeFileSync(join(fourth!, HASHES_FILE), await hashFolder(fourth!));
   const resumed = startProgram('train', flags({ resume: true, out: before.run }), {
     cwd: before.run,
     env: ENV,
@@ -165,7 +167,7 @@ test('a second SIGINT stops at once', async () => {
   const { child, ended, printed } = startProgram('train', flags(long), { cwd, env: ENV });
   await printed(/memory/);
   child.kill('SIGINT');
-  await printed(/SIGINT: finishing the step/);
+  await printed(/SIGINT: saving what is trained; once more/);
   child.kill('SIGINT');
   const { signal, stderr } = await ended;
   assert.is(signal, 'SIGINT', stderr);
