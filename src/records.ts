@@ -1,5 +1,6 @@
 /** What a run tells: the records of `metrics$` and `metrics.jsonl`. Losses are in nats per token. */
 
+/** Of the finite losses, by nearest rank (p90: the smallest loss that at least 90 % do not exceed); NaN if none is. */
 export interface LossPercentiles {
   readonly min: number;
   readonly p50: number;

@@ -7,8 +7,9 @@ type Name = keyof TrainOptions;
 /** Options that do nothing unless another one says so. */
 interface Dependence {
   readonly options: readonly Name[];
-  readonly isIdle: (options: TrainOptions) => boolean;
-  /** What they would need. */
+  /** The one that says so, where it says something else: `--schedule cosine`. */
+  readonly against: (options: TrainOptions) => string | false;
+  /** What it would have to say. */
   readonly needs: string;
 }
 
@@ -17,24 +18,46 @@ const devices = ({ device, teacherDevice = device }: TrainOptions) => [device, t
 const DEPENDENCES: readonly Dependence[] = [
   {
     options: ['alpha', 'divergence', 'beta', 'temperature', 'teacherDevice'],
-    isIdle: ({ teacher }) => teacher === 'none',
-    needs: '--teacher',
+    against: ({ teacher }) => teacher === 'none' && '--teacher none',
+    needs: '--teacher MODEL',
   },
-  { options: ['beta'], isIdle: ({ divergence }) => divergence !== 'jsd', needs: '--divergence jsd' },
-  { options: ['decay'], isIdle: ({ schedule }) => schedule !== 'wsd', needs: '--schedule wsd' },
+  {
+    options: ['beta'],
+    against: ({ divergence }) => divergence !== 'jsd' && `--divergence ${divergence}`,
+    needs: '--divergence jsd',
+  },
+  {
+    options: ['decay'],
+    against: ({ schedule }) => schedule !== 'wsd' && `--schedule ${schedule}`,
+    needs: '--schedule wsd',
+  },
   {
     options: [
-      ...(['rank', 'loraAlpha', 'rslora', 'loraDropout', 'loraPlus'] as const),
-      ...(['targetModules', 'rankPattern', 'alphaPattern'] as const),
+      'rank',
+      'loraAlpha',
+      'rslora',
+      'loraDropout',
+      'loraPlus',
+      'targetModules',
+      'rankPattern',
+      'alphaPattern',
     ],
-    isIdle: ({ trainable }) => trainable === 'all',
+    against: ({ trainable }) => trainable === 'all' && '--trainable all',
     needs: '--trainable lora',
   },
-  { options: ['saveDtype'], isIdle: ({ trainable }) => trainable !== 'all', needs: '--trainable all' },
-  { options: ['evalFraction'], isIdle: ({ evalData }) => evalData !== undefined, needs: 'no --eval-data' },
+  {
+    options: ['saveDtype'],
+    against: ({ trainable }) => trainable !== 'all' && `--trainable ${trainable}`,
+    needs: '--trainable all',
+  },
+  {
+    options: ['evalFraction'],
+    against: ({ evalData }) => evalData !== undefined && `--eval-data ${evalData}`,
+    needs: 'no --eval-data',
+  },
   {
     options: ['kernels', 'tune'],
-    isIdle: (options) => devices(options).every((device) => device === 'wasm'),
+    against: (options) => devices(options).every((device) => device === 'wasm') && '--device wasm',
     needs: 'a GPU as --device',
   },
 ];
@@ -54,13 +77,11 @@ export function idleProblems(given: Readonly<Record<string, unknown>>, options: 
     return options[name] !== NONE[name];
   };
   const found = new Map<Name, string>();
-  for (const { options: names, isIdle, needs } of DEPENDENCES) {
-    if (!isIdle(options)) continue;
+  for (const { options: names, against, needs } of DEPENDENCES) {
+    const other = against(options);
+    if (!other) continue;
     for (const name of names.filter((one) => isSaid(one) && !found.has(one))) {
-      found.set(
-        name,
-        `${flagOf(name)}: expected ${needs} with it, found none: it would change nothing; leave it out`,
-      );
+      found.set(name, `${flagOf(name)}: expected ${needs} with it, found ${other}; leave one out`);
     }
   }
   return [...found.values()];

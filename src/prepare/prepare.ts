@@ -67,10 +67,11 @@ const EVALUATION_TOKENS = 512;
  * @param emit is told of downloads and counting
  */
 export async function prepare(
-  { options: asked, given, before }: RunRequest,
+  request: RunRequest,
   devices: DeviceHosts,
   emit: (record: DownloadRecord | ProgressRecord) => void,
 ): Promise<Preparation> {
+  const { options: asked, given, before } = request;
   const out = asked.out ?? freshRunFolder();
   const models = await locateModels(asked, before, emit);
   const student =
@@ -80,8 +81,7 @@ export async function prepare(
   emit({ type: 'progress', doing: 'finding text' });
   const text = await locateText(asked, before);
   const tokenizer = await loadTokenizer(student.folder);
-  const lora =
-    asked.trainable === 'lora' ? adapterOptions(asked, given, models.init, student.config) : undefined;
+  const lora = asked.trainable === 'lora' ? adapterOptions(request, models.init, student.config) : undefined;
   const options = lora ? withAdapter(asked, lora, models.init) : asked;
   const read = await openTexts(options, { text, tokenizer, folder: student.folder, before, resume });
   await checkModels(options, tokenizer, student, teacher);
@@ -214,17 +214,20 @@ function scheduleOf(options: TrainOptions): ScheduleOptions {
   return { lr, warmup, schedule, decay, steps: options.steps ?? length };
 }
 
-/** Of a run from an adapter, that one's own. @throws InputError when others were given beside it */
+/**
+ * Of a run from an adapter, that one's own; its dropout may be another one, and a run that goes on keeps what it had.
+ * @throws InputError when others were given beside it
+ */
 function adapterOptions(
-  options: TrainOptions,
-  given: Given,
+  { options, given, before }: RunRequest,
   init: string | undefined,
   config: ModelConfig,
 ): LoraOptions {
   if (init !== undefined) {
     const lora = loraOptions(readAdapter(init).config, config);
-    refuseOthers(options, given, lora);
-    return { ...lora, dropout: given.loraDropout === undefined ? lora.dropout : options.loraDropout };
+    if (!before) refuseOthers(options, given, lora);
+    const ownDropout = !before && given.loraDropout === undefined;
+    return { ...lora, dropout: ownDropout ? lora.dropout : options.loraDropout };
   }
   const lora = {
     rank: options.rank,

@@ -45,7 +45,7 @@ export function resolveOptions(input: Given): RunRequest {
   if (problems.length > 0) throw new InputError(problems.join('; '));
   if (stored) refuseChanges(given, withDefaults(TRAIN_OPTIONS, stored));
   const options = withDefaults(TRAIN_OPTIONS, all);
-  const idle = stored ? [] : idleProblems(given, options);
+  const idle = given.resume ? [] : idleProblems(given, options);
   if (idle.length > 0) throw new InputError(idle.join('; '));
   return { options, given, before };
 }

@@ -1,13 +1,5 @@
+import type { LossPercentiles } from '../records.js';
 import { compileWasm } from './module.js';
-
-/** Of the finite losses, by nearest rank (p90: the smallest loss that at least 90 % do not exceed); NaN if none is. */
-export interface LossPercentiles {
-  readonly min: number;
-  readonly p50: number;
-  readonly p90: number;
-  readonly p99: number;
-  readonly max: number;
-}
 
 /** Statistics over tokens, in nats. */
 export interface LossSummary {

@@ -160,3 +160,23 @@ runs('a run that trained all weights stands for the model in it, never for an ad
 });
 
 runs.run();
+
+const dropouts = suite('dropout of a run from an adapter');
+
+dropouts('is its own, or the one that was given, also after a resume', async () => {
+  const init = join((await finish({ rank: 4, loraDropout: 0.25 })).out, 'adapter');
+  const own = await outcomeOf({ ...base, init });
+  assert.is(recordsOf(own, 'start')[0]!.options.loraDropout, 0.25);
+  assert.is(recordsOf(own, 'start')[0]!.options.rank, 4);
+
+  const whole = await outcomeOf({ ...base, init, loraDropout: 0.5, steps: 4, keep: 9 });
+  assert.is(recordsOf(whole, 'start')[0]!.options.loraDropout, 0.5);
+  assert.not(whole.adapter.equals((await outcomeOf({ ...base, init, steps: 4 })).adapter));
+  for (const { step, path } of listCheckpoints(join(whole.out, 'checkpoints'))) {
+    if (step > 2) rmSync(path, { recursive: true });
+  }
+  const resumed = await outcomeOf({ resume: true, out: whole.out });
+  assert.ok(resumed.adapter.equals(whole.adapter), 'the resumed run drops as it began');
+});
+
+dropouts.run();

@@ -57,24 +57,27 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
   'unknown layers': [{ targetModules: 'q_proj,head' }, /^--target-modules: expected .*, found head$/],
   'options of a teacher without one': [
     { alpha: 0.3, temperature: 2, divergence: 'reverse-kl' },
-    /^--alpha: expected --teacher with it, found none: .*; --divergence: .*; --temperature: /,
+    /^--alpha: expected --teacher MODEL with it, found --teacher none; leave one out; --divergence: .*; --temperature: /,
   ],
   'beta of another divergence': [
     { teacher: fixture.teacher, beta: 0.3 },
-    /^--beta: expected --divergence jsd with it, found none/,
+    /^--beta: expected --divergence jsd with it, found --divergence forward-kl; leave one out$/,
   ],
-  'decay of another schedule': [{ decay: 0.5 }, /^--decay: expected --schedule wsd with it/],
+  'decay of another schedule': [
+    { decay: 0.5 },
+    /^--decay: expected --schedule wsd with it, found --schedule cosine; leave one out$/,
+  ],
   'options of an adapter that is not there': [
     { trainable: 'all', rank: 4, targetModules: 'q_proj', loraPlus: 2 },
     /^--rank: expected --trainable lora with it, .*; --lora-plus: .*; --target-modules: /,
   ],
   'two texts to evaluate on': [
     { evalData: fixture.text, evalFraction: 0.2 },
-    /^--eval-fraction: expected no --eval-data with it/,
+    /^--eval-fraction: expected no --eval-data with it, found --eval-data .*; leave one out$/,
   ],
   'kernels of a GPU on the CPU': [
     { device: 'wasm', kernels: 'f16' },
-    /^--kernels: expected a GPU as --device with it/,
+    /^--kernels: expected a GPU as --device with it, found --device wasm; leave one out$/,
   ],
   "another rank than the adapter's": [
     { init: join(earlier.out, 'adapter'), rank: 16, rslora: true, targetModules: 'k_proj' },

@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { permutation, randomUint32 } from '#src/data/random.js';
-import { type LossPercentiles, summarizeLosses } from '#src/wasm/losses.js';
+import type { LossPercentiles } from '#src/records.js';
+import { summarizeLosses } from '#src/wasm/losses.js';
 
 const IGNORED = -100;
 
