@@ -45,7 +45,12 @@ export type PreparedOn = Preparation & { readonly device: string };
 export function runPlan(prepared: PreparedOn): RunPlan {
   const { out, options, asked, device, parameters, schedule, resume, microBatch, student, plans } = prepared;
   return {
-    ...{ out, options, asked, device, parameters, microBatch },
+    out,
+    options,
+    asked,
+    device,
+    parameters,
+    microBatch,
     steps: schedule.steps,
     resumedFrom: resume?.state.step,
     forkedFrom: resume?.forked?.run,

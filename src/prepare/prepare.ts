@@ -40,7 +40,7 @@ import type { Given, RunRequest } from './resolveOptions.js';
 export interface Preparation {
   /** As the run records them: what it chose by itself is filled in, and how it was started is left out. */
   readonly options: TrainOptions;
-  /** As they were given, with defaults. */
+  /** As they were given, with defaults and what the adapter to start from says of itself. */
   readonly asked: TrainOptions;
   readonly out: string;
   readonly models: Models;
@@ -94,7 +94,7 @@ export async function prepare(
   if (resume) checkSteps(given, resume, schedule, { out, before });
   return {
     options: recorded({ ...options, steps, out }, way, read.packing),
-    asked,
+    asked: options,
     out,
     models,
     text,

@@ -179,4 +179,14 @@ dropouts('is its own, or the one that was given, also after a resume', async () 
   assert.ok(resumed.adapter.equals(whole.adapter), 'the resumed run drops as it began');
 });
 
+dropouts('a dry run prints what can be given again', async () => {
+  const init = join((await finish({ rank: 4, rslora: true, targetModules: 'v_proj,q_proj' })).out, 'adapter');
+  const dry = train({ ...base, init, dryRun: true });
+  const { asked } = await dry.prepared;
+  await dry.finished;
+  const { dryRun: _, ...again } = asked;
+  const from = await outcomeOf({ ...again, out: join(freshFolder(), 'again') });
+  assert.ok(from.adapter.equals((await outcomeOf({ ...base, init })).adapter));
+});
+
 dropouts.run();
