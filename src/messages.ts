@@ -49,7 +49,7 @@ export interface BatchSource {
 /** f32 tensors by name; filled by the student from its session, transferred. */
 export type Tensors = Map<string, Float32Array>;
 
-/** The pipeline's answer to a finished step. */
+/** The run's answer to a finished step. */
 export interface StepOrders {
   /** Give the evaluator a snapshot of what is trained. */
   readonly evaluate: boolean;

@@ -59,7 +59,7 @@ export interface StudentSetup {
   readonly credits: number;
 }
 
-/** What the pipeline does between steps. */
+/** What the run does between steps. */
 export interface StepObserver {
   step(record: StepRecord): Promise<StepOrders>;
   /** Resolves with what the checkpoint has to hold once everything up to this step is in metrics.jsonl. */

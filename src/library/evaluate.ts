@@ -45,11 +45,12 @@ export async function evaluate(input: EvaluateInput, hooks: EvaluateHooks = {}):
   const { onDownload, signal } = hooks;
   const work = async () => {
     const text = await findEvaluationText(options);
+    const { folder } = await resolveModel(options.model, { onProgress: onDownload, signal });
     const { device, kernels, tune, threads, sequence, adapter } = options;
     const choices = { device, kernels, tune, threads, sequence, adapter, onDownload, signal };
-    const model = await loadModel(options.model, choices);
+    const model = await loadModel(folder, choices);
     try {
-      return await score(model, text, options, hooks);
+      return await score(model, text, { ...options, folder }, hooks);
     } finally {
       await model.close();
     }
@@ -60,11 +61,10 @@ export async function evaluate(input: EvaluateInput, hooks: EvaluateHooks = {}):
 async function score(
   model: Model,
   text: FoundText,
-  options: Options,
+  options: Options & { readonly folder: string },
   { signal, onProgress }: EvaluateHooks,
 ): Promise<Evaluation> {
-  const { folder } = await resolveModel(options.model);
-  const source = { tokenizer: model.tokenizer, folder, name: options.model };
+  const source = { tokenizer: model.tokenizer, folder: options.folder, name: options.model };
   let [documents, skipped] = [0, 0];
   const onDocument = (isLeftOut: boolean) => {
     if (isLeftOut) skipped++;

@@ -24,7 +24,7 @@ import type { CheckpointRecord, MetricsRecord, StepRecord } from '../records.js'
 import { Journal } from '../report/journal.js';
 import type { RunResult } from './result.js';
 
-/** What the pipeline tells and asks its owner. */
+/** What a run tells and asks its owner. */
 export interface RunHooks {
   readonly emit: (record: MetricsRecord) => void;
   readonly shouldStop: () => boolean;
