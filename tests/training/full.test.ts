@@ -9,7 +9,11 @@ import { largestDifference, mean, readCase, readExpected, relativeDistance, Trai
 /** All weights trained, against PyTorch's autograd and AdamW: tests/goldens/README.md, "The families". */
 
 const CASES = ['llama', 'smollm', 'qwen2', 'qwen3'];
-const TOLERANCE = { loss: 2e-5, gradient: 1e-5, stepLoss: 1e-5, norm: 1e-4 };
+/**
+ * f32 against f64. Reached, the worst of the four: losses of a token 3.3e-6, gradients 2.3e-6, losses of a step 7.3e-7,
+ * norms 1.2e-6; room for processors without FMA.
+ */
+const TOLERANCE = { loss: 1e-5, gradient: 1e-5, stepLoss: 5e-6, norm: 1e-5 };
 const families = join(projectRoot, 'tests/goldens/families');
 
 for (const name of CASES) {

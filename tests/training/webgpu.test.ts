@@ -6,11 +6,14 @@ import { mean, openCase, readCase, readExpected, relativeDistance, Training } fr
 
 /** The whole step on the webgpu device, with every kind of kernels, against PyTorch. */
 
-/** Of halves: 2^-11 for each rounding, some dozens of them one after the other. */
+/**
+ * f32: reached on a software GPU 2.3e-6 and 7.1e-7; WGSL leaves functions such as exp a few units in the last place more.
+ * Halves: 2^-11 for each rounding, some dozens of them one after the other; reached 6.4e-3 and 1.0e-3 (relative).
+ */
 const TOLERANCE = {
-  f32: { gradient: 1e-4, stepLoss: 1e-4 },
-  f16: { gradient: 2e-2, stepLoss: 2e-2 },
-  matrix: { gradient: 2e-2, stepLoss: 2e-2 },
+  f32: { gradient: 2e-5, stepLoss: 1e-5 },
+  f16: { gradient: 1.5e-2, stepLoss: 5e-3 },
+  matrix: { gradient: 1.5e-2, stepLoss: 5e-3 },
 } as const;
 const CASES = ['gqa-llama3-rope', 'bf16-sharded'];
 
