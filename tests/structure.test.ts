@@ -18,7 +18,7 @@ const FLOORS = [
   ...['program', 'wasm', 'devices'],
   ...['formats', 'hub', 'data'],
   ...['model', 'training', 'evaluation', 'inference', 'prepare'],
-  ...['actors', 'report', 'run', 'library', 'index.ts', 'cli'],
+  ...['actors', 'report', 'run', 'study', 'library', 'index.ts', 'cli'],
 ];
 const PROGRAMS = ['evaluate.ts', 'rivulet.ts', 'tokenize.ts', 'train.ts'];
 
