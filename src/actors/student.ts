@@ -21,6 +21,7 @@ import {
   loadRopeTable,
   loadTensor,
   loadWeights,
+  type ModelWeights,
   sourcesOf,
   weightShapes,
 } from '../model/weights.js';
@@ -35,6 +36,7 @@ import { StepMeter } from '../training/stepMeter.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
 import type { SnapshotSink } from './evaluator.js';
+import { loadingOf, type Starting, teller } from './starting.js';
 
 export interface StudentSetup {
   readonly student: StudentOptions;
@@ -57,6 +59,8 @@ export interface StudentSetup {
   readonly evaluator?: MessagePort;
   /** Micro-batches asked for ahead. */
   readonly credits: number;
+  /** Told of what is compiled and loaded, until it is. */
+  readonly progress: MessagePort;
 }
 
 /** What the run does between steps. */
@@ -71,6 +75,7 @@ export interface StepObserver {
 /** Trains an adapter or a model: forward and backward of each micro-batch, one optimizer update per batch. */
 export class Student {
   #setup!: StudentSetup;
+  #tell!: (starting: Starting) => void;
   #session!: Session;
   #model!: StudentModule;
   #source!: Comlink.Remote<BatchSource>;
@@ -93,6 +98,8 @@ export class Student {
   async start(setup: StudentSetup): Promise<void> {
     this.#setup = setup;
     const { teacher } = setup.student;
+    this.#tell = teller(setup.progress);
+    this.#tell({ doing: 'compiling the student' });
     this.#model = studentModule(setup.student);
     this.#session = await joinDevice(setup.device).compile(this.#model.module);
     if (teacher && this.#model.teacherHead) {
@@ -109,6 +116,7 @@ export class Student {
       loraPlus,
       lossScale: this.#lossScale,
     });
+    setup.progress.close();
     this.#source = reach<BatchSource>(setup.source);
     if (setup.evaluator) this.#evaluator = reach<SnapshotSink>(setup.evaluator);
   }
@@ -239,7 +247,7 @@ export class Student {
     const { resume, student, artifact } = this.#setup;
     const { trained } = this.#model;
     const { weights } = trained.training;
-    if (student.lora) await loadWeights(this.#session, sourcesOf(student.student), weights);
+    if (student.lora) await this.#load(weights);
     else await loadRopeTable(this.#session, weights);
     if (resume === undefined) {
       await this.#initialise();
@@ -253,12 +261,19 @@ export class Student {
     this.#savedStep = state.step;
   }
 
+  #load(weights: ModelWeights): Promise<void> {
+    const sources = sourcesOf(this.#setup.student.student);
+    return loadWeights(this.#session, sources, weights, (bytes, total) =>
+      this.#tell(loadingOf('student', bytes, total)),
+    );
+  }
+
   async #initialise(): Promise<void> {
     const { init, student, seed } = this.#setup;
     const { values, training } = this.#model.trained;
     const { config, tensors } = student.student;
     if (!student.lora) {
-      if (tensors.size > 0) await loadWeights(this.#session, sourcesOf(student.student), training.weights);
+      if (tensors.size > 0) await this.#load(training.weights);
       else await this.#write(values, dataOf(randomWeights(weightShapes(config), seed)));
       return;
     }

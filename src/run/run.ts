@@ -5,6 +5,7 @@ import * as Comlink from 'comlink';
 import { Actors } from '../actors/actors.js';
 import type { Evaluator, EvaluatorSetup } from '../actors/evaluator.js';
 import type { LoaderSetup } from '../actors/loader.js';
+import type { Starting } from '../actors/starting.js';
 import type { Student, StudentSetup } from '../actors/student.js';
 import type { TeacherSetup } from '../actors/teacher.js';
 import { DeviceLostError, InputError, RunError } from '../base/errors.js';
@@ -181,35 +182,19 @@ class Run {
         device: devices.teacher.connect(),
         source: toTeacher.port2,
         port: toStudent.port1,
+        progress: this.#startingPort(),
       };
       others.push(this.#actors.start('teacher', setup));
     }
-    await this.#told([student, ...others]);
+    await Promise.all([student, ...others]);
     this.#student = await student;
     if (this.#evaluates) await this.#startEvaluator(devices.student, snapshots.port2);
   }
 
-  /** Waits for threads, and tells how many are ready. */
-  async #told(starting: readonly Promise<unknown>[]): Promise<void> {
-    const total = starting.length;
-    let done = 0;
-    const tell = () => this.#hooks.emit({ type: 'progress', doing: 'loading', done, total, unit: 'threads' });
-    tell();
-    await Promise.all(
-      starting.map(async (thread) => {
-        await thread;
-        done++;
-        tell();
-      }),
-    );
-  }
-
-  /** Where the loader says how many tokens it has read. */
-  #readingPort(): MessagePort {
+  /** Where an actor says how far its start is. */
+  #startingPort(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (done: number) =>
-      this.#hooks.emit({ type: 'progress', doing: 'reading text', done, unit: 'tokens' }),
-    );
+    port1.on('message', (starting: Starting) => this.#hooks.emit({ type: 'progress', ...starting }));
     port1.unref();
     return port2;
   }
@@ -232,7 +217,7 @@ class Run {
       seed,
       port,
       step: resume?.state.step ?? 0,
-      progress: this.#readingPort(),
+      progress: this.#startingPort(),
       ...cursor,
     };
   }
@@ -252,6 +237,7 @@ class Run {
       checkpoints: runPaths(out).checkpoints,
       keep: options.keep,
       device: device.connect(),
+      progress: this.#startingPort(),
       credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
       ...(this.#evaluates ? { evaluator } : {}),
       ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),
