@@ -46,6 +46,11 @@ export interface BatchSource {
   pull(): Promise<MicroBatch | null>;
 }
 
+/** Of the search for singular vectors: matrices that are done, or what went wrong with those that are kept, in a line. */
+export type StartMessage =
+  | { readonly done: number; readonly total: number; readonly problem?: never }
+  | { readonly problem: string };
+
 /** f32 tensors by name; filled by the student from its session, transferred. */
 export type Tensors = Map<string, Float32Array>;
 

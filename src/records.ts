@@ -104,11 +104,17 @@ export interface DownloadRecord {
 /** What is done before the first step, and how far it is: on `metrics$` only. */
 export interface ProgressRecord {
   readonly type: 'progress';
-  readonly doing: 'finding text' | 'planning' | 'counting the text' | 'reading text' | 'loading';
+  readonly doing:
+    | 'finding text'
+    | 'planning'
+    | 'counting the text'
+    | 'reading text'
+    | 'loading'
+    | 'starting point';
   /** Of `total`, where that is known, in `unit`. */
   readonly done?: number;
   readonly total?: number;
-  readonly unit?: 'tokens' | 'threads';
+  readonly unit?: 'tokens' | 'threads' | 'matrices';
 }
 
 /** The GPU failed, and the run goes on from the checkpoint of `step` on a new device: on `metrics$` only. */

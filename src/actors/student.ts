@@ -11,8 +11,16 @@ import { pruneCheckpoints } from '../formats/checkpointFiles.js';
 import { type Artifact, writeParameters } from '../formats/parameters.js';
 import { finiteSource, placeOf } from '../formats/tensors/finite.js';
 import type { TensorSource } from '../formats/tensors/source.js';
-import type { BatchSource, CheckpointFacts, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
-import { loraShapes } from '../model/lora.js';
+import type {
+  BatchSource,
+  CheckpointFacts,
+  MicroBatch,
+  RunState,
+  StartMessage,
+  StepOrders,
+  Tensors,
+} from '../messages.js';
+import { type LoraOptions, loraShapes } from '../model/lora.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import { sessionSources } from '../model/sessionSource.js';
 import {
@@ -30,6 +38,7 @@ import { ALONE, totalsOf } from '../training/batchTotals.js';
 import { randomLora, randomWeights } from '../training/initialise.js';
 import { LossScale } from '../training/lossScale.js';
 import { learningRate, type ScheduleOptions } from '../training/schedule.js';
+import { singularStart } from '../training/starts.js';
 import { TrainingStep } from '../training/step.js';
 import { StepMeter } from '../training/stepMeter.js';
 import { named, reach, serve } from './actor.js';
@@ -52,6 +61,9 @@ export interface StudentSetup {
   /** Checkpoints to keep. */
   readonly keep: number;
   readonly device: DeviceConnection;
+  /** Threads that look for singular vectors to start with, and where they say how far they are. */
+  readonly threads: number;
+  readonly starting: MessagePort;
   readonly source: MessagePort;
   /** Where snapshots go; absent without evaluation. */
   readonly evaluator?: MessagePort;
@@ -166,8 +178,8 @@ export class Student {
   /** Publishes what was trained. @returns its path */
   async save(folder: string): Promise<string> {
     const { artifact } = this.#setup;
-    const trained = sessionSources(this.#session, this.#model.trained.values);
-    const save = () => writeParameters(folder, artifact, trained.map(this.#finite));
+    const trained = sessionSources(this.#session, this.#model.trained.values).map(this.#finite);
+    const save = () => writeParameters(folder, artifact, trained, this.#start);
     return named('student', () => `the ${this.#setup.artifact.kind}`, save);
   }
 
@@ -225,6 +237,7 @@ export class Student {
     const { trained, optimizer } = this.#model;
     await writeCheckpoint(checkpoints, artifact, {
       parameters: sessionSources(this.#session, trained.values),
+      start: this.#start,
       first: sessionSources(this.#session, optimizer.first),
       second: sessionSources(this.#session, optimizer.second),
       state: { ...this.#state, ...facts },
@@ -245,8 +258,10 @@ export class Student {
       await this.#initialise();
       return;
     }
-    const { parameters, first, second, state } = readCheckpoint(resume, artifact.kind);
+    const hasStart = trained.start.size > 0;
+    const { parameters, start = [], first, second, state } = readCheckpoint(resume, artifact.kind, hasStart);
     await this.#fill(trained.values, parameters);
+    await this.#fill(trained.start, start);
     await this.#fill(this.#model.optimizer.first, first);
     await this.#fill(this.#model.optimizer.second, second);
     this.#state = state;
@@ -263,6 +278,12 @@ export class Student {
       return;
     }
     const shapes = loraShapes(config, student.lora);
+    if (student.lora.start) {
+      const factors = dataOf(await this.#singularStart(student.lora));
+      await this.#write(values, factors);
+      await this.#write(this.#model.trained.start, factors);
+      return;
+    }
     if (init === undefined) {
       await this.#write(values, dataOf(randomLora(shapes, seed)));
       return;
@@ -270,6 +291,19 @@ export class Student {
     const adapter = readAdapter(init);
     checkAdapter(adapter, shapes);
     await this.#write(values, dataOf(adapter.tensors));
+  }
+
+  #singularStart(lora: LoraOptions) {
+    const { student, threads, starting } = this.#setup;
+    const tell = (message: StartMessage) => starting.postMessage(message);
+    return singularStart(student.student, lora, threads, {
+      progress: (done, total) => tell({ done, total }),
+      problem: (problem) => tell({ problem }),
+    });
+  }
+
+  get #start(): TensorSource[] {
+    return sessionSources(this.#session, this.#model.trained.start);
   }
 
   /** Refuses to publish what the last update may have made of the parameters, which no loss has shown yet. */

@@ -9,12 +9,13 @@ import { readJsonFile } from './json.js';
 import { type Artifact, readParameters, writeParameters } from './parameters.js';
 import { type RunFile, runSchema } from './runFile.js';
 import { openSafetensors, streamSafetensors } from './safetensors.js';
+import { splitStart } from './startFactors.js';
 import { fileSource } from './tensors/file.js';
 import type { TensorSource } from './tensors/source.js';
 
 /*
  * A checkpoint is a folder: `adapter/` in PEFT's format or `model/` in Hugging Face's, `optimizer.safetensors` with the
- * moments of every tensor in it, `state.json` with everything else, and `XXH64SUMS` with the hash of each of these files.
+ * moments of every tensor that is trained, `state.json` with everything else, and `XXH64SUMS` with the hash of each of these files.
  */
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
@@ -23,6 +24,8 @@ export const STATE_FILE = 'state.json';
 export interface CheckpointContents {
   /** What is trained, F32. */
   readonly parameters: readonly TensorSource[];
+  /** Of an adapter that began with singular vectors: A0 and B0 by the names of A and B (startFactors.ts). */
+  readonly start?: readonly TensorSource[] | undefined;
   /** AdamW's moments, with the names and shapes of the parameters. */
   readonly first: readonly TensorSource[];
   readonly second: readonly TensorSource[];
@@ -33,11 +36,11 @@ export interface CheckpointContents {
 export async function writeCheckpoint(
   folder: string,
   artifact: Artifact,
-  { parameters, first, second, state }: CheckpointContents,
+  { parameters, start = [], first, second, state }: CheckpointContents,
 ): Promise<string> {
   const path = checkpointPath(folder, state.step);
   await publishFolder(path, async (unfinished) => {
-    await writeParameters(unfinished, exact(artifact), parameters);
+    await writeParameters(unfinished, exact(artifact), parameters, start);
     const moments = [...prefixed(FIRST, first), ...prefixed(SECOND, second)];
     await streamSafetensors(join(unfinished, OPTIMIZER_FILE), moments);
     writeState(unfinished, state);
@@ -129,9 +132,17 @@ export async function readWholeCheckpoint<C>(
 
 const CHECKPOINT_STEP = /step-(\d+)$/;
 
-/** Everything in a checkpoint, as `readWholeCheckpoint` may have checked it before. */
-export function readCheckpoint(path: string, kind: Artifact['kind'] = 'adapter'): CheckpointContents {
-  const parameters = readParameters(path, kind);
+/**
+ * Everything in a checkpoint, as `readWholeCheckpoint` may have checked it before.
+ * @param hasStart whether its adapter began with singular vectors
+ */
+export function readCheckpoint(
+  path: string,
+  kind: Artifact['kind'] = 'adapter',
+  hasStart = false,
+): CheckpointContents {
+  const whole = readParameters(path, kind);
+  const { trained: parameters, start } = hasStart ? splitStart(whole) : { trained: whole, start: [] };
   const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));
   const moments = (prefix: string): TensorSource[] =>
     parameters.map(({ name, shape }) => {
@@ -146,6 +157,7 @@ export function readCheckpoint(path: string, kind: Artifact['kind'] = 'adapter')
     });
   return {
     parameters,
+    start,
     first: moments(FIRST),
     second: moments(SECOND),
     state: readCheckpointState(path, z.unknown()),

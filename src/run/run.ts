@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
@@ -9,13 +10,14 @@ import type { Student, StudentSetup } from '../actors/student.js';
 import type { TeacherSetup } from '../actors/teacher.js';
 import { DeviceLostError, InputError, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
+import { warnOnce } from '../base/warnings.js';
 import { hashTexts } from '../data/documents/contentHash.js';
 import type { DeviceHost, DeviceHosts } from '../devices/host.js';
 import { copyCheckpoint } from '../formats/checkpoint.js';
 import { checkpointPath, listCheckpoints, setAside } from '../formats/checkpointFiles.js';
 import type { RunFile } from '../formats/runFile.js';
 import { prepareRunFolder, runPaths } from '../formats/runFolder.js';
-import type { CheckpointFacts, StepOrders } from '../messages.js';
+import type { CheckpointFacts, StartMessage, StepOrders } from '../messages.js';
 import { checkTexts } from '../prepare/checkTexts.js';
 import { textOptions } from '../prepare/locateText.js';
 import { parseFork } from '../prepare/origin.js';
@@ -214,6 +216,18 @@ class Run {
     return port2;
   }
 
+  /** Where the student says how far the search for singular vectors is. */
+  #startingPort(): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', ({ problem, ...counts }: StartMessage) => {
+      if (problem === undefined) {
+        this.#hooks.emit({ type: 'progress', doing: 'starting point', ...counts, unit: 'matrices' });
+      } else warnOnce(`${problem}; they are made anew`);
+    });
+    port1.unref();
+    return port2;
+  }
+
   #loaderSetup(port: MessagePort): LoaderSetup {
     const { options, models, text, encoding, microBatch, resume } = this.#prepared;
     const { sequence, batch, shuffleRows, packing, longDocuments, seed } = options;
@@ -252,6 +266,8 @@ class Run {
       checkpoints: runPaths(out).checkpoints,
       keep: options.keep,
       device: device.connect(),
+      threads: options.threads ?? availableParallelism(),
+      starting: this.#startingPort(),
       credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
       ...(this.#evaluates ? { evaluator } : {}),
       ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),
