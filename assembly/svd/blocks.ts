@@ -5,8 +5,10 @@
 
 /** Bytes of the rows that a step takes: eight numbers. */
 export const ROWS: usize = 64;
-/** Bytes of a column that stay in the L1 cache while many columns meet there. */
-const CHUNK: usize = 4096;
+/** Bytes of a column that are read at once, so that those of all columns of X stay in the L2 cache meanwhile. */
+const CHUNK: usize = 8192;
+/** The same where columns are changed: those of X stay close to the L1 cache. */
+const CHANGED: usize = 2048;
 
 /** a * b + c in one rounding where the CPU has FMA. */
 // @ts-ignore: decorator
@@ -104,8 +106,8 @@ export function subtract(
   c: usize, ldc: usize, n: i32, x: usize, ldx: usize, m: i32, z: usize, from: usize, to: usize,
 ): void {
   const width = <usize>m << 3;
-  for (let k = from; k < to; k += CHUNK >> 3) {
-    const end = min(k + (CHUNK >> 3), to);
+  for (let k = from; k < to; k += CHANGED) {
+    const end = min(k + CHANGED, to);
     let j = 0;
     for (; j + 1 < n; j += 2) {
       const c1 = c + <usize>j * ldc, z1 = z + <usize>j * width;

@@ -222,7 +222,7 @@ class Run {
     port1.on('message', ({ problem, ...counts }: StartMessage) => {
       if (problem === undefined) {
         this.#hooks.emit({ type: 'progress', doing: 'starting point', ...counts, unit: 'matrices' });
-      } else warnOnce(`${problem}; they are made anew`);
+      } else warnOnce(problem);
     });
     port1.unref();
     return port2;

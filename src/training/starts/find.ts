@@ -18,7 +18,7 @@ export interface Job {
 }
 
 export interface Found extends Factors {
-  /** What went wrong with what is kept: it cost time, nothing else. */
+  /** What went wrong with what is kept, in a line: it cost time, nothing else. */
   readonly problem?: string;
 }
 
@@ -29,22 +29,13 @@ export async function findFactors({ weight, end, rank, scale }: Job): Promise<Fo
   const { data, hash } = await readWeight(weight);
   const count = keptCount(rank, Math.min(out, inputs));
   const path = keptFile({ hash, dtype, shape, end, count });
-  const problems: string[] = [];
-  const trying = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await work();
-    } catch (error) {
-      problems.push(`${path}: expected singular vectors ${what}, found ${(error as Error).message}`);
-      return undefined;
-    }
-  };
-  let triplets = await trying('as they were kept', () => readKept(path));
-  if (!triplets) {
-    const made = rounded(singularTriplets({ out, inputs, data }, end, count));
-    await trying('to be kept', () => writeKept(path, made));
-    triplets = made;
-  }
-  const [problem] = problems;
+  const before = await readKept(path);
+  if (before && before !== 'damaged') return factorsOf(before, rank, { end, scale });
+  const triplets = rounded(singularTriplets({ out, inputs, data }, end, count));
+  const unkept = await writeKept(path, triplets);
+  const damaged =
+    before && `${path}: expected singular vectors as they were kept, found others; they are made anew`;
+  const problem = unkept ?? damaged;
   return { ...factorsOf(triplets, rank, { end, scale }), ...(problem === undefined ? {} : { problem }) };
 }
 

@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheFolder } from '../../base/cacheFolder.js';
-import { type RunningHash, startHash } from '../../formats/hashes.js';
+import { startHash } from '../../formats/hashes.js';
+import { systemCode } from '../../formats/json.js';
 import {
   openSafetensors,
+  type TensorData,
   type TensorInfo,
   tensorChunks,
   writeSafetensors,
@@ -50,25 +52,28 @@ export function keptFile({ hash, dtype, shape, end, count }: Kept): string {
   return join(cacheFolder(), 'starts', String(FORM), name);
 }
 
-/** What is kept in a file; undefined where there is none. @throws Error when it is damaged */
-export async function readKept(path: string): Promise<KeptTriplets | undefined> {
+/** What is kept in a file; undefined where there is none. */
+export async function readKept(path: string): Promise<KeptTriplets | 'damaged' | undefined> {
   if (!existsSync(path)) return undefined;
-  const { tensors, metadata } = openSafetensors(path);
-  const [values, left, right] = NAMES.map((name) => bytesOf(tensors.get(name)));
-  const hash = await startHash();
-  for (const bytes of [values!, left!, right!]) hash.update(bytes);
-  if (hash.digest() !== metadata.xxh64) throw new Error('it is not as it was written');
-  return {
-    values: new Float64Array(values!.buffer),
-    left: new Float32Array(left!.buffer),
-    right: new Float32Array(right!.buffer),
-  };
+  try {
+    const { tensors, metadata } = openSafetensors(path);
+    const [values, left, right] = NAMES.map((name) => bytesOf(tensors.get(name)!));
+    const hash = await startHash();
+    for (const bytes of [values!, left!, right!]) hash.update(bytes);
+    if (hash.digest() !== metadata.xxh64) return 'damaged';
+    return {
+      values: new Float64Array(values!.buffer),
+      left: new Float32Array(left!.buffer),
+      right: new Float32Array(right!.buffer),
+    };
+  } catch {
+    return 'damaged';
+  }
 }
 
 const NAMES = ['values', 'left', 'right'] as const;
 
-function bytesOf(info: TensorInfo | undefined): Uint8Array {
-  if (!info) throw new Error('a tensor is missing');
+function bytesOf(info: TensorInfo): Uint8Array {
   const whole = new Uint8Array(info.byteLength);
   let at = 0;
   for (const { bytes } of tensorChunks(info)) {
@@ -78,21 +83,32 @@ function bytesOf(info: TensorInfo | undefined): Uint8Array {
   return whole;
 }
 
-/** Keeps triplets; whoever reads meanwhile finds all of them or none. */
-export async function writeKept(path: string, { values, left, right }: KeptTriplets): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true });
-  const hash: RunningHash = await startHash();
+/** Keeps triplets; whoever reads meanwhile finds all of them or none. @returns what went wrong, in a line */
+export async function writeKept(
+  path: string,
+  { values, left, right }: KeptTriplets,
+): Promise<string | undefined> {
+  const hash = await startHash();
   for (const data of [values, left, right]) hash.update(asBytes(data));
   const count = values.length;
-  const matrix = (data: Float32Array) => ({
-    dtype: 'F32' as const,
+  const matrix = (data: Float32Array): TensorData => ({
+    dtype: 'F32',
     shape: [count, data.length / count],
     data,
   });
-  const tensors = new Map([
-    ['values', { dtype: 'F64' as const, shape: [count], data: values }],
+  const tensors = new Map<string, TensorData>([
+    ['values', { dtype: 'F64', shape: [count], data: values }],
     ['left', matrix(left)],
     ['right', matrix(right)],
-  ] as [string, { dtype: 'F64' | 'F32'; shape: number[]; data: ArrayBufferView }][]);
-  writeSafetensors(path, tensors, { xxh64: hash.digest() });
+  ]);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeSafetensors(path, tensors, { xxh64: hash.digest() });
+    return undefined;
+  } catch (error) {
+    return (
+      `${dirname(path)}: expected a folder to keep singular vectors in, found ${systemCode(error)}; ` +
+      'the next run finds them again'
+    );
+  }
 }
