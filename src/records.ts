@@ -114,11 +114,12 @@ export interface ProgressRecord {
     | 'compiling the student'
     | 'compiling the teacher'
     | 'loading the student'
-    | 'loading the teacher';
+    | 'loading the teacher'
+    | 'starting point';
   /** Of `total`, where that is known, in `unit`. */
   readonly done?: number;
   readonly total?: number;
-  readonly unit?: 'tokens' | 'MiB';
+  readonly unit?: 'tokens' | 'MiB' | 'matrices';
 }
 
 /** The GPU failed, and the run goes on from the checkpoint of `step` on a new device: on `metrics$` only. */

@@ -133,9 +133,12 @@ export const TRAIN_OPTIONS = {
   },
   init: {
     group: 'adapter',
-    value: 'ADAPTER',
-    schema: text.optional(),
-    help: 'start from this PEFT adapter, a folder or owner/name; its rank, alpha and layers are used (default: random A, B = 0)',
+    value: 'HOW|ADAPTER',
+    schema: text,
+    default: 'random',
+    help:
+      'random: A uniform, B = 0 | pissa | milora: the first or last singular vectors of each weight | a PEFT adapter, a ' +
+      'folder (./pissa, if it is called so) or owner/name, whose rank, alpha and layers are used',
   },
   lr: {
     group: 'optimizer',

@@ -33,6 +33,7 @@ const DEPENDENCES: readonly Dependence[] = [
   },
   {
     options: [
+      'init',
       'rank',
       'loraAlpha',
       'rslora',

@@ -15,15 +15,18 @@ import type { ModelConfig } from '../model/config.js';
 import {
   adapterConfig,
   checkPatterns,
+  checkSingularStart,
   type LoraOptions,
   loraOptions,
   loraShapes,
   parameterCount,
+  type SingularStart,
   targetModules,
 } from '../model/lora.js';
 import { blankModelFiles, checkSequence, checkTokenizer, openModelFiles } from '../model/modelFiles.js';
 import type { StudentOptions } from '../model/programs.js';
 import { type ModelFiles, weightShapes } from '../model/weights.js';
+import { isStart } from '../options/init.js';
 import { flagOf, withDefaults } from '../options/table.js';
 import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
 import type { DownloadRecord, ProgressRecord } from '../records.js';
@@ -238,10 +241,14 @@ function adapterOptions(
     targetModules: targetModules(options.targetModules.split(',')),
     rankPattern: options.rankPattern ?? {},
     alphaPattern: options.alphaPattern ?? {},
+    ...(isSingular(options.init) && { start: options.init }),
   };
   checkPatterns(config, lora);
+  checkSingularStart(config, lora);
   return lora;
 }
+
+const isSingular = (init: string): init is SingularStart => isStart(init) && init !== 'random';
 
 const FILE_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
 

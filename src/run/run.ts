@@ -1,15 +1,17 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { Actors } from '../actors/actors.js';
 import type { Evaluator, EvaluatorSetup } from '../actors/evaluator.js';
 import type { LoaderSetup } from '../actors/loader.js';
-import type { Starting } from '../actors/starting.js';
+import type { StartingMessage } from '../actors/starting.js';
 import type { Student, StudentSetup } from '../actors/student.js';
 import type { TeacherSetup } from '../actors/teacher.js';
 import { DeviceLostError, InputError, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
+import { warnOnce } from '../base/warnings.js';
 import { hashTexts } from '../data/documents/contentHash.js';
 import type { DeviceHost, DeviceHosts } from '../devices/host.js';
 import { copyCheckpoint } from '../formats/checkpoint.js';
@@ -205,7 +207,10 @@ class Run {
   /** Where an actor says how far its start is. */
   #startingPort(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (starting: Starting) => this.#hooks.emit({ type: 'progress', ...starting }));
+    port1.on('message', (message: StartingMessage) => {
+      if ('warning' in message) warnOnce(message.warning);
+      else this.#hooks.emit({ type: 'progress', ...message });
+    });
     port1.unref();
     return port2;
   }
@@ -249,6 +254,7 @@ class Run {
       keep: options.keep,
       device: device.connect(),
       progress: this.#startingPort(),
+      threads: options.threads ?? availableParallelism(),
       credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
       ...(this.#evaluates ? { evaluator } : {}),
       ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),
