@@ -17,6 +17,13 @@ function fma(a: v128, b: v128, c: v128): v128 {
   return v128.relaxed_madd<f64>(a, b, c);
 }
 
+/** c - a * b, likewise. */
+// @ts-ignore: decorator
+@inline
+function fnma(a: v128, b: v128, c: v128): v128 {
+  return v128.relaxed_nmadd<f64>(a, b, c);
+}
+
 // @ts-ignore: decorator
 @inline
 function addLanes(x: v128): f64 {
@@ -86,12 +93,12 @@ function subtractRows(
   let b0 = f64x2.splat(0), b1 = b0, b2 = b0, b3 = b0;
   if (PAIR) { b0 = v128.load(c2); b1 = v128.load(c2, 16); b2 = v128.load(c2, 32); b3 = v128.load(c2, 48); }
   for (let i = 0; i < m; i++) {
-    const s = f64x2.neg(v128.load64_splat(z));
+    const s = v128.load64_splat(z);
     const u0 = v128.load(x), u1 = v128.load(x, 16), u2 = v128.load(x, 32), u3 = v128.load(x, 48);
-    a0 = fma(u0, s, a0); a1 = fma(u1, s, a1); a2 = fma(u2, s, a2); a3 = fma(u3, s, a3);
+    a0 = fnma(u0, s, a0); a1 = fnma(u1, s, a1); a2 = fnma(u2, s, a2); a3 = fnma(u3, s, a3);
     if (PAIR) {
-      const t = f64x2.neg(v128.load64_splat(z2));
-      b0 = fma(u0, t, b0); b1 = fma(u1, t, b1); b2 = fma(u2, t, b2); b3 = fma(u3, t, b3);
+      const t = v128.load64_splat(z2);
+      b0 = fnma(u0, t, b0); b1 = fnma(u1, t, b1); b2 = fnma(u2, t, b2); b3 = fnma(u3, t, b3);
       z2 += 8;
     }
     z += 8;

@@ -15,13 +15,13 @@ export interface StartHooks {
   problem(text: string): void;
 }
 
-/** What the threads may take together for decompositions. */
+/** What the threads may take together for decompositions; a WebAssembly memory has no more. */
 const MOST_BYTES = 2 ** 32;
 
 /**
  * The factors that an adapter with `lora.start` begins with, by their names. The matrices are shared out to threads, the
  * largest first; what comes out depends on the weights alone. Weights are finite, and ranks fit them.
- * @throws InputError when a file of weights can't be read, RunError when a thread dies
+ * @throws InputError when a file of weights can't be read or a matrix is too large, RunError when a thread dies
  */
 export async function singularStart(
   files: ModelFiles,
@@ -70,13 +70,20 @@ function jobsOf({ config, tensors }: ModelFiles, lora: LoraOptions): Job[] {
   }));
 }
 
-/** As many as there are, can be fed, and have room. */
+/** As many as there are, can be fed, and have room. @throws InputError when there is none for the largest matrix */
 function threadsFor(jobs: readonly Job[], threads: number): number {
-  const bytes = jobs.map(({ weight: { shape }, rank }) => {
-    const [out = 0, inputs = 0] = shape;
-    return decompositionBytes(out, inputs, keptCount(rank, Math.min(out, inputs)));
-  });
-  return Math.max(1, Math.min(threads, jobs.length, Math.floor(MOST_BYTES / Math.max(1, ...bytes))));
+  const bytes = Math.max(...jobs.map(bytesOf));
+  if (bytes <= MOST_BYTES) return Math.min(threads, jobs.length, Math.floor(MOST_BYTES / bytes));
+  const { module, weight, rank } = jobs.find((job) => bytesOf(job) === bytes)!;
+  throw new InputError(
+    `${module}: expected a matrix whose singular vectors take at most ${MOST_BYTES / 2 ** 30} GiB to find, found ` +
+      `[${weight.shape}] with a rank of ${rank}; use --init random, or --target-modules without it`,
+  );
+}
+
+function bytesOf({ weight: { shape }, rank }: Job): number {
+  const [out = 0, inputs = 0] = shape;
+  return decompositionBytes(out, inputs, keptCount(rank, Math.min(out, inputs)));
 }
 
 class FindingThread {

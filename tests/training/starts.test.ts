@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDevice } from '#src/devices/openDevice.js';
 import { rowLogits } from '#src/evaluation/perplexity.js';
-import type { Adapter } from '#src/formats/adapter.js';
+import { type Adapter, readAdapter } from '#src/formats/adapter.js';
 import { adapterConfig, type LoraOptions, type SingularStart } from '#src/model/lora.js';
 import { openModelFiles } from '#src/model/modelFiles.js';
 import { evaluationModule } from '#src/model/programs.js';
@@ -61,12 +61,15 @@ const readGolden = (name: string): Golden => JSON.parse(readFileSync(`${goldens}
 const floats = (base64: string): Float32Array =>
   new Float32Array(Uint8Array.from(Buffer.from(base64, 'base64')).buffer);
 
-async function losses(golden: Golden, start: SingularStart, kernels?: 'f32'): Promise<number[]> {
+async function losses(
+  golden: Golden,
+  start: { readonly adapter: Adapter; readonly start?: SingularStart },
+  kernels?: 'f32',
+): Promise<number[]> {
   const student = openModelFiles(stories!);
-  const adapter = await startedAdapter(student, loraOf(golden, start));
   const shape = { microRows: golden.batches[0]!.length, sequence: golden.batches[0]![0]!.length };
   const training = await Training.start({
-    ...{ student, teacher: undefined, adapter, start, alpha: 0, temperature: 1, weightDecay: 0, ...shape },
+    ...{ student, teacher: undefined, alpha: 0, temperature: 1, weightDecay: 0, ...start, ...shape },
     ...(kernels && { kernels }),
   });
   const file = {
@@ -101,9 +104,15 @@ const gpu = gpuSuite('starts of PEFT on webgpu');
 const gpuWithPeft = goldens && stories ? gpu.test : gpu.tests.skip;
 
 for (const [name, start] of CASES) {
+  let made: Promise<Adapter> | undefined;
+  const startOf = (golden: Golden) => {
+    made ??= startedAdapter(openModelFiles(stories!), loraOf(golden, start));
+    return made;
+  };
   const compare = async (kernels?: 'f32') => {
     const golden = readGolden(name);
-    const found = await losses(golden, start, kernels);
+    const adapter = await startOf(golden);
+    const found = await losses(golden, { adapter, start }, kernels);
     const difference = largestDifference(Float32Array.from(found), Float32Array.from(golden.losses_f64));
     assert.ok(difference <= LOSS, `losses differ by ${difference}`);
   };
@@ -112,7 +121,7 @@ for (const [name, start] of CASES) {
 
   withPeft(`${name}: the factors`, async () => {
     const golden = readGolden(name);
-    const { tensors } = await startedAdapter(openModelFiles(stories!), loraOf(golden, start));
+    const { tensors } = await startOf(golden);
     for (const [module, expected] of Object.entries(golden.modules)) {
       const [a, b] = ['A', 'B'].map((factor) => tensors.get(`${module}.lora_${factor}.weight`)!.data);
       const inputs = a!.length / golden.r;
@@ -136,6 +145,13 @@ for (const [name, start] of CASES) {
     }
   });
 }
+
+withPeft('random_r4: the losses of every step, from the factors that PEFT drew', async () => {
+  const golden = readGolden('random_r4');
+  const found = await losses(golden, { adapter: readAdapter(`${goldens}/random_r4_adapter`) });
+  const difference = largestDifference(Float32Array.from(found), Float32Array.from(golden.losses_f64));
+  assert.ok(difference <= LOSS, `losses differ by ${difference}`);
+});
 
 peft.run();
 gpu.tests.run();
