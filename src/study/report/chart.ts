@@ -1,0 +1,161 @@
+import type { TopLevelSpec } from 'vega-lite';
+
+/** One kind of picture, for all that a report draws: series of points over x, drawn by vega-lite as SVG. */
+
+export interface Scale {
+  readonly title: string;
+  readonly log?: boolean;
+  /** Values of the ticks; left out, they are chosen. */
+  readonly ticks?: readonly number[];
+  /** d3 format of the ticks. */
+  readonly format?: string;
+  readonly domain: readonly [low: number, high: number];
+}
+
+/** How a series looks: its colour by a CSS variable, so that one picture serves light and dark, and its shape. */
+export interface Style {
+  readonly color: string;
+  /** Path of its points inside -1 .. 1; absent for lines without points. */
+  readonly shape?: string;
+  readonly dash?: boolean;
+  readonly line?: boolean;
+}
+
+export interface Point {
+  readonly x: number;
+  /** Infinite for what diverged: a cross at the upper edge. */
+  readonly y: number;
+  readonly low?: number;
+  readonly high?: number;
+  /** Drawn hollow: not a result like the others, the caption says why. */
+  readonly open?: boolean;
+}
+
+export interface Series {
+  readonly style: Style;
+  readonly points: readonly Point[];
+}
+
+export interface Panel {
+  /** Which part of the plot it is; empty for the only one. */
+  readonly title: string;
+  readonly x: Scale;
+  readonly y: Scale;
+  readonly series: readonly Series[];
+}
+
+const WIDTH = 360;
+const HEIGHT = 270;
+const POINT_SIZE = 56;
+/** Of a long line, points are drawn on this many alone: they tell lines apart. */
+const MOST_MARKERS = 8;
+const CROSS = 'M-1,-1L1,1M-1,1L1,-1';
+const CARET = 'M-0.9,0.5L0,-0.6L0.9,0.5';
+
+type Layer = Record<string, unknown>;
+
+/** Draws panels; vega is loaded with the first one. */
+export async function drawSvg(panel: Panel): Promise<string> {
+  const [vega, lite] = await Promise.all([import('vega'), import('vega-lite')]);
+  const { spec } = lite.compile(specOf(panel));
+  const view = new vega.View(vega.parse(spec), { renderer: 'none' });
+  try {
+    return await view.toSVG();
+  } finally {
+    view.finalize();
+  }
+}
+
+function specOf({ x, y, series }: Panel): TopLevelSpec {
+  const layers = series.flatMap((one) => layersOf(one, x, y));
+  const empty: Layer = { data: { values: [] }, mark: 'point', encoding: encodingOf(x, y) };
+  return {
+    width: WIDTH,
+    height: HEIGHT,
+    padding: 4,
+    background: 'transparent',
+    autosize: { type: 'fit', contains: 'padding' },
+    layer: [empty, ...layers],
+    config: {
+      aria: false,
+      font: 'system-ui, sans-serif',
+      view: { stroke: 'var(--grid)' },
+      axis: {
+        labelColor: 'var(--ink)',
+        titleColor: 'var(--ink)',
+        domainColor: 'var(--muted)',
+        tickColor: 'var(--muted)',
+        gridColor: 'var(--grid)',
+        labelFontSize: 12,
+        titleFontSize: 12.5,
+        titleFontWeight: 'normal',
+        labelFlush: false,
+        labelOverlap: 'greedy',
+        labelSeparation: 4,
+      },
+    },
+  } as unknown as TopLevelSpec;
+}
+
+const encodingOf = (x: Scale, y: Scale): Layer => ({ x: channel('x', x), y: channel('y', y) });
+
+const channel = (field: 'x' | 'y', { title, log, ticks, format, domain }: Scale): Layer => ({
+  field,
+  type: 'quantitative',
+  scale: { domain, nice: false, ...(log ? { type: 'log' } : { type: 'linear', zero: false }) },
+  axis: { title, format: format ?? '~g', ...(ticks ? { values: ticks } : { tickCount: 5 }) },
+});
+
+function layersOf({ style, points }: Series, x: Scale, y: Scale): Layer[] {
+  const encoding = encodingOf(x, y);
+  const top = y.domain[1];
+  const layer = (values: readonly Point[], mark: Layer, more: Layer = {}): Layer[] =>
+    values.length === 0 ? [] : [{ data: { values }, mark, encoding: { ...encoding, ...more } }];
+  const finite = points.filter((point) => Number.isFinite(point.y));
+  const inside = finite.filter((point) => point.y <= top);
+  const at = (over: readonly Point[]) => over.map((point) => ({ x: point.x, y: top }));
+  const dot = { type: 'point', size: POINT_SIZE, stroke: style.color, strokeWidth: 1.6, opacity: 1 };
+  const { shape } = style;
+  const shown = shape === undefined ? [] : markersOf(inside);
+  const line = { type: 'line', color: style.color, clip: true, strokeWidth: style.dash ? 1.4 : 1.8 };
+  return [
+    ...layer(
+      barsOf(inside, y),
+      { type: 'rule', color: style.color, strokeWidth: 1.4, clip: true },
+      {
+        y: { ...(encoding.y as Layer), field: 'low' },
+        y2: { field: 'high' },
+      },
+    ),
+    ...(style.line === false ? [] : layer(finite, { ...line, ...(style.dash && { strokeDash: [5, 4] }) })),
+    ...layer(
+      shown.filter(({ open }) => !open),
+      { ...dot, shape, fill: style.color },
+    ),
+    ...layer(
+      shown.filter(({ open }) => open),
+      { ...dot, shape, fill: 'var(--paper)' },
+    ),
+    ...layer(at(finite.filter((point) => point.y > top)), { ...dot, shape: CARET, fill: null }),
+    ...layer(at(points.filter((point) => point.y === Number.POSITIVE_INFINITY)), {
+      ...dot,
+      shape: CROSS,
+      fill: null,
+    }),
+  ];
+}
+
+/** Bars, held inside the picture: a logarithm has no place for what is not positive. */
+const barsOf = (points: readonly Point[], { domain: [bottom, top] }: Scale): Point[] =>
+  points.flatMap((point) =>
+    point.low === undefined || point.high === undefined
+      ? []
+      : [{ ...point, low: Math.max(bottom, point.low), high: Math.min(top, point.high) }],
+  );
+
+const markersOf = (points: readonly Point[]): Point[] => {
+  const stride = Math.ceil(points.length / MOST_MARKERS);
+  return points.length <= 2 * MOST_MARKERS
+    ? [...points]
+    : points.filter((_, i) => i % stride === stride >> 1);
+};

@@ -1,0 +1,172 @@
+import { type Arm, CONTROL, groupBy } from '../analysis/arms.js';
+import type { Comparison, RankingPair } from '../analysis/compare.js';
+import { isBelowLevel } from '../analysis/estimate.js';
+import { type Context, nameOfLine, placeText } from './context.js';
+import { list, nats, plural, range, rate, short, signed, times, withRange } from './format.js';
+import { titleOfMeasure } from './plots/outcomes.js';
+
+/** What a view's numbers say, in sentences. */
+export const findingsOf = (context: Context): string[] => [
+  ...comparisonFindings(context),
+  ...ratioFindings(context),
+  ...slopeFindings(context),
+  ...rankingFindings(context),
+  ...sharedFindings(context),
+];
+
+const MOST_PLACES = 8;
+
+/** `batch 8 and batch 16`; of many, the first. */
+function places(context: Context, arms: readonly Arm[]): string {
+  const names = arms.map((arm) => placeText(context, arm, false));
+  const rest = names.length - MOST_PLACES;
+  return rest > 0
+    ? `${names.slice(0, MOST_PLACES).join(', ')} and ${plural(rest, 'other place')}`
+    : list(names);
+}
+
+const pairKey = ({ a, b }: { readonly a: Arm; readonly b: Arm }): string => JSON.stringify([a.line, b.line]);
+
+function comparisonFindings(context: Context): string[] {
+  const { comparisons } = context.view;
+  const groups = groupBy(comparisons, (one) => JSON.stringify([one.measure, pairKey(one)]));
+  return [
+    ...countFinding(comparisons),
+    ...[...groups.values()].flatMap((group) => comparisonFinding(context, group)),
+  ];
+}
+
+const isShown = ({ verdict }: Comparison): boolean => verdict === 'lower' || verdict === 'higher';
+
+/** How many intervals miss 0, and how many would by chance. */
+function countFinding(comparisons: readonly Comparison[]): string[] {
+  const tested = comparisons.filter(({ corrected }) => corrected !== undefined);
+  if (tested.length === 0) return [];
+  const shown = tested.filter(isShown);
+  const holding = shown.filter(({ corrected }) => isBelowLevel(corrected)).length;
+  return [
+    `${plural(tested.length, 'comparison was', 'comparisons were')} made, each at 95 %: ${shown.length} show a difference, ` +
+      `${short(tested.length / 20)} would by chance if there were none; ${holding} hold after Holm's correction for all of them.`,
+  ];
+}
+
+function comparisonFinding(context: Context, group: readonly Comparison[]): string[] {
+  const { a, b, measure } = group[0]!;
+  const name = titleOfMeasure(measure).replace(/ \(.*/, '');
+  const [nameA, nameB] = [nameOfLine(a.line), nameOfLine(b.line)];
+  const at = (some: readonly Comparison[]) =>
+    places(
+      context,
+      some.map((one) => one.a),
+    );
+  const of = (verdict: Comparison['verdict']) => group.filter((one) => one.verdict === verdict);
+  const parts = (['lower', 'higher'] as const).flatMap((verdict) => {
+    const shown = of(verdict);
+    return shown.length === 0 ? [] : [`${verdict} at ${at(shown)} (${sizesOf(shown)})`];
+  });
+  const none = of('none');
+  const apart = group.length - none.length - group.filter(isShown).length;
+  if (apart === group.length)
+    return [`${capital(name)} of ${nameA} and ${nameB}: one seed or none in common, not compared.`];
+  const subject = `${capital(name)} of ${nameA} against ${nameB}`;
+  const sentences = [
+    ...(parts.length > 0 ? [parts.join(', ')] : []),
+    ...(none.length > 0 ? [`no difference shown at ${at(none)} (${sizesOf(none)})`] : []),
+    ...(apart > 0 ? [`not compared at ${plural(apart, 'place')}`] : []),
+  ];
+  return [`${subject}: ${sentences.join('; ')}.`];
+}
+
+/** The differences of a few, with their intervals; of many, the smallest and the largest mean. */
+function sizesOf(some: readonly Comparison[]): string {
+  if (some.length <= 2) return some.map(({ difference }) => withRange(difference!, signed)).join('; ');
+  const means = some.map(({ difference }) => difference!.mean);
+  return `${signed(Math.min(...means))} to ${signed(Math.max(...means))}`;
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Against the first line alone. */
+function ratioFindings(context: Context): string[] {
+  const first = context.lines.find((line) => line !== CONTROL);
+  const groups = groupBy(
+    context.view.ratios.filter(({ b }) => b.line === first),
+    pairKey,
+  );
+  return [...groups.values()].map((group) => {
+    const { a, b } = group[0]!;
+    const each = group.slice(0, MOST_PLACES).map((one) => {
+      const { interval } = one.ratio;
+      const holds =
+        interval === undefined ? ', one seed' : interval[0] <= 1 && interval[1] >= 1 ? ', holds 1' : '';
+      return `${times(one.ratio.mean)} at ${placeText(context, one.a, false)} ${range(interval, short)}${holds}`;
+    });
+    return `The best lr of ${nameOfLine(a.line)} over that of ${nameOfLine(b.line)} is ${list(each)}.`;
+  });
+}
+
+function slopeFindings({ view }: Context): string[] {
+  return view.slopes
+    .filter(({ x }) => x === 'batch')
+    .map(({ line, slope, interval, n }) => {
+      const start = `The best lr of ${nameOfLine(line)} grows as batch to the power ${short(slope)}`;
+      if (!interval) return `${start} (${plural(n, 'batch size')}: no interval).`;
+      const holds = interval[0] <= 0.5 && interval[1] >= 0.5;
+      return `${start} ${range(interval, short)} over ${plural(n, 'batch size')}: the square root rule lies ${holds ? 'inside' : 'outside'}.`;
+    });
+}
+
+function rankingFindings(context: Context): string[] {
+  const { view } = context;
+  const ranking = view.rankings.find(({ lr }) => lr === view.fixedRate);
+  if (ranking === undefined) return [];
+  return [...groupBy(ranking.pairs, pairKey).values()].flatMap((group) =>
+    rankingFinding(context, ranking.lr, group),
+  );
+}
+
+function rankingFinding(context: Context, lr: number, group: readonly RankingPair[]): string[] {
+  const { a, b } = group[0]!;
+  const where = (side: 'fixed' | 'tuned', ...verdicts: readonly string[]) =>
+    group.filter((pair) => verdicts.includes(pair[side].verdict)).map((pair) => pair.a);
+  const ahead = where('fixed', 'lower', 'b diverged');
+  const behind = where('fixed', 'higher', 'a diverged');
+  const [nameA, nameB] = [nameOfLine(a.line), nameOfLine(b.line)];
+  if (ahead.length === 0 && behind.length === 0) return [];
+  const parts = [
+    ...(ahead.length > 0 ? [`better than ${nameB} at ${places(context, ahead)}`] : []),
+    ...(behind.length > 0
+      ? [`worse${ahead.length > 0 ? '' : ` than ${nameB}`} at ${places(context, behind)}`]
+      : []),
+  ];
+  const turns = ahead.length > 0 && behind.length > 0 ? ': the ranking flips' : '';
+  const shown = group.filter(({ flips }) => flips === 'shown').length;
+  const tunedBetter = where('tuned', 'lower').length;
+  const tunedWorse = where('tuned', 'higher').length;
+  const tuned =
+    tunedBetter + tunedWorse === 0
+      ? 'no difference is shown anywhere'
+      : `it is better at ${tunedBetter} and worse at ${tunedWorse} of ${plural(group.length, 'place')}`;
+  const flips = shown > 0 ? `, the other way round than at the fixed lr at ${plural(shown, 'place')}` : '';
+  return [
+    `At one lr for all, ${rate(lr)}, ${nameA} is ${list(parts)}${turns}. Each at its best lr, ${tuned}${flips}.`,
+  ];
+}
+
+function sharedFindings({ view, x }: Context): string[] {
+  const all = view.shared.find(({ over }) => over === 'all');
+  const byLine = view.shared.filter(({ over }) => over === 'x');
+  return [
+    ...(all
+      ? [
+          `One lr for everything, ${rate(all.shared.lr)}, costs ${nats(all.shared.meanRegret)} nats per token on average ` +
+            `and ${nats(all.shared.worstRegret)} at worst, over ${plural(all.shared.arms, 'tuned optimum', 'tuned optima')}.`,
+        ]
+      : []),
+    ...byLine.map(
+      ({ arms, shared }) =>
+        `One lr for every ${x}, ${rate(shared.lr)}, costs ${nameOfLine(arms[0]!.line)} ${nats(shared.meanRegret)} on average ` +
+        `and ${nats(shared.worstRegret)} at worst.`,
+    ),
+  ];
+}

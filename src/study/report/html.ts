@@ -1,0 +1,121 @@
+import { drawSvg, type Style } from './chart.js';
+import type { LegendItem, Plot, Report, Section, Table, TableCell } from './document.js';
+import { escapeHtml } from './format.js';
+import { SORTING, STYLE } from './page.js';
+
+/** A report as one page that needs nothing else: no network, no script to be read. */
+export async function toHtml({ title, lead, sections, config }: Report): Promise<string> {
+  const body = await Promise.all(sections.map(sectionHtml));
+  const contents = sections.map(({ title: name }, i) => `<li><a href="#s${i}">${escapeHtml(name)}</a></li>`);
+  const parts = sections.map((_, i) => `<section id="s${i}">\n${body[i]}\n</section>`);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<header>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(lead)}</p>
+<nav aria-label="Contents"><ol>${contents.join('')}</ol></nav>
+</header>
+<main>
+${parts.join('\n')}
+<section>
+<details><summary>Config of the study</summary><pre>${escapeHtml(config)}</pre></details>
+</section>
+</main>
+<script>${SORTING}</script>
+</body>
+</html>
+`;
+}
+
+async function sectionHtml({ title, text, points, plots, tables }: Section): Promise<string> {
+  const drawn: string[] = [];
+  for (const plot of plots) drawn.push(await plotHtml(plot));
+  return [
+    `<h2>${escapeHtml(title)}</h2>`,
+    ...text.map((sentence) => `<p>${escapeHtml(sentence)}</p>`),
+    ...(points.length > 0
+      ? [`<ul>${points.map((point) => `<li>${escapeHtml(point)}</li>`).join('\n')}</ul>`]
+      : []),
+    ...drawn,
+    ...tables.map(tableHtml),
+  ].join('\n');
+}
+
+async function plotHtml({ title, caption, legend, panels }: Plot): Promise<string> {
+  const drawn: string[] = [];
+  for (const panel of panels) {
+    const name = panel.title === '' ? title : `${title}: ${panel.title}`;
+    const description = `${panel.y.title} over ${panel.x.title}. ${caption}`;
+    const heading = panel.title === '' ? '' : `<p class="panel-title">${escapeHtml(panel.title)}</p>`;
+    drawn.push(`<div class="panel">${heading}${describeSvg(await drawSvg(panel), name, description)}</div>`);
+  }
+  return [
+    '<figure>',
+    `<h3>${escapeHtml(title)}</h3>`,
+    legendHtml(legend),
+    `<div class="panels">${drawn.join('\n')}</div>`,
+    `<figcaption>${escapeHtml(caption)}</figcaption>`,
+    '</figure>',
+  ].join('\n');
+}
+
+/** Vega's SVG with a name for those who can't see it, and as wide as its place. */
+function describeSvg(svg: string, title: string, description: string): string {
+  const size = /viewBox="([^"]+)"/.exec(svg)![1]!;
+  const content = svg.slice(svg.indexOf('>') + 1);
+  const label = escapeHtml(title);
+  return (
+    `<svg role="img" aria-label="${label}" viewBox="${size}">` +
+    `<title>${label}</title><desc>${escapeHtml(description)}</desc>${content}`
+  );
+}
+
+const legendHtml = (items: readonly LegendItem[]): string =>
+  items.length === 0
+    ? ''
+    : `<ul class="legend">${items.map(({ name, style }) => `<li>${keyHtml(style)}${escapeHtml(name)}</li>`).join('')}</ul>`;
+
+function keyHtml({ color, shape, dash }: Style): string {
+  const line = `<path d="M-3,0H3" stroke="${color}" stroke-width=".45"${dash ? ' stroke-dasharray="1.2 .9"' : ''}/>`;
+  const point = shape === undefined ? '' : `<path d="${shape}" fill="${color}"/>`;
+  return `<svg class="key" viewBox="-3 -1.5 6 3" aria-hidden="true">${line}${point}</svg>`;
+}
+
+function tableHtml({ title, caption, columns, rows }: Table): string {
+  const heads = columns.map(
+    ({ name, numeric }) => `<th scope="col"${numeric ? ' class="n"' : ''}>${escapeHtml(name)}</th>`,
+  );
+  const body = rows.map(
+    (row) =>
+      `<tr>${row.map((cell, i) => cellHtml(cell, columns[i]!.numeric === true, i === 0)).join('')}</tr>`,
+  );
+  return [
+    '<details>',
+    `<summary>${escapeHtml(title)}</summary>`,
+    `<p>${escapeHtml(caption)}</p>`,
+    `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}"><table>`,
+    `<thead><tr>${heads.join('')}</tr></thead>`,
+    `<tbody>\n${body.join('\n')}\n</tbody>`,
+    '</table></div>',
+    '</details>',
+  ].join('\n');
+}
+
+function cellHtml(cell: TableCell, numeric: boolean, isHead: boolean): string {
+  const { text, sort } = typeof cell === 'string' ? { text: cell, sort: undefined } : cell;
+  const tag = isHead ? 'th' : 'td';
+  const attributes = [
+    ...(isHead ? [' scope="row"'] : []),
+    ...(numeric ? [' class="n"'] : []),
+    ...(sort === undefined ? [] : [` data-sort="${sort}"`]),
+  ];
+  return `<${tag}${attributes.join('')}>${escapeHtml(text)}</${tag}>`;
+}
