@@ -45,14 +45,35 @@ export interface Panel {
 }
 
 const WIDTH = 360;
-const HEIGHT = 270;
+const HEIGHT = 250;
 const POINT_SIZE = 56;
 /** Of a long line, points are drawn on this many alone: they tell lines apart. */
 const MOST_MARKERS = 8;
 const CROSS = 'M-1,-1L1,1M-1,1L1,-1';
 const CARET = 'M-0.9,0.5L0,-0.6L0.9,0.5';
 
+/** Between neighbours among lines with bars, as a share of the width: bars must not hide each other. */
+const APART = 0.014;
+
 type Layer = Record<string, unknown>;
+
+/** Sets the series of a panel a little apart along x, those with points. */
+export function setApart(panel: Panel): Panel {
+  const { domain, log } = panel.x;
+  const [low, high] = log ? domain.map(Math.log) : domain;
+  const unit = (high! - low!) * APART;
+  const dotted = panel.series.filter(({ style }) => style.shape !== undefined);
+  const shift = (series: Series, x: number) => {
+    const by = unit * (dotted.indexOf(series) - (dotted.length - 1) / 2);
+    return log ? x * Math.exp(by) : x + by;
+  };
+  const series = panel.series.map((one) =>
+    dotted.includes(one)
+      ? { ...one, points: one.points.map((point) => ({ ...point, x: shift(one, point.x) })) }
+      : one,
+  );
+  return { ...panel, series };
+}
 
 /** Draws panels; vega is loaded with the first one. */
 export async function drawSvg(panel: Panel): Promise<string> {
@@ -103,7 +124,12 @@ const channel = (field: 'x' | 'y', { title, log, ticks, format, domain }: Scale)
   field,
   type: 'quantitative',
   scale: { domain, nice: false, ...(log ? { type: 'log' } : { type: 'linear', zero: false }) },
-  axis: { title, format: format ?? '~g', ...(ticks ? { values: ticks } : { tickCount: 5 }) },
+  // The title of y is text of the page above the picture: turned and long, it would squeeze the picture.
+  axis: {
+    title: field === 'x' ? title : null,
+    format: format ?? '~g',
+    ...(ticks ? { values: ticks } : { tickCount: 5 }),
+  },
 });
 
 function layersOf({ style, points }: Series, x: Scale, y: Scale): Layer[] {

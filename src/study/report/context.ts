@@ -2,7 +2,7 @@ import { type Arm, CONTROL, type Facet, facetsOf } from '../analysis/arms.js';
 import type { Analysis, ViewAnalysis } from '../analysis.js';
 import type { AxisValue, CellRecord } from '../records.js';
 import type { Panel, Style } from './chart.js';
-import type { LegendItem } from './document.js';
+import type { LegendItem, Plot } from './document.js';
 import { list, short } from './format.js';
 import { lineStyle, orderStyle, REFERENCE } from './styles.js';
 
@@ -98,14 +98,27 @@ export function scaleNote(context: Context, arms: readonly Arm[]): string {
 
 const MOST_PANELS = 24;
 
-/** As many panels as can be looked at, and a sentence on the others. */
-export const limited = (panels: readonly Panel[]): { readonly panels: Panel[]; readonly note: string } => ({
-  panels: panels.slice(0, MOST_PANELS),
-  note:
-    panels.length > MOST_PANELS
-      ? ` The first ${MOST_PANELS} of ${panels.length} panels are shown; the tables have all numbers.`
-      : '',
-});
+/**
+ * A plot of as many panels as can be looked at, with a sentence on the others, and the legend of what is in them;
+ * undefined without panels.
+ */
+export function plotOf(
+  title: string,
+  caption: string,
+  legend: readonly LegendItem[],
+  all: readonly Panel[],
+): Plot | undefined {
+  const panels = all.slice(0, MOST_PANELS);
+  if (panels.length === 0) return undefined;
+  const note =
+    all.length > MOST_PANELS
+      ? ` The first ${MOST_PANELS} of ${all.length} panels are shown; the tables have all numbers.`
+      : '';
+  const series = panels.flatMap((panel) => panel.series).filter(({ points }) => points.length > 0);
+  const used = new Set(series.map(({ style }) => style.color));
+  const shown = legend.filter(({ style }) => used.has(style.color));
+  return { title, caption: `${caption}${note}`.trim(), legend: shown, panels };
+}
 
 const MOST_PLACES = 4;
 

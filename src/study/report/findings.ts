@@ -1,7 +1,7 @@
 import { type Arm, CONTROL, groupBy } from '../analysis/arms.js';
 import type { Comparison, RankingPair } from '../analysis/compare.js';
 import { isBelowLevel } from '../analysis/estimate.js';
-import { type Context, nameOfLine, placeText } from './context.js';
+import { type Context, nameOfLine, placeText, valuesOn } from './context.js';
 import { list, nats, plural, range, rate, short, signed, times, withRange } from './format.js';
 import { titleOfMeasure } from './plots/outcomes.js';
 
@@ -16,13 +16,21 @@ export const findingsOf = (context: Context): string[] => [
 
 const MOST_PLACES = 8;
 
-/** `batch 8 and batch 16`; of many, the first. */
+/** `batch 8 and 16`, or `every batch` for all of them; of many, the first. */
 function places(context: Context, arms: readonly Arm[]): string {
-  const names = arms.map((arm) => placeText(context, arm, false));
-  const rest = names.length - MOST_PLACES;
-  return rest > 0
-    ? `${names.slice(0, MOST_PLACES).join(', ')} and ${plural(rest, 'other place')}`
-    : list(names);
+  const { analysis, view, x } = context;
+  const names = analysis.varied.filter((name) => name !== analysis.roles.line);
+  const [axis] = names;
+  if (axis === undefined) return 'the one place';
+  const labels = arms.map((arm) => placeText(context, arm, false));
+  const isOneAxis = names.length === 1;
+  if (isOneAxis && x !== undefined && arms.length > 2 && arms.length === valuesOn(view.arms, x).length)
+    return `every ${axis}`;
+  const short = isOneAxis ? arms.map(({ axes }) => String(axes[axis])) : labels;
+  const rest = short.length - MOST_PLACES;
+  const text =
+    rest > 0 ? `${short.slice(0, MOST_PLACES).join('; ')} and ${plural(rest, 'other place')}` : list(short);
+  return isOneAxis ? `${axis} ${text}` : text;
 }
 
 const pairKey = ({ a, b }: { readonly a: Arm; readonly b: Arm }): string => JSON.stringify([a.line, b.line]);

@@ -44,7 +44,7 @@ async function sectionHtml({ title, text, points, plots, tables }: Section): Pro
     ...(points.length > 0
       ? [`<ul>${points.map((point) => `<li>${escapeHtml(point)}</li>`).join('\n')}</ul>`]
       : []),
-    ...drawn,
+    ...(drawn.length > 0 ? [`<div class="figures">\n${drawn.join('\n')}\n</div>`] : []),
     ...tables.map(tableHtml),
   ].join('\n');
 }
@@ -55,10 +55,14 @@ async function plotHtml({ title, caption, legend, panels }: Plot): Promise<strin
     const name = panel.title === '' ? title : `${title}: ${panel.title}`;
     const description = `${panel.y.title} over ${panel.x.title}. ${caption}`;
     const heading = panel.title === '' ? '' : `<p class="panel-title">${escapeHtml(panel.title)}</p>`;
-    drawn.push(`<div class="panel">${heading}${describeSvg(await drawSvg(panel), name, description)}</div>`);
+    const y = `<p class="y-title">${escapeHtml(panel.y.title)}</p>`;
+    drawn.push(
+      `<div class="panel">${heading}${y}${describeSvg(await drawSvg(panel), name, description)}</div>`,
+    );
   }
+  const [count, isEven] = [panels.length, panels.length % 3 !== 0 && panels.length % 2 === 0];
   return [
-    '<figure>',
+    `<figure class="${count === 1 ? 'single' : isEven ? 'even' : 'many'}">`,
     `<h3>${escapeHtml(title)}</h3>`,
     legendHtml(legend),
     `<div class="panels">${drawn.join('\n')}</div>`,

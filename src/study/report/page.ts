@@ -18,12 +18,17 @@ p,ul,ol,figcaption{max-width:48rem}
 li{margin:.25rem 0}
 a{color:var(--link)}
 nav ol{padding:0;list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem}
-figure{margin:2rem 0}
+.figures{display:flex;flex-wrap:wrap;gap:2.2rem 2rem;margin:1.6rem 0}
+figure{margin:0;flex:1 1 100%;min-width:0}
+figure.single{flex:1 1 26rem;max-width:36rem}
 figcaption{color:var(--muted);font-size:.88rem;margin-top:.4rem}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20.5rem),1fr));gap:.8rem 1rem}
-.panel{max-width:27rem;min-width:0}
+.even .panels{grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr))}
+.single .panels{grid-template-columns:1fr}
+.panel{max-width:30rem;min-width:0}
 .panel svg{display:block;width:100%;height:auto}
 .panel-title{margin:0;font-size:.9rem;font-weight:600}
+.y-title{margin:0;font-size:.8rem}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;margin:.2rem 0 .6rem;padding:0;font-size:.9rem;max-width:none}
 .legend li{display:flex;align-items:center;gap:.4rem;margin:0;min-width:0}
 .key{width:2rem;height:1rem;flex:none;fill:none}
@@ -45,10 +50,13 @@ pre{overflow-x:auto;font-size:.82rem}
 @media print{
 @page{margin:14mm}
 body{padding:0;max-width:none;font-size:10pt}
-figure{margin:1rem 0}
+.figures{display:block}
+figure,figure.single{margin:1.2rem 0;max-width:none}
 .panel,figcaption,tr,li{break-inside:avoid}
 h2,h3,.legend,summary{break-after:avoid}
-.panels{grid-template-columns:repeat(2,1fr)}
+.panels,.even .panels{grid-template-columns:repeat(2,1fr)}
+.single .panels{grid-template-columns:1fr}
+.single .panel{max-width:60%}
 .scroll{overflow:visible;max-height:none}
 table{font-size:7.5pt;width:100%}
 th,td{padding:.12rem .3rem;overflow-wrap:anywhere;min-width:0}

@@ -4,8 +4,6 @@ import type { Panel, Scale, Series } from './chart.js';
 
 const LOG_FROM = 4;
 const MOST_TICKS = 8;
-/** Over less than this many decades, the ticks of learning rates are those of the grid. */
-const FEW_DECADES = 1.2;
 
 const isPlain = (value: number): boolean => Number.isFinite(value);
 
@@ -38,27 +36,29 @@ export function valueScale(title: string, values: readonly number[]): Scale {
   };
 }
 
-/** Learning rates: ticks at 1 and 3 of each decade, or at the grid's own where it is short. */
-export function rateScale(title: string, rates: readonly number[]): Scale {
-  const domain = domainOf(rates, true);
-  const [low, high] = domain;
-  const decades = Array.from({ length: 40 }, (_, i) => i - 30);
-  const ticks = decades.flatMap((d) => [10 ** d, 3 * 10 ** d]).filter((lr) => lr >= low && lr <= high);
-  const isShort = Math.log10(high / low) < FEW_DECADES;
-  const grid = [...new Set(rates)].sort((a, b) => a - b);
-  return {
-    title,
-    log: true,
-    domain,
-    format: '.1~e',
-    ticks: isShort && grid.length <= MOST_TICKS ? grid : ticks,
-  };
+/** Ticks of a logarithmic axis: powers of 10, with 3 or with 2 and 5 between them where there is room. */
+function logTicks([low, high]: readonly [number, number]): number[] {
+  const span = Math.log10(high / low);
+  const steps =
+    span > 3 ? [1] : span > 1.3 ? [1, 3] : span > 0.6 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
+  const first = Math.floor(Math.log10(low));
+  const decades = Array.from({ length: Math.ceil(span) + 2 }, (_, i) => first + i);
+  return decades
+    .flatMap((d) => steps.map((step) => Number((step * 10 ** d).toPrecision(3))))
+    .filter((tick) => tick >= low && tick <= high);
 }
+
+/** Learning rates, logarithmic. */
+export const rateScale = (title: string, rates: readonly number[]): Scale => {
+  const domain = domainOf(rates, true);
+  return { title, log: true, domain, format: '.1~e', ticks: logTicks(domain) };
+};
 
 /** Any other quantity. @param format d3's, of the ticks */
 export function quantityScale(title: string, values: readonly number[], log = false, format = '~g'): Scale {
   const finite = values.filter((value) => isPlain(value) && (!log || value > 0));
-  return { title, log, format, domain: domainOf(finite.length > 0 ? finite : [1], log) };
+  const domain = domainOf(finite.length > 0 ? finite : [1], log);
+  return { title, log, format, domain, ...(log && { ticks: logTicks(domain) }) };
 }
 
 /** Every y of series, ends of bars included. */

@@ -1,13 +1,13 @@
 import { type Arm, CONTROL, groupBy, isTuned, measured } from '../../analysis/arms.js';
 import type { RankingSide } from '../../analysis/compare.js';
 import { type Estimate, estimate } from '../../analysis/estimate.js';
-import type { Panel, Point, Series } from '../chart.js';
+import { type Panel, type Point, type Series, setApart } from '../chart.js';
 import {
   axesText,
   type Context,
   facets,
   legendOf,
-  limited,
+  plotOf,
   scaleNote,
   styleOf,
   titleOfAxis,
@@ -61,26 +61,18 @@ export function measureAgainst(context: Context, x: string, measure: string): Pl
     const xScale = valueScale(titleOfAxis(x), valuesOn(view.arms, x));
     return [{ title: axesText(axes), x: xScale, y: quantityScale(title, heights(all)), series: all }];
   });
-  if (panels.length === 0) return undefined;
-  const { panels: shown, note } = limited(sameY(panels, (series) => quantityScale(title, heights(series))));
+  const shown = sameY(panels, (series) => quantityScale(title, heights(series)));
   const { tunesRate } = analysis.roles;
   const name = measure === 'nll' ? 'loss' : title.replace(/ \(.*/, '');
-  return {
-    title: tunesRate
-      ? `${capital(name)} at the best learning rate against ${x}`
-      : `${capital(name)} against ${x}`,
-    caption:
-      `Means over seeds; bars are one s.d. over seeds, points without a bar have one seed. ` +
+  return plotOf(
+    tunesRate ? `${capital(name)} at the best learning rate against ${x}` : `${capital(name)} against ${x}`,
+    `Means over seeds; bars are one s.d. over seeds, points without a bar have one seed. ` +
       `${tunesRate ? 'Each at its own best lr. Hollow: no optimum inside the grid, the best lr may do better. ' : ''}` +
       `Whether lines differ is in the paired comparisons, not in whether bars overlap. ` +
-      `${scaleNote(context, view.arms)}${note}`,
-    legend: legendOf(
-      context,
-      context.lines,
-      measure === 'forgetting' ? 'the model without training' : undefined,
-    ),
-    panels: shown,
-  };
+      `${scaleNote(context, view.arms)}`,
+    legendOf(context, context.lines, measure === 'forgetting' ? 'the model without training' : undefined),
+    shown.map(setApart),
+  );
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
@@ -121,16 +113,14 @@ export function rankings(context: Context): Plot | undefined {
       panelOf(named('each at its best lr'), 'tuned', arms),
     ];
   });
-  const { panels: shown, note } = limited(panels);
-  return {
-    title: 'Ranking at one learning rate against ranking at tuned rates',
-    caption:
-      `Below 0 a line is better than ${first}. Bars are 95 % intervals, paired by seed; one that holds 0 shows no ` +
+  return plotOf(
+    'Ranking at one learning rate against ranking at tuned rates',
+    `Below 0 a line is better than ${first}. Bars are 95 % intervals, paired by seed; one that holds 0 shows no ` +
       `difference, a point without a bar has one seed. ${rate(ranking.lr)} is the lr that costs all of them least on ` +
-      `average. A cross: it diverged there. The two panels have scales of their own. ${scaleNote(context, view.arms)}${note}`,
-    legend: legendOf(context, [...new Set(pairs.map(({ a }) => a.line))], first),
-    panels: shown,
-  };
+      `average. A cross: it diverged there. The two panels have scales of their own. ${scaleNote(context, view.arms)}`,
+    legendOf(context, [...new Set(pairs.map(({ a }) => a.line))], first),
+    panels.map(setApart),
+  );
 }
 
 function differencePoint(x: number, { difference, verdict }: RankingSide): Point[] {
@@ -157,15 +147,12 @@ export function toTarget(context: Context): Plot | undefined {
       return [{ title: title.join(', '), x: xScale, y: quantityScale(unit, ys, isLog(ys), '~s'), series }];
     }),
   );
-  if (panels.length === 0) return undefined;
-  const { panels: shown, note } = limited(panels);
-  return {
-    title: `Tokens and steps to a target against ${x}`,
-    caption:
-      `The target is the worst final held-out loss of any tuned run in the panel, so that all reach it; linear between ` +
+  return plotOf(
+    `Tokens and steps to a target against ${x}`,
+    `The target is the worst final held-out loss of any tuned run in the panel, so that all reach it; linear between ` +
       `evaluations. Means over seeds, bars are one s.d. Hollow: no optimum inside the grid. ` +
-      `${scaleNote(context, view.arms)}${note}`,
-    legend: legendOf(context, context.lines),
-    panels: shown,
-  };
+      `${scaleNote(context, view.arms)}`,
+    legendOf(context, context.lines),
+    panels.map(setApart),
+  );
 }

@@ -1,14 +1,14 @@
 import { type Arm, CONTROL, groupBy, RATE } from '../../analysis/arms.js';
 import { estimate } from '../../analysis/estimate.js';
-import type { Panel, Point, Series } from '../chart.js';
+import { type Panel, type Point, type Series, setApart } from '../chart.js';
 import {
   axesText,
   type Context,
   facets,
   legendOf,
-  limited,
   nameOfLine,
   orderLegend,
+  plotOf,
   scaleNote,
   styleOf,
   titleOfAxis,
@@ -52,16 +52,15 @@ export function lossAgainstRate(context: Context): Plot | undefined {
       };
     });
   });
-  const { panels: shown, note } = limited(sameY(panels, (series) => valleyScale(LOSS, series)));
-  return {
-    title: 'Loss against learning rate',
-    caption:
-      `Means over seeds, adjusted for the seeds that each rate has; bars are one s.d. over seeds, points without a bar ` +
+  const shown = sameY(panels, (series) => valleyScale(LOSS, series));
+  return plotOf(
+    'Loss against learning rate',
+    `Means over seeds, adjusted for the seeds that each rate has; bars are one s.d. over seeds, points without a bar ` +
       `have one seed. A caret at the upper edge: the loss is above the picture; a cross: a run diverged. ` +
-      `${scaleNote(context, view.arms)}${note}`,
-    legend: x === undefined ? legendOf(context, context.lines) : orderLegend(x, xs),
-    panels: shown,
-  };
+      `${scaleNote(context, view.arms)}`,
+    x === undefined ? legendOf(context, context.lines) : orderLegend(x, xs),
+    shown,
+  );
 }
 
 /** Best lr against x, both logarithmic, with the fitted slope and the line of a square root. */
@@ -91,17 +90,14 @@ export function bestRateAgainst(context: Context, x: string): Plot | undefined {
       },
     ];
   });
-  if (panels.length === 0) return undefined;
-  const { panels: shown, note } = limited(panels);
-  return {
-    title: `Best learning rate against ${x}`,
-    caption:
-      `The lowest point of the parabola through the grid's best lr and its neighbours, in log lr; bars are 95 % ` +
+  return plotOf(
+    `Best learning rate against ${x}`,
+    `The lowest point of the parabola through the grid's best lr and its neighbours, in log lr; bars are 95 % ` +
       `intervals over seeds. Hollow: no optimum inside the grid, the best is at or beyond this edge. Dashed in a ` +
-      `line's colour: the fitted power of ${x}. ${scaleNote(context, view.arms)}${note}`,
-    legend: legendOf(context, context.lines, `rate proportional to the square root of ${x}`),
-    panels: shown,
-  };
+      `line's colour: the fitted power of ${x}. ${scaleNote(context, view.arms)}`,
+    legendOf(context, context.lines, `rate proportional to the square root of ${x}`),
+    panels.map(setApart),
+  );
 }
 
 function bestRatePoint({ optimum, axes }: Arm, x: string): Point[] {
@@ -160,16 +156,15 @@ export function sharpnessAgainstRate(context: Context): Plot | undefined {
     y: quantityScale(`best ${RATE} over that of ${first}`, heights(series), true, '.2~g'),
     series,
   };
-  return {
-    title: 'Sharpness of the start against the best learning rate',
-    caption:
-      `A point for every place where both have an optimum inside the grid; bars are 95 % intervals, paired by seed. ` +
+  return plotOf(
+    'Sharpness of the start against the best learning rate',
+    `A point for every place where both have an optimum inside the grid; bars are 95 % intervals, paired by seed. ` +
       `On the dashed line the best rate is inverse to the top Hessian eigenvalue. ${scaleNote(context, view.arms)}`,
-    legend: legendOf(
+    legendOf(
       context,
       points.map(({ line }) => line),
       'rate inverse to sharpness',
     ),
-    panels: [panel],
-  };
+    [panel],
+  );
 }

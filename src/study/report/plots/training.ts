@@ -8,7 +8,7 @@ import {
   type Context,
   facets,
   legendOf,
-  limited,
+  plotOf,
   scaleNote,
   spread,
   styleOf,
@@ -97,14 +97,13 @@ export function learningCurves(context: Context): Plot | undefined {
     );
     return series.length === 0 ? [] : [panelOf(context, title, label, series)];
   });
-  if (panels.length === 0) return undefined;
-  const { panels: shown, note } = limited(sameY(panels, (series) => quantityScale(label, heights(series))));
-  return {
-    title: 'Learning curves',
-    caption: `Means over seeds of each line's tuned runs.${someOf(context, 4)} ${scaleNote(context, context.view.arms)}${note}`,
-    legend: legendOf(context, context.lines),
-    panels: shown,
-  };
+  const shown = sameY(panels, (series) => quantityScale(label, heights(series)));
+  return plotOf(
+    'Learning curves',
+    `Means over seeds of each line's tuned runs.${someOf(context, 4)} ${scaleNote(context, context.view.arms)}`,
+    legendOf(context, context.lines),
+    shown,
+  );
 }
 
 const DYNAMICS: readonly (readonly [
@@ -130,17 +129,14 @@ export function dynamicsPlot(context: Context): Plot | undefined {
       return series.length === 0 ? [] : [panelOf(context, title, label, series, log)];
     }),
   );
-  if (panels.length === 0) return undefined;
-  const { panels: shown, note } = limited(panels);
-  return {
-    title: 'What the adapter does to the weights',
-    caption:
-      `Of the change delta W that an adapter makes, means over its layers and over seeds: its Frobenius norm over that ` +
+  return plotOf(
+    'What the adapter does to the weights',
+    `Of the change delta W that an adapter makes, means over its layers and over seeds: its Frobenius norm over that ` +
       `of W, its stable rank |delta W|_F^2 / |delta W|_2^2, and the shares of |delta W|_F^2 inside the spans of W's first ` +
-      `and last r singular vectors.${someOf(context, DYNAMICS_PLACES)} ${scaleNote(context, context.view.arms)}${note}`,
-    legend: legendOf(context, context.lines),
-    panels: shown,
-  };
+      `and last r singular vectors.${someOf(context, DYNAMICS_PLACES)} ${scaleNote(context, context.view.arms)}`,
+    legendOf(context, context.lines),
+    panels,
+  );
 }
 
 const BINS = 16;
@@ -193,20 +189,17 @@ export function criticalPlot(context: Context): Plot | undefined {
     const series = [...noise, ...branched];
     return series.length === 0 ? [] : [panelOf(context, title, 'batch (tokens per step)', series, true)];
   });
-  if (panels.length === 0) return undefined;
-  const { panels: shown, note } = limited(panels);
   const hasBranches = analysis.critical.some(({ from }) =>
     context.view.arms.some(({ cells }) => cells.some(({ key }) => key === from)),
   );
-  return {
-    title: hasBranches ? 'Critical batch and noise scale over training' : 'Noise scale over training',
-    caption:
-      `${hasBranches ? 'Points: the largest batch whose branch stayed within tolerance of the plain one; the bar reaches to the next that was tried and did not, hollow: none that was tried did not. ' : ''}` +
+  return plotOf(
+    hasBranches ? 'Critical batch and noise scale over training' : 'Noise scale over training',
+    `${hasBranches ? 'Points: the largest batch whose branch stayed within tolerance of the plain one; the bar reaches to the next that was tried and did not, hollow: none that was tried did not. ' : ''}` +
       `Dashed: the gradient noise scale in labels, medians over parts of the runs and seeds; it is a proxy, ` +
-      `branches are the measurement.${someOf(context, 4)} ${scaleNote(context, context.view.arms)}${note}`,
-    legend: legendOf(context, lines),
-    panels: shown,
-  };
+      `branches are the measurement.${someOf(context, 4)} ${scaleNote(context, context.view.arms)}`,
+    legendOf(context, lines),
+    panels,
+  );
 }
 
 /** Loss of branches over their factor, a line per checkpoint that was branched from. */
@@ -231,11 +224,10 @@ export function branchPlot(context: Context): Plot | undefined {
       series,
     };
   });
-  const { panels: shown, note } = limited(panels);
-  return {
-    title: 'Branches: loss after equal tokens at a larger batch',
-    caption: `From one checkpoint, with the rate times the square root of the factor. Steps in the order of colours.${note}`,
-    legend: [],
-    panels: shown,
-  };
+  return plotOf(
+    'Branches: loss after equal tokens at a larger batch',
+    `From one checkpoint, with the rate times the square root of the factor. Steps in the order of colours.`,
+    [],
+    panels,
+  );
 }
