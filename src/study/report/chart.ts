@@ -87,9 +87,14 @@ export async function drawSvg(panel: Panel): Promise<string> {
   }
 }
 
-function specOf({ x, y, series }: Panel): TopLevelSpec {
-  const layers = series.flatMap((one) => layersOf(one, x, y));
-  const empty: Layer = { data: { values: [] }, mark: 'point', encoding: encodingOf(x, y) };
+function specOf(panel: Panel): TopLevelSpec {
+  const { x, y } = panel;
+  const encoding = encodingOf(x, y);
+  const empty: Layer = { data: { values: [] }, mark: 'point', encoding };
+  const layers = layersOf(panel).map((layer) => ({
+    ...layer,
+    encoding: { ...encoding, ...LOOKS, ...layer.encoding },
+  }));
   return {
     width: WIDTH,
     height: HEIGHT,
@@ -132,44 +137,81 @@ const channel = (field: 'x' | 'y', { title, log, ticks, format, domain }: Scale)
   },
 });
 
-function layersOf({ style, points }: Series, x: Scale, y: Scale): Layer[] {
-  const encoding = encodingOf(x, y);
-  const top = y.domain[1];
-  const layer = (values: readonly Point[], mark: Layer, more: Layer = {}): Layer[] =>
-    values.length === 0 ? [] : [{ data: { values }, mark, encoding: { ...encoding, ...more } }];
-  const finite = points.filter((point) => Number.isFinite(point.y));
-  const inside = finite.filter((point) => point.y <= top);
-  const at = (over: readonly Point[]) => over.map((point) => ({ x: point.x, y: top }));
-  const dot = { type: 'point', size: POINT_SIZE, stroke: style.color, strokeWidth: 1.6, opacity: 1 };
-  const { shape } = style;
-  const shown = shape === undefined ? [] : markersOf(inside);
-  const line = { type: 'line', color: style.color, clip: true, strokeWidth: style.dash ? 1.4 : 1.8 };
-  return [
-    ...layer(
-      barsOf(inside, y),
-      { type: 'rule', color: style.color, strokeWidth: 1.4, clip: true },
-      {
-        y: { ...(encoding.y as Layer), field: 'low' },
-        y2: { field: 'high' },
-      },
-    ),
-    ...(style.line === false ? [] : layer(finite, { ...line, ...(style.dash && { strokeDash: [5, 4] }) })),
-    ...layer(
-      shown.filter(({ open }) => !open),
-      { ...dot, shape, fill: style.color },
-    ),
-    ...layer(
-      shown.filter(({ open }) => open),
-      { ...dot, shape, fill: 'var(--paper)' },
-    ),
-    ...layer(at(finite.filter((point) => point.y > top)), { ...dot, shape: CARET, fill: null }),
-    ...layer(at(points.filter((point) => point.y === Number.POSITIVE_INFINITY)), {
-      ...dot,
-      shape: CROSS,
-      fill: null,
-    }),
-  ];
+/** A point with the looks of its series, as the layers' data. */
+interface Mark extends Point {
+  readonly series: number;
+  readonly color: string;
+  readonly shape?: string;
 }
+
+/** Colours and shapes come with the data. */
+const LOOKS: Layer = {
+  color: { field: 'color', type: 'nominal', scale: null },
+  detail: { field: 'series', type: 'nominal' },
+};
+const SHAPED: Layer = { shape: { field: 'shape', type: 'nominal', scale: null } };
+const DOT = { type: 'point', size: POINT_SIZE, strokeWidth: 1.6, opacity: 1 };
+
+interface MarkLayer {
+  readonly data: { readonly values: readonly Mark[] };
+  readonly mark: Layer;
+  readonly encoding: Layer;
+}
+
+/** From the back to the front: bars, lines, points, and what is beyond the upper edge. Empty layers are left out. */
+function layersOf({ y, series }: Panel): MarkLayer[] {
+  const top = y.domain[1];
+  const marks = (
+    keep: (style: Style) => boolean,
+    pick: (points: readonly Point[]) => readonly Point[],
+  ): Mark[] =>
+    series.flatMap(({ style, points }, i) =>
+      keep(style)
+        ? pick(points).map((point) => ({
+            ...point,
+            series: i,
+            color: style.color,
+            ...(style.shape && { shape: style.shape }),
+          }))
+        : [],
+    );
+  const finite = (points: readonly Point[]) => points.filter((point) => Number.isFinite(point.y));
+  const inside = (points: readonly Point[]) => finite(points).filter((point) => point.y <= top);
+  const atTop = (points: readonly Point[]) => points.map(({ x }) => ({ x, y: top }));
+  const hasLine = ({ line }: Style) => line !== false;
+  const hasShape = ({ shape }: Style) => shape !== undefined;
+  const dots = marks(hasShape, (points) => markersOf(inside(points)));
+  const above = marks(hasShape, (points) => atTop(finite(points).filter((point) => point.y > top)));
+  const diverged = marks(hasShape, (points) =>
+    atTop(points.filter((point) => point.y === Number.POSITIVE_INFINITY)),
+  );
+  const line = { type: 'line', clip: true };
+  const layers: readonly (readonly [values: readonly Mark[], mark: Layer, encoding: Layer])[] = [
+    [
+      marks(
+        () => true,
+        (points) => barsOf(inside(points), y),
+      ),
+      { type: 'rule', strokeWidth: 1.4, clip: true },
+      BARS,
+    ],
+    [marks((style) => hasLine(style) && !style.dash, finite), { ...line, strokeWidth: 1.8 }, {}],
+    [
+      marks((style) => hasLine(style) && style.dash === true, finite),
+      { ...line, strokeWidth: 1.4, strokeDash: [5, 4] },
+      {},
+    ],
+    [dots.filter(({ open }) => !open), { ...DOT, filled: true }, SHAPED],
+    [dots.filter(({ open }) => open), { ...DOT, fill: 'var(--paper)' }, SHAPED],
+    [above, { ...DOT, shape: CARET, fill: null }, {}],
+    [diverged, { ...DOT, shape: CROSS, fill: null }, {}],
+  ];
+  return layers.flatMap(([values, mark, encoding]) =>
+    values.length > 0 ? [{ data: { values }, mark, encoding }] : [],
+  );
+}
+
+const BARS: Layer = { y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } };
 
 /** Bars, held inside the picture: a logarithm has no place for what is not positive. */
 const barsOf = (points: readonly Point[], { domain: [bottom, top] }: Scale): Point[] =>

@@ -6,13 +6,23 @@ import { list, nats, plural, range, rate, short, signed, times, withRange } from
 import { titleOfMeasure } from './plots/outcomes.js';
 
 /** What a view's numbers say, in sentences. */
-export const findingsOf = (context: Context): string[] => [
-  ...comparisonFindings(context),
-  ...ratioFindings(context),
-  ...slopeFindings(context),
-  ...rankingFindings(context),
-  ...sharedFindings(context),
-];
+export function findingsOf(context: Context): string[] {
+  const { comparisons } = context.view;
+  const about = (isWanted: (measure: string) => boolean) =>
+    comparisonFindings(
+      context,
+      comparisons.filter(({ measure }) => isWanted(measure)),
+    );
+  return [
+    ...countFinding(comparisons),
+    ...about((measure) => measure === 'nll'),
+    ...rankingFindings(context),
+    ...ratioFindings(context),
+    ...slopeFindings(context),
+    ...sharedFindings(context),
+    ...about((measure) => measure !== 'nll'),
+  ];
+}
 
 const MOST_PLACES = 8;
 
@@ -35,14 +45,26 @@ function places(context: Context, arms: readonly Arm[]): string {
 
 const pairKey = ({ a, b }: { readonly a: Arm; readonly b: Arm }): string => JSON.stringify([a.line, b.line]);
 
-function comparisonFindings(context: Context): string[] {
-  const { comparisons } = context.view;
-  const groups = groupBy(comparisons, (one) => JSON.stringify([one.measure, pairKey(one)]));
+/** A sentence for every pair that differs somewhere, and one for the others, by measure. */
+function comparisonFindings(context: Context, comparisons: readonly Comparison[]): string[] {
+  return [...groupBy(comparisons, ({ measure }) => measure).values()].flatMap((ofMeasure) => {
+    const pairs = [...groupBy(ofMeasure, pairKey).values()];
+    const alike = pairs.filter((pair) => pair.every(({ verdict }) => verdict === 'none'));
+    const others = pairs.filter((pair) => !alike.includes(pair));
+    return [...others.map((pair) => comparisonFinding(context, pair)), ...alikeFinding(alike)];
+  });
+}
+
+function alikeFinding(pairs: readonly (readonly Comparison[])[]): string[] {
+  const [first] = pairs.flat();
+  if (first === undefined) return [];
+  const names = pairs.map(([one]) => `${nameOfLine(one!.a.line)} and ${nameOfLine(one!.b.line)}`);
   return [
-    ...countFinding(comparisons),
-    ...[...groups.values()].flatMap((group) => comparisonFinding(context, group)),
+    `No difference shown anywhere in ${nameOfMeasure(first.measure)} between ${names.join('; ')} (${sizesOf(pairs.flat())}).`,
   ];
 }
+
+const nameOfMeasure = (measure: string): string => titleOfMeasure(measure).replace(/ \(.*/, '');
 
 const isShown = ({ verdict }: Comparison): boolean => verdict === 'lower' || verdict === 'higher';
 
@@ -58,9 +80,9 @@ function countFinding(comparisons: readonly Comparison[]): string[] {
   ];
 }
 
-function comparisonFinding(context: Context, group: readonly Comparison[]): string[] {
+function comparisonFinding(context: Context, group: readonly Comparison[]): string {
   const { a, b, measure } = group[0]!;
-  const name = titleOfMeasure(measure).replace(/ \(.*/, '');
+  const name = nameOfMeasure(measure);
   const [nameA, nameB] = [nameOfLine(a.line), nameOfLine(b.line)];
   const at = (some: readonly Comparison[]) =>
     places(
@@ -75,14 +97,14 @@ function comparisonFinding(context: Context, group: readonly Comparison[]): stri
   const none = of('none');
   const apart = group.length - none.length - group.filter(isShown).length;
   if (apart === group.length)
-    return [`${capital(name)} of ${nameA} and ${nameB}: one seed or none in common, not compared.`];
+    return `${capital(name)} of ${nameA} and ${nameB}: one seed or none in common, not compared.`;
   const subject = `${capital(name)} of ${nameA} against ${nameB}`;
   const sentences = [
     ...(parts.length > 0 ? [parts.join(', ')] : []),
     ...(none.length > 0 ? [`no difference shown at ${at(none)} (${sizesOf(none)})`] : []),
     ...(apart > 0 ? [`not compared at ${plural(apart, 'place')}`] : []),
   ];
-  return [`${subject}: ${sentences.join('; ')}.`];
+  return `${subject}: ${sentences.join('; ')}.`;
 }
 
 /** The differences of a few, with their intervals; of many, the smallest and the largest mean. */
@@ -106,7 +128,11 @@ function ratioFindings(context: Context): string[] {
     const each = group.slice(0, MOST_PLACES).map((one) => {
       const { interval } = one.ratio;
       const holds =
-        interval === undefined ? ', one seed' : interval[0] <= 1 && interval[1] >= 1 ? ', holds 1' : '';
+        interval === undefined
+          ? ' (one seed)'
+          : interval[0] <= 1 && interval[1] >= 1
+            ? ' (holds 1: no difference shown)'
+            : '';
       return `${times(one.ratio.mean)} at ${placeText(context, one.a, false)} ${range(interval, short)}${holds}`;
     });
     return `The best lr of ${nameOfLine(a.line)} over that of ${nameOfLine(b.line)} is ${list(each)}.`;

@@ -3,11 +3,16 @@ import type { LegendItem, Plot, Report, Section, Table, TableCell } from './docu
 import { escapeHtml } from './format.js';
 import { SORTING, STYLE } from './page.js';
 
+/** Tables of a section that are open at first, as far as they are short. */
+const OPEN_TABLES = 2;
+const MOST_OPEN_ROWS = 40;
+
 /** A report as one page that needs nothing else: no network, no script to be read. */
 export async function toHtml({ title, lead, sections, config }: Report): Promise<string> {
-  const body = await Promise.all(sections.map(sectionHtml));
+  const body: string[] = [];
+  for (const [i, section] of sections.entries()) body.push(await sectionHtml(section, `s${i}`));
   const contents = sections.map(({ title: name }, i) => `<li><a href="#s${i}">${escapeHtml(name)}</a></li>`);
-  const parts = sections.map((_, i) => `<section id="s${i}">\n${body[i]}\n</section>`);
+  const parts = body.map((content, i) => `<section id="s${i}">\n${content}\n</section>`);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -35,29 +40,32 @@ ${parts.join('\n')}
 `;
 }
 
-async function sectionHtml({ title, text, points, plots, tables }: Section): Promise<string> {
+/** Sentences: a number stays with its sign of per cent. */
+const prose = (text: string): string => escapeHtml(text.replace(/(\d) %/g, '$1\u00a0%'));
+
+async function sectionHtml({ title, text, points, plots, tables }: Section, id: string): Promise<string> {
   const drawn: string[] = [];
-  for (const plot of plots) drawn.push(await plotHtml(plot));
+  for (const [i, plot] of plots.entries()) drawn.push(await plotHtml(plot, `${id}-${i}`));
   return [
     `<h2>${escapeHtml(title)}</h2>`,
-    ...text.map((sentence) => `<p>${escapeHtml(sentence)}</p>`),
+    ...text.map((sentence) => `<p>${prose(sentence)}</p>`),
     ...(points.length > 0
-      ? [`<ul>${points.map((point) => `<li>${escapeHtml(point)}</li>`).join('\n')}</ul>`]
+      ? [`<ul>${points.map((point) => `<li>${prose(point)}</li>`).join('\n')}</ul>`]
       : []),
     ...(drawn.length > 0 ? [`<div class="figures">\n${drawn.join('\n')}\n</div>`] : []),
-    ...tables.map(tableHtml),
+    ...tables.map((table, i) => tableHtml(table, i < OPEN_TABLES && table.rows.length <= MOST_OPEN_ROWS)),
   ].join('\n');
 }
 
-async function plotHtml({ title, caption, legend, panels }: Plot): Promise<string> {
+async function plotHtml({ title, caption, legend, panels }: Plot, id: string): Promise<string> {
   const drawn: string[] = [];
-  for (const panel of panels) {
+  for (const [i, panel] of panels.entries()) {
     const name = panel.title === '' ? title : `${title}: ${panel.title}`;
     const description = `${panel.y.title} over ${panel.x.title}. ${caption}`;
     const heading = panel.title === '' ? '' : `<p class="panel-title">${escapeHtml(panel.title)}</p>`;
     const y = `<p class="y-title">${escapeHtml(panel.y.title)}</p>`;
     drawn.push(
-      `<div class="panel">${heading}${y}${describeSvg(await drawSvg(panel), name, description)}</div>`,
+      `<div class="panel">${heading}${y}${describeSvg(await drawSvg(panel), name, description, `${id}-${i}`)}</div>`,
     );
   }
   const [count, isEven] = [panels.length, panels.length % 3 !== 0 && panels.length % 2 === 0];
@@ -66,20 +74,29 @@ async function plotHtml({ title, caption, legend, panels }: Plot): Promise<strin
     `<h3>${escapeHtml(title)}</h3>`,
     legendHtml(legend),
     `<div class="panels">${drawn.join('\n')}</div>`,
-    `<figcaption>${escapeHtml(caption)}</figcaption>`,
+    `<figcaption>${prose(caption)}</figcaption>`,
     '</figure>',
   ].join('\n');
 }
 
 /** Vega's SVG with a name for those who can't see it, and as wide as its place. */
-function describeSvg(svg: string, title: string, description: string): string {
+function describeSvg(svg: string, title: string, description: string, id: string): string {
   const size = /viewBox="([^"]+)"/.exec(svg)![1]!;
-  const content = svg.slice(svg.indexOf('>') + 1);
+  const content = nameIds(svg.slice(svg.indexOf('>') + 1), id);
   const label = escapeHtml(title);
   return (
     `<svg role="img" aria-label="${label}" viewBox="${size}">` +
     `<title>${label}</title><desc>${escapeHtml(description)}</desc>${content}`
   );
+}
+
+/** Vega counts ids from the start of the process: here they count from the start of the picture. */
+function nameIds(svg: string, prefix: string): string {
+  const names = new Map<string, string>();
+  return svg.replace(/(?<=id="|url\(#)clip\d+/g, (id) => {
+    if (!names.has(id)) names.set(id, `${prefix}-${names.size}`);
+    return names.get(id)!;
+  });
 }
 
 const legendHtml = (items: readonly LegendItem[]): string =>
@@ -93,7 +110,7 @@ function keyHtml({ color, shape, dash }: Style): string {
   return `<svg class="key" viewBox="-3 -1.5 6 3" aria-hidden="true">${line}${point}</svg>`;
 }
 
-function tableHtml({ title, caption, columns, rows }: Table): string {
+function tableHtml({ title, caption, columns, rows }: Table, isOpen: boolean): string {
   const heads = columns.map(
     ({ name, numeric }) => `<th scope="col"${numeric ? ' class="n"' : ''}>${escapeHtml(name)}</th>`,
   );
@@ -102,9 +119,9 @@ function tableHtml({ title, caption, columns, rows }: Table): string {
       `<tr>${row.map((cell, i) => cellHtml(cell, columns[i]!.numeric === true, i === 0)).join('')}</tr>`,
   );
   return [
-    '<details>',
+    isOpen ? '<details open>' : '<details>',
     `<summary>${escapeHtml(title)}</summary>`,
-    `<p>${escapeHtml(caption)}</p>`,
+    `<p>${prose(caption)}</p>`,
     `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}"><table>`,
     `<thead><tr>${heads.join('')}</tr></thead>`,
     `<tbody>\n${body.join('\n')}\n</tbody>`,

@@ -15,8 +15,8 @@ import {
   valuesOn,
 } from '../context.js';
 import type { Plot } from '../document.js';
-import { heights, isLog, quantityScale, sameY } from '../scales.js';
-import { lineStyle } from '../styles.js';
+import { heights, isLog, quantityScale, sameY, valueScale } from '../scales.js';
+import { orderStyle } from '../styles.js';
 
 /** What happens while runs train, at their tuned learning rate. */
 
@@ -75,7 +75,7 @@ function panelOf(
 ): Panel {
   const xs = series.flatMap(({ points }) => points.map(({ x }) => x));
   const x = quantityScale(unitOf(context), xs, false, '~s');
-  return { title, x, y: quantityScale(label, heights(series), log), series };
+  return { title, x, y: quantityScale(label, heights(series), log, format), series };
 }
 
 const seriesOf = (context: Context, arms: readonly Arm[], pointsOf: (arm: Arm) => Point[]): Series[] =>
@@ -180,14 +180,16 @@ export function criticalPlot(context: Context): Plot | undefined {
     analysis.critical.filter((one) => arm.cells.some(({ key }) => key === one.from));
   const panels = placesOf(context).flatMap(({ title, arms }): Panel[] => {
     const noise = seriesOf(context, arms, (arm) => noiseScale(context, arm)).map(({ style, points }) => ({
-      style: { color: style.color, dash: true },
+      style: { ...style, dash: true },
       points,
     }));
     const branched = seriesOf(context, arms, (arm) =>
       criticalOf(arm).map((one) => criticalPoint(context, one)),
     ).map(({ style, points }) => ({ style: { ...style, line: false }, points }));
     const series = [...noise, ...branched];
-    return series.length === 0 ? [] : [panelOf(context, title, 'batch (tokens per step)', series, true)];
+    return series.length === 0
+      ? []
+      : [panelOf(context, title, 'batch (tokens per step)', series, true, '~s')];
   });
   const hasBranches = analysis.critical.some(({ from }) =>
     context.view.arms.some(({ cells }) => cells.some(({ key }) => key === from)),
@@ -209,25 +211,25 @@ export function branchPlot(context: Context): Plot | undefined {
     context.view.arms.some(({ cells }) => cells.some(({ key }) => key === from)),
   );
   if (mine.length === 0) return undefined;
-  const named = mine.map((one) => ({ ...one, name: `${axesText(one.axes)}, step ${one.step}` }));
-  const groups = [...groupBy(named, ({ axes }) => placeOf(axes)).values()];
-  const panels = groups.map((group): Panel => {
-    const series = group.map(({ branches }, i) => ({
-      style: lineStyle(i),
+  const steps = [...new Set(mine.map(({ step }) => step))].sort((a, b) => a - b);
+  const looks = (step: number) => orderStyle(steps.indexOf(step), steps.length);
+  const panels = [...groupBy(mine, ({ axes }) => placeOf(axes)).values()].map((group): Panel => {
+    const series = group.map(({ branches, step }) => ({
+      style: looks(step),
       points: branches.map(({ factor, nll }) => ({ x: factor, y: nll })),
     }));
     const factors = group.flatMap(({ branches }) => branches.map(({ factor }) => factor));
     return {
-      title: `${axesText(group[0]!.axes)}: from step ${group.map(({ step }) => step).join(', ')}`,
-      x: { ...quantityScale('batch over that of the run', factors, true), ticks: [...new Set(factors)] },
+      title: axesText(group[0]!.axes),
+      x: valueScale('batch over that of the run', factors),
       y: quantityScale('held-out loss (nats per token)', heights(series)),
       series,
     };
   });
   return plotOf(
     'Branches: loss after equal tokens at a larger batch',
-    `From one checkpoint, with the rate times the square root of the factor. Steps in the order of colours.`,
-    [],
+    'From one checkpoint of a run, with the rate times the square root of the factor; one seed each. A cross: it diverged.',
+    steps.map((step) => ({ name: `from step ${step}`, style: looks(step) })),
     panels,
   );
 }
