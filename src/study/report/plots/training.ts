@@ -72,6 +72,7 @@ function panelOf(
   label: string,
   series: readonly Series[],
   log = false,
+  format = '~g',
 ): Panel {
   const xs = series.flatMap(({ points }) => points.map(({ x }) => x));
   const x = quantityScale(unitOf(context), xs, false, '~s');
