@@ -4,7 +4,7 @@ declare module 'jstat' {
     /** Student's t with `dof` degrees of freedom. */
     readonly studentt: {
       cdf(t: number, dof: number): number;
-      /** Quantile; its relative error is below 1e-9. */
+      /** Quantile; its relative error is below 1e-7. */
       inv(p: number, dof: number): number;
     };
   };

@@ -29,25 +29,30 @@ export type Optimum =
   /** Nothing finished. */
   | { readonly kind: 'none' };
 
-const ROUNDS = 200;
+const MOST_ROUNDS = 200;
+const CONVERGED = 1e-12;
 
 /**
  * Least-squares means of the lrs in the additive model loss = lr + seed: where some lrs have more seeds than others, a
- * lucky seed does not make an lr look good. With the same seeds everywhere they are the plain means.
+ * lucky seed does not make an lr look good. With the same seeds everywhere they are the plain means. Found by turns: the
+ * lrs' means given the seeds' shifts, and the other way round.
  */
 export function adjustedMeans(rates: readonly BySeed[]): number[] {
   const seeds = [...new Set(rates.flatMap((losses) => [...losses.keys()]))];
-  const shift = new Map(seeds.map((seed) => [seed, 0]));
-  let means: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    means = rates.map((losses) => meanOf([...losses].map(([seed, loss]) => loss - shift.get(seed)!)));
+  let shifts = new Map(seeds.map((seed) => [seed, 0]));
+  const meansGiven = () =>
+    rates.map((losses) => meanOf([...losses].map(([seed, loss]) => loss - shifts.get(seed)!)));
+  let means = meansGiven();
+  for (let round = 0; round < MOST_ROUNDS; round++) {
     const raw = seeds.map((seed) =>
       meanOf(rates.flatMap((losses, i) => (losses.has(seed) ? [losses.get(seed)! - means[i]!] : []))),
     );
     const centre = meanOf(raw);
-    seeds.forEach((seed, i) => {
-      shift.set(seed, raw[i]! - centre);
-    });
+    shifts = new Map(seeds.map((seed, i) => [seed, raw[i]! - centre]));
+    const next = meansGiven();
+    const change = Math.max(0, ...next.map((mean, i) => Math.abs(mean - means[i]!)));
+    means = next;
+    if (change < CONVERGED) break;
   }
   return means;
 }

@@ -1,7 +1,7 @@
-import { type Arm, CONTROL, groupBy } from '../analysis/arms.js';
+import { type Arm, besides, CONTROL, groupBy } from '../analysis/arms.js';
 import type { Comparison, RankingPair } from '../analysis/compare.js';
 import { isBelowLevel } from '../analysis/estimate.js';
-import { type Context, nameOfLine, placeText, valuesOn } from './context.js';
+import { type Context, nameOfLine, placeText } from './context.js';
 import { list, nats, plural, range, rate, short, signed, times, withRange } from './format.js';
 import { titleOfMeasure } from './plots/outcomes.js';
 
@@ -24,45 +24,49 @@ export function findingsOf(context: Context): string[] {
   ];
 }
 
-const MOST_PLACES = 8;
+const MOST_PLACES = 6;
 
-/** `batch 8 and 16`, or `every batch` for all of them; of many, the first. */
+/** `batch 8 and 16`, or `every batch` for all there are; of many places, the first. */
 function places(context: Context, arms: readonly Arm[]): string {
-  const { analysis, view, x } = context;
+  const { analysis, view } = context;
   const names = analysis.varied.filter((name) => name !== analysis.roles.line);
   const [axis] = names;
   if (axis === undefined) return 'the one place';
-  const labels = arms.map((arm) => placeText(context, arm, false));
   const isOneAxis = names.length === 1;
-  if (isOneAxis && x !== undefined && arms.length > 2 && arms.length === valuesOn(view.arms, x).length)
-    return `every ${axis}`;
-  const short = isOneAxis ? arms.map(({ axes }) => String(axes[axis])) : labels;
-  const rest = short.length - MOST_PLACES;
-  const text =
-    rest > 0 ? `${short.slice(0, MOST_PLACES).join('; ')} and ${plural(rest, 'other place')}` : list(short);
-  return isOneAxis ? `${axis} ${text}` : text;
+  const isAll = arms.length > 2 && arms.length === besides(view.arms, analysis.roles.line).length;
+  if (isAll) return isOneAxis ? `every ${axis}` : 'every place';
+  const labels = arms.map((arm) => (isOneAxis ? String(arm.axes[axis]) : placeText(context, arm, false)));
+  const rest = labels.length - MOST_PLACES;
+  const shown = rest > 0 ? [...labels.slice(0, MOST_PLACES), plural(rest, 'other place')] : labels;
+  return isOneAxis ? `${axis} ${list(shown)}` : shown.join('; ');
 }
 
 const pairKey = ({ a, b }: { readonly a: Arm; readonly b: Arm }): string => JSON.stringify([a.line, b.line]);
 
-/** A sentence for every pair that differs somewhere, and one for the others, by measure. */
+/** A sentence for every pair that differs somewhere, and one for those that don't and those without pairs, by measure. */
 function comparisonFindings(context: Context, comparisons: readonly Comparison[]): string[] {
   return [...groupBy(comparisons, ({ measure }) => measure).values()].flatMap((ofMeasure) => {
     const pairs = [...groupBy(ofMeasure, pairKey).values()];
-    const alike = pairs.filter((pair) => pair.every(({ verdict }) => verdict === 'none'));
-    const others = pairs.filter((pair) => !alike.includes(pair));
-    return [...others.map((pair) => comparisonFinding(context, pair)), ...alikeFinding(alike)];
+    const all = (verdicts: readonly string[]) => (pair: readonly Comparison[]) =>
+      pair.every(({ verdict }) => verdicts.includes(verdict));
+    const alike = pairs.filter(all(['none']));
+    const apart = pairs.filter(all(['one seed', 'no pair']));
+    const others = pairs.filter((pair) => !alike.includes(pair) && !apart.includes(pair));
+    const name = nameOfMeasure(ofMeasure[0]!.measure);
+    return [
+      ...others.map((pair) => comparisonFinding(context, pair)),
+      ...(alike.length > 0
+        ? [`No difference shown anywhere in ${name} between ${pairNames(alike)} (${sizesOf(alike.flat())}).`]
+        : []),
+      ...(apart.length > 0
+        ? [`${capital(name)} is not compared between ${pairNames(apart)}: one seed.`]
+        : []),
+    ];
   });
 }
 
-function alikeFinding(pairs: readonly (readonly Comparison[])[]): string[] {
-  const [first] = pairs.flat();
-  if (first === undefined) return [];
-  const names = pairs.map(([one]) => `${nameOfLine(one!.a.line)} and ${nameOfLine(one!.b.line)}`);
-  return [
-    `No difference shown anywhere in ${nameOfMeasure(first.measure)} between ${names.join('; ')} (${sizesOf(pairs.flat())}).`,
-  ];
-}
+const pairNames = (pairs: readonly (readonly Comparison[])[]): string =>
+  pairs.map(([one]) => `${nameOfLine(one!.a.line)} and ${nameOfLine(one!.b.line)}`).join('; ');
 
 const nameOfMeasure = (measure: string): string => titleOfMeasure(measure).replace(/ \(.*/, '');
 

@@ -4,9 +4,13 @@ import type { AxisValue } from '../records.js';
 import { contextOf, nameOfLine, placeText } from './context.js';
 import { list, plural, rate } from './format.js';
 
+const CHOSEN =
+  'The best lr is chosen by the same runs that are compared, so that every best loss is a little too low, the more so ' +
+  'the finer its grid and the fewer its seeds.';
+
 /** What a study does not show, from its data. */
 export function limitsOf(analysis: Analysis): string[] {
-  const { study } = analysis;
+  const { study, roles } = analysis;
   return [
     ...remainingLimit(analysis),
     ...missingLimit(analysis),
@@ -18,8 +22,7 @@ export function limitsOf(analysis: Analysis): string[] {
       : []),
     'Intervals are over seeds alone: the model, the text and the held-out text are the same in every run, and another ' +
       `model or text may say otherwise${study.teacher ? '; so may another teacher' : ''}.`,
-    'The best lr is chosen by the same runs that are compared, so that every best loss is a little too low, the more so ' +
-      'the finer its grid and the fewer its seeds.',
+    ...(roles.tunesRate ? [CHOSEN] : []),
   ];
 }
 
@@ -97,7 +100,11 @@ function seedLimits({ views, study: { axes } }: Analysis): string[] {
           `${single} of ${plural(arms.length, 'result')} ${single === 1 ? 'has' : 'have'} one seed: no spread is known there, and nothing is compared.`,
         ]
       : []),
-    ...(few > 0 ? [`${few} of ${plural(arms.length, 'result')} lack some of the ${seeds} seeds.`] : []),
+    ...(few > 0
+      ? [
+          `${few} of ${plural(arms.length, 'result')} ${few === 1 ? 'lacks' : 'lack'} some of the ${seeds} seeds.`,
+        ]
+      : []),
     ...(seeds > 1 && seeds < 5
       ? [`With ${seeds} seeds, intervals are wide: only large differences can be shown.`]
       : []),

@@ -32,7 +32,7 @@ export function valueScale(title: string, values: readonly number[]): Scale {
     log,
     domain: domainOf(distinct, log),
     ticks: distinct.filter((_, i) => i % stride === 0),
-    format: Math.max(...distinct) >= 1e4 ? '~s' : '~g',
+    format: Math.max(...distinct) >= 1e4 ? '.4~s' : '.6~g',
   };
 }
 
