@@ -178,17 +178,18 @@ function rankingFinding(context: Context, lr: number, group: readonly RankingPai
       : []),
   ];
   const turns = ahead.length > 0 && behind.length > 0 ? ': the ranking flips' : '';
-  const shown = group.filter(({ flips }) => flips === 'shown').length;
-  const tunedBetter = where('tuned', 'lower').length;
-  const tunedWorse = where('tuned', 'higher').length;
-  const tuned =
-    tunedBetter + tunedWorse === 0
-      ? 'no difference is shown anywhere'
-      : `it is better at ${tunedBetter} and worse at ${tunedWorse} of ${plural(group.length, 'place')}`;
-  const flips = shown > 0 ? `, the other way round than at the fixed lr at ${plural(shown, 'place')}` : '';
-  return [
-    `At one lr for all, ${rate(lr)}, ${nameA} is ${list(parts)}${turns}. Each at its best lr, ${tuned}${flips}.`,
+  const [better, worse] = [where('tuned', 'lower'), where('tuned', 'higher')];
+  const tuned = [
+    ...(better.length > 0 ? [`it is better at ${places(context, better)}`] : []),
+    ...(worse.length > 0 ? [`it is worse at ${places(context, worse)}`] : []),
   ];
+  const flips = group.filter((pair) => pair.flips === 'shown').map((pair) => pair.a);
+  const sentences = [
+    `At one lr for all, ${rate(lr)}, ${nameA} is ${list(parts)}${turns}.`,
+    `Each at its best lr, ${tuned.length === 0 ? 'no difference is shown anywhere' : list(tuned)}.`,
+    ...(flips.length > 0 ? [`The two rankings are opposite at ${places(context, flips)}.`] : []),
+  ];
+  return [sentences.join(' ')];
 }
 
 function sharedFindings({ view, x }: Context): string[] {

@@ -3,7 +3,7 @@ import type { LegendItem, Plot, Report, Section, Table, TableCell } from './docu
 import { escapeHtml } from './format.js';
 import { SORTING, STYLE } from './page.js';
 
-/** Tables of a section that are open at first, as far as they are short. */
+/** Tables of a section that are open at first, as far as they are short; long ones are not printed either, unless open. */
 const OPEN_TABLES = 2;
 const MOST_OPEN_ROWS = 40;
 
@@ -53,7 +53,7 @@ async function sectionHtml({ title, text, points, plots, tables }: Section, id: 
       ? [`<ul>${points.map((point) => `<li>${prose(point)}</li>`).join('\n')}</ul>`]
       : []),
     ...(drawn.length > 0 ? [`<div class="figures">\n${drawn.join('\n')}\n</div>`] : []),
-    ...tables.map((table, i) => tableHtml(table, i < OPEN_TABLES && table.rows.length <= MOST_OPEN_ROWS)),
+    ...tables.map((table, i) => tableHtml(table, i < OPEN_TABLES)),
   ].join('\n');
 }
 
@@ -110,7 +110,8 @@ function keyHtml({ color, shape, dash }: Style): string {
   return `<svg class="key" viewBox="-3 -1.5 6 3" aria-hidden="true">${line}${point}</svg>`;
 }
 
-function tableHtml({ title, caption, columns, rows }: Table, isOpen: boolean): string {
+function tableHtml({ title, caption, columns, rows }: Table, isFirst: boolean): string {
+  const isLong = rows.length > MOST_OPEN_ROWS;
   const heads = columns.map(
     ({ name, numeric }) => `<th scope="col"${numeric ? ' class="n"' : ''}>${escapeHtml(name)}</th>`,
   );
@@ -119,7 +120,7 @@ function tableHtml({ title, caption, columns, rows }: Table, isOpen: boolean): s
       `<tr>${row.map((cell, i) => cellHtml(cell, columns[i]!.numeric === true, i === 0)).join('')}</tr>`,
   );
   return [
-    isOpen ? '<details open>' : '<details>',
+    isLong ? '<details class="long">' : isFirst ? '<details open>' : '<details>',
     `<summary>${escapeHtml(title)}</summary>`,
     `<p>${prose(caption)}</p>`,
     `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}"><table>`,

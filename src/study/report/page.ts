@@ -52,7 +52,8 @@ pre{overflow-x:auto;font-size:.82rem}
 body{padding:0;max-width:none;font-size:10pt}
 .figures{display:block}
 figure,figure.single{margin:1.2rem 0;max-width:none}
-.panel,figcaption,tr,li{break-inside:avoid}
+.single,.panel,figcaption,tr,li{break-inside:avoid}
+.panels,figcaption{break-before:avoid}
 h2,h3,.legend,summary{break-after:avoid}
 .panels,.even .panels{grid-template-columns:repeat(2,1fr)}
 .single .panels{grid-template-columns:1fr}
@@ -94,7 +95,6 @@ for (const table of document.querySelectorAll('table')) {
     });
   });
 }
-const openAll = () => {
-  for (const details of document.querySelectorAll('details')) details.open = true;
-};
-addEventListener('beforeprint', openAll);`;
+addEventListener('beforeprint', () => {
+  for (const details of document.querySelectorAll('details:not(.long)')) details.open = true;
+});`;
