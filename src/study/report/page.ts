@@ -59,8 +59,8 @@ h2,h3,.legend,summary{break-after:avoid}
 .single .panels{grid-template-columns:1fr}
 .single .panel{max-width:60%}
 .scroll{overflow:visible;max-height:none}
-table{font-size:7.5pt;width:100%}
-th,td{padding:.12rem .3rem;overflow-wrap:anywhere;min-width:0}
+table{font-size:7pt}
+th,td{padding:.12rem .28rem;min-width:0}
 thead th{position:static}
 nav{display:none}
 }`;

@@ -22,6 +22,7 @@ import { REFERENCE } from '../styles.js';
 
 const MEASURES: Readonly<Record<string, string>> = {
   nll: 'held-out loss (nats per token)',
+  bits_per_byte: 'bits per byte',
   forgetting: 'forgetting (nats per token)',
 };
 

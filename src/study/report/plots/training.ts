@@ -197,7 +197,7 @@ export function criticalPlot(context: Context): Plot | undefined {
   );
   return plotOf(
     hasBranches ? 'Critical batch and noise scale over training' : 'Noise scale over training',
-    `${hasBranches ? 'Points: the largest batch whose branch stayed within tolerance of the plain one; the bar reaches to the next that was tried and did not, hollow: none that was tried did not. ' : ''}` +
+    `${hasBranches ? 'With a bar: the largest batch whose branch stayed within tolerance of the plain one, up to the next that was tried and did not; hollow: every batch that was tried did. ' : ''}` +
       `Dashed: the gradient noise scale in labels, medians over parts of the runs and seeds; it is a proxy, ` +
       `branches are the measurement.${someOf(context, 4)} ${scaleNote(context, context.view.arms)}`,
     legendOf(context, lines),
