@@ -220,7 +220,6 @@ test('the same study gives the same files, also two at once', async () => {
   const little = studyOf(syntheticCells(surface), axesOf(surface));
   const [one, other] = await Promise.all([write(little), write(little)]);
   assert.equal(one, other);
-  assert.equal(await write(little), one);
 });
 
 test('a study of one seed that has barely begun', async () => {
@@ -241,7 +240,7 @@ test('a study without a cell', async () => {
 });
 
 test('a study of alpha and rank has its plots, without learning rates', async () => {
-  const axes = { start: ['random', 'pissa'], alpha: [0, 0.5, 1], rank: [4, 8, 32], seed: [1, 2] };
+  const axes = { start: ['random', 'pissa'], alpha: [0, 0.5], rank: [4, 8], seed: [1, 2] };
   const cells = axes.start.flatMap((name) =>
     axes.alpha.flatMap((alpha) =>
       axes.rank.flatMap((rank) =>

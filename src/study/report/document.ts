@@ -1,4 +1,5 @@
 import type { Panel, Style } from './chart.js';
+import { range } from './format.js';
 
 /** What a report is made of, before it is HTML or Markdown. All text is plain. */
 
@@ -46,3 +47,9 @@ export interface Report {
 
 export const numberCell = (value: number | undefined, show: (value: number) => string): TableCell =>
   value === undefined ? '' : { text: show(value), sort: value };
+
+/** An interval, sorted by its lower end. */
+export const rangeCell = (
+  interval: readonly [low: number, high: number] | undefined,
+  show: (value: number) => string,
+): TableCell => (interval ? { text: range(interval, show), sort: interval[0] } : '');

@@ -2,7 +2,7 @@ import { type Arm, besides, CONTROL, groupBy } from '../analysis/arms.js';
 import type { Comparison, RankingPair } from '../analysis/compare.js';
 import { isBelowLevel } from '../analysis/estimate.js';
 import { type Context, nameOfLine, placeText } from './context.js';
-import { list, nats, plural, range, rate, short, signed, times, withRange } from './format.js';
+import { list, nats, plural, power, range, rate, short, signed, times, withRange } from './format.js';
 import { titleOfMeasure } from './plots/outcomes.js';
 
 /** What a view's numbers say, in sentences. */
@@ -137,7 +137,7 @@ function ratioFindings(context: Context): string[] {
           : interval[0] <= 1 && interval[1] >= 1
             ? ' (holds 1: no difference shown)'
             : '';
-      return `${times(one.ratio.mean)} at ${placeText(context, one.a, false)} ${range(interval, short)}${holds}`;
+      return `${times(one.ratio.mean)} at ${placeText(context, one.a, false)} ${range(interval, times)}${holds}`;
     });
     return `The best lr of ${nameOfLine(a.line)} over that of ${nameOfLine(b.line)} is ${list(each)}.`;
   });
@@ -147,10 +147,10 @@ function slopeFindings({ view }: Context): string[] {
   return view.slopes
     .filter(({ x }) => x === 'batch')
     .map(({ line, slope, interval, n }) => {
-      const start = `The best lr of ${nameOfLine(line)} grows as batch to the power ${short(slope)}`;
+      const start = `The best lr of ${nameOfLine(line)} grows as batch to the power ${power(slope)}`;
       if (!interval) return `${start} (${plural(n, 'batch size')}: no interval).`;
       const holds = interval[0] <= 0.5 && interval[1] >= 0.5;
-      return `${start} ${range(interval, short)} over ${plural(n, 'batch size')}: the square root rule lies ${holds ? 'inside' : 'outside'}.`;
+      return `${start} ${range(interval, power)} over ${plural(n, 'batch size')}: the square root rule lies ${holds ? 'inside' : 'outside'}.`;
     });
 }
 

@@ -28,9 +28,14 @@ export const nats = (value: number): string => value.toFixed(4);
 /** A difference, with its sign. */
 export const signed = (value: number): string => `${value < 0 ? '-' : '+'}${nats(Math.abs(value))}`;
 
-export const times = (ratio: number): string => `${short(ratio)}x`;
+/** A ratio: three digits. */
+export const times = (ratio: number): string => {
+  const isPlain = ratio >= SMALL && ratio < 100;
+  return `${isPlain ? ratio.toPrecision(3) : short(ratio)}x`;
+};
 
-export const percent = (share: number): string => `${short(share * 100)} %`;
+/** A power, such as the slope of a log-log line. */
+export const power = (value: number): string => value.toFixed(2);
 
 type Show = (value: number) => string;
 

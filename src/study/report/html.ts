@@ -5,7 +5,7 @@ import { SORTING, STYLE } from './page.js';
 
 /** Tables of a section that are open at first, as far as they are short; long ones are not printed either, unless open. */
 const OPEN_TABLES = 2;
-const MOST_OPEN_ROWS = 40;
+const MOST_OPEN_ROWS = 100;
 
 /** A report as one page that needs nothing else: no network, no script to be read. */
 export async function toHtml({ title, lead, sections, config }: Report): Promise<string> {

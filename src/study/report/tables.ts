@@ -2,8 +2,8 @@ import { type Arm, groupBy, measured, RATE } from '../analysis/arms.js';
 import { comparedMeasures, type RankingPair } from '../analysis/compare.js';
 import { estimate, isBelowLevel } from '../analysis/estimate.js';
 import { axesText, type Context, nameOfLine, placeText } from './context.js';
-import { numberCell, type Table, type TableCell } from './document.js';
-import { nats, plural, range, rate, short, signed, times } from './format.js';
+import { numberCell, rangeCell, type Table, type TableCell } from './document.js';
+import { nats, plural, power, rate, short, signed, times } from './format.js';
 import { titleOfMeasure } from './plots/outcomes.js';
 import { verdictText } from './verdicts.js';
 
@@ -51,7 +51,7 @@ function bestCells({ optimum, valley }: Arm): TableCell[] {
   const isOpen = valley && (valley.open.low || valley.open.high);
   return [
     { text: rate(best.mean), sort: best.mean },
-    optimum.refined ? range(best.interval, rate) : `grid point ${rate(lr)}: runs diverged beside it`,
+    optimum.refined ? rangeCell(best.interval, rate) : `grid point ${rate(lr)}: runs diverged beside it`,
     width === undefined ? '' : { text: `${isOpen ? 'at least ' : ''}${times(width)}`, sort: width },
   ];
 }
@@ -74,7 +74,7 @@ function armTable(context: Context): Table {
     columns: [
       column(line ?? 'runs'),
       ...places.map(({ head }) => head),
-      ...(tunesRate ? [numeric('best lr'), column('95 % interval'), numeric('valley')] : []),
+      ...(tunesRate ? [numeric('best lr'), numeric('95 % interval'), numeric('valley')] : []),
       numeric('loss'),
       numeric('s.d.'),
       numeric('seeds'),
@@ -92,7 +92,7 @@ function armTable(context: Context): Table {
         numberCell(loss?.mean, nats),
         numberCell(loss?.sd, nats),
         numberCell(loss?.n ?? 0, String),
-        ...measures.map((name) => numberCell(estimate([...measured(arm, name).values()])?.mean, short)),
+        ...measures.map((name) => numberCell(estimate([...measured(arm, name).values()])?.mean, nats)),
         numberCell(count('diverged'), String),
         numberCell(count('failed'), String),
       ];
@@ -115,7 +115,7 @@ function comparisonTable(context: Context): Table {
       column('b'),
       ...places.map(({ head }) => head),
       numeric('a - b'),
-      column('95 % interval'),
+      numeric('95 % interval'),
       numeric('pairs'),
       numeric('p (Holm)'),
       column('what it shows'),
@@ -126,7 +126,7 @@ function comparisonTable(context: Context): Table {
       nameOfLine(b.line),
       ...places.map(({ cell }) => cell(a)),
       numberCell(difference?.mean, signed),
-      range(difference?.interval, signed),
+      rangeCell(difference?.interval, signed),
       numberCell(difference?.n ?? 0, String),
       numberCell(corrected, short),
       verdictText(verdict, isBelowLevel(corrected)),
@@ -146,7 +146,7 @@ function ratioTable(context: Context): Table {
       column('b'),
       ...places.map(({ head }) => head),
       numeric('ratio'),
-      column('95 % interval'),
+      numeric('95 % interval'),
       numeric('pairs'),
     ],
     rows: context.view.ratios.map(({ a, b, ratio }) => [
@@ -154,7 +154,7 @@ function ratioTable(context: Context): Table {
       nameOfLine(b.line),
       ...places.map(({ cell }) => cell(a)),
       numberCell(ratio.mean, times),
-      range(ratio.interval, times),
+      rangeCell(ratio.interval, times),
       numberCell(ratio.n, String),
     ]),
   };
@@ -171,15 +171,15 @@ function slopeTable({ view }: Context): Table {
       column('over'),
       column('where'),
       numeric('slope'),
-      column('95 % interval'),
+      numeric('95 % interval'),
       numeric('points'),
     ],
     rows: view.slopes.map(({ line, x, facet, slope, interval, n }) => [
       nameOfLine(line),
       x,
       axesText(facet.axes),
-      numberCell(slope, short),
-      range(interval, short),
+      numberCell(slope, power),
+      rangeCell(interval, power),
       numberCell(n, String),
     ]),
   };
