@@ -160,6 +160,32 @@ test('colours are those of the theme, in light and dark', () => {
   for (const name of used) assert.ok(light!.has(name) && dark!.has(name), name);
 });
 
+/** WCAG's contrast of two colours, such as #aabbcc. */
+function contrast(one: string, other: string): number {
+  const light = (color: string): number => {
+    const hex = color.length === 4 ? color.replace(/[^#]/g, '$&$&') : color;
+    const [r, g, b] = [1, 3, 5].map((at) => {
+      const share = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+  };
+  const [low, high] = [light(one), light(other)].sort((a, b) => a - b);
+  return (high! + 0.05) / (low! + 0.05);
+}
+
+test('lines stand out from the paper, text more so, in both themes', () => {
+  const themes = [...full.html.matchAll(/--paper:(#\w+);--ink:(#\w+);--muted:(#\w+);[^}]*/g)];
+  assert.is(themes.length, 2);
+  for (const [all, paper, ink, muted] of themes) {
+    assert.ok(contrast(paper!, ink!) > 7);
+    assert.ok(contrast(paper!, muted!) > 4.5);
+    const colors = [...all.matchAll(/--(?:line|order)\d:(#\w+)/g)].map(([, color]) => color!);
+    assert.is(colors.length, 15);
+    for (const color of colors) assert.ok(contrast(paper!, color) > 3, color);
+  }
+});
+
 test('names are text, whatever is in them', () => {
   assert.not.match(full.html, /<b onload|<i>|<B>|<memory>/);
   assert.match(full.html, /&lt;b onload=&quot;x&quot;&gt;&#39;&amp;amp;&lt;\/script&gt;/);

@@ -36,6 +36,12 @@ const CELLS_TEXT =
   'Every run that ended. Loss is that on the held-out text at its end; the command makes the run again, alone. ' +
   'cells.csv and cells.json have the same rows with all measures.';
 
+const VIEW_TEXTS = {
+  tokens: 'All runs see the same number of tokens, so that larger batches take fewer steps.',
+  steps:
+    'All runs take the same number of steps, so that larger batches see more tokens: a second view, not the main one.',
+} as const;
+
 const METHODS = [
   'Equal tokens: runs of every batch size see the same documents in the same order. Equal steps is the other view.',
   'The best lr of a row of the grid is that of the lowest mean loss. It counts only inside the grid: an edge is never a best. The parabola through it and its two neighbours, in log lr and seed by seed, refines it. A neighbour at which runs diverged bounds it, too, without refining it.',
@@ -120,11 +126,7 @@ function viewSection(analysis: Analysis, view: ViewAnalysis): Section {
   const isMain = view === analysis.views[0];
   return {
     title: `Equal ${view.view}`,
-    text: [
-      view.view === 'tokens'
-        ? 'All runs see the same number of tokens, so that larger batches take fewer steps.'
-        : 'All runs take the same number of steps, so that larger batches see more tokens: a second view, not the main one.',
-    ],
+    text: [xs.includes('batch') ? VIEW_TEXTS[view.view] : `All runs see the same number of ${view.view}.`],
     points: isMain ? [] : findingsOf(context),
     plots: plots.filter(isThere),
     tables: tablesOf(context),

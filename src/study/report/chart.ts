@@ -57,21 +57,25 @@ const APART = 0.014;
 
 type Layer = Record<string, unknown>;
 
-/** Sets the series of a panel a little apart along x, those with points. */
+/** Sets the series of a panel a little apart along x, those with points, and never as far as to the next place. */
 export function setApart(panel: Panel): Panel {
   const { domain, log } = panel.x;
-  const [low, high] = log ? domain.map(Math.log) : domain;
-  const unit = (high! - low!) * APART;
+  const place = (x: number) => (log ? Math.log(x) : x);
+  const value = (at: number) => (log ? Math.exp(at) : at);
   const dotted = panel.series.filter(({ style }) => style.shape !== undefined);
-  const shift = (series: Series, x: number) => {
-    const by = unit * (dotted.indexOf(series) - (dotted.length - 1) / 2);
-    return log ? x * Math.exp(by) : x + by;
-  };
-  const series = panel.series.map((one) =>
-    dotted.includes(one)
-      ? { ...one, points: one.points.map((point) => ({ ...point, x: shift(one, point.x) })) }
-      : one,
+  const places = [...new Set(dotted.flatMap(({ points }) => points.map(({ x }) => place(x))))].sort(
+    (a, b) => a - b,
   );
+  const gaps = places.slice(1).map((at, i) => at - places[i]!);
+  const unit = Math.min(
+    APART * (place(domain[1]) - place(domain[0])),
+    ...gaps.map((gap) => gap / 2 / dotted.length),
+  );
+  const series = panel.series.map((one) => {
+    if (!dotted.includes(one)) return one;
+    const shift = unit * (dotted.indexOf(one) - (dotted.length - 1) / 2);
+    return { ...one, points: one.points.map((point) => ({ ...point, x: value(place(point.x) + shift) })) };
+  });
   return { ...panel, series };
 }
 

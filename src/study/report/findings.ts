@@ -5,13 +5,14 @@ import { type Context, nameOfLine, placeText } from './context.js';
 import { list, nats, plural, power, range, rate, short, signed, times, withRange } from './format.js';
 import { titleOfMeasure } from './plots/outcomes.js';
 
-/** What a view's numbers say, in sentences. */
+/** What a view's numbers say, in sentences: every line against the first one; the tables have all pairs. */
 export function findingsOf(context: Context): string[] {
   const { comparisons } = context.view;
+  const first = firstOf(context);
   const about = (isWanted: (measure: string) => boolean) =>
     comparisonFindings(
       context,
-      comparisons.filter(({ measure }) => isWanted(measure)),
+      comparisons.filter(({ measure, b }) => b.line === first && isWanted(measure)),
     );
   return [
     ...countFinding(comparisons),
@@ -24,7 +25,12 @@ export function findingsOf(context: Context): string[] {
   ];
 }
 
-const MOST_PLACES = 6;
+/** The line that the others are compared with. */
+const firstOf = ({ lines }: Context): string | undefined => lines.find((line) => line !== CONTROL);
+
+/** Places that a sentence names: of one axis, their values alone. */
+const MOST_VALUES = 12;
+const MOST_PLACES = 5;
 
 /** `batch 8 and 16`, or `every batch` for all there are; of many places, the first. */
 function places(context: Context, arms: readonly Arm[]): string {
@@ -36,10 +42,15 @@ function places(context: Context, arms: readonly Arm[]): string {
   const isAll = arms.length > 2 && arms.length === besides(view.arms, analysis.roles.line).length;
   if (isAll) return isOneAxis ? `every ${axis}` : 'every place';
   const labels = arms.map((arm) => (isOneAxis ? String(arm.axes[axis]) : placeText(context, arm, false)));
-  const rest = labels.length - MOST_PLACES;
-  const shown = rest > 0 ? [...labels.slice(0, MOST_PLACES), plural(rest, 'other place')] : labels;
+  const shown = shortened(labels, isOneAxis ? MOST_VALUES : MOST_PLACES);
   return isOneAxis ? `${axis} ${list(shown)}` : shown.join('; ');
 }
+
+/** The first of many, and how many others there are. */
+const shortened = (texts: readonly string[], most: number): string[] =>
+  texts.length > most + 1
+    ? [...texts.slice(0, most), plural(texts.length - most, 'other place')]
+    : [...texts];
 
 const pairKey = ({ a, b }: { readonly a: Arm; readonly b: Arm }): string => JSON.stringify([a.line, b.line]);
 
@@ -122,14 +133,14 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 
 /** Against the first line alone. */
 function ratioFindings(context: Context): string[] {
-  const first = context.lines.find((line) => line !== CONTROL);
+  const first = firstOf(context);
   const groups = groupBy(
     context.view.ratios.filter(({ b }) => b.line === first),
     pairKey,
   );
   return [...groups.values()].map((group) => {
     const { a, b } = group[0]!;
-    const each = group.slice(0, MOST_PLACES).map((one) => {
+    const each = group.map((one) => {
       const { interval } = one.ratio;
       const holds =
         interval === undefined
@@ -139,7 +150,7 @@ function ratioFindings(context: Context): string[] {
             : '';
       return `${times(one.ratio.mean)} at ${placeText(context, one.a, false)} ${range(interval, times)}${holds}`;
     });
-    return `The best lr of ${nameOfLine(a.line)} over that of ${nameOfLine(b.line)} is ${list(each)}.`;
+    return `The best lr of ${nameOfLine(a.line)} over that of ${nameOfLine(b.line)} is ${list(shortened(each, MOST_VALUES))}.`;
   });
 }
 
@@ -158,9 +169,8 @@ function rankingFindings(context: Context): string[] {
   const { view } = context;
   const ranking = view.rankings.find(({ lr }) => lr === view.fixedRate);
   if (ranking === undefined) return [];
-  return [...groupBy(ranking.pairs, pairKey).values()].flatMap((group) =>
-    rankingFinding(context, ranking.lr, group),
-  );
+  const pairs = ranking.pairs.filter(({ b }) => b.line === firstOf(context));
+  return [...groupBy(pairs, pairKey).values()].flatMap((group) => rankingFinding(context, ranking.lr, group));
 }
 
 function rankingFinding(context: Context, lr: number, group: readonly RankingPair[]): string[] {

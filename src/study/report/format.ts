@@ -35,7 +35,7 @@ export const times = (ratio: number): string => {
 };
 
 /** A power, such as the slope of a log-log line. */
-export const power = (value: number): string => value.toFixed(2);
+export const power = (value: number): string => value.toFixed(3);
 
 type Show = (value: number) => string;
 

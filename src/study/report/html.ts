@@ -6,6 +6,7 @@ import { SORTING, STYLE } from './page.js';
 /** Tables of a section that are open at first, as far as they are short; long ones are not printed either, unless open. */
 const OPEN_TABLES = 2;
 const MOST_OPEN_ROWS = 100;
+const MOST_POINTS = 12;
 
 /** A report as one page that needs nothing else: no network, no script to be read. */
 export async function toHtml({ title, lead, sections, config }: Report): Promise<string> {
@@ -49,12 +50,19 @@ async function sectionHtml({ title, text, points, plots, tables }: Section, id: 
   return [
     `<h2>${escapeHtml(title)}</h2>`,
     ...text.map((sentence) => `<p>${prose(sentence)}</p>`),
-    ...(points.length > 0
-      ? [`<ul>${points.map((point) => `<li>${prose(point)}</li>`).join('\n')}</ul>`]
-      : []),
+    ...pointsHtml(points),
     ...(drawn.length > 0 ? [`<div class="figures">\n${drawn.join('\n')}\n</div>`] : []),
     ...tables.map((table, i) => tableHtml(table, i < OPEN_TABLES)),
   ].join('\n');
+}
+
+/** A list; of a long one, the rest can be opened. */
+function pointsHtml(points: readonly string[]): string[] {
+  const items = (some: readonly string[]) =>
+    `<ul>${some.map((point) => `<li>${prose(point)}</li>`).join('\n')}</ul>`;
+  const rest = points.slice(MOST_POINTS);
+  const more = `<details><summary>${rest.length} more</summary>${items(rest)}</details>`;
+  return points.length === 0 ? [] : [items(points.slice(0, MOST_POINTS)), ...(rest.length > 0 ? [more] : [])];
 }
 
 async function plotHtml({ title, caption, legend, panels }: Plot, id: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { type Arm, SEED } from '../analysis/arms.js';
-import type { Analysis } from '../analysis.js';
+import type { Analysis, ViewAnalysis } from '../analysis.js';
 import type { AxisValue } from '../records.js';
 import { contextOf, nameOfLine, placeText } from './context.js';
 import { list, plural, rate } from './format.js';
@@ -17,14 +17,20 @@ export function limitsOf(analysis: Analysis): string[] {
     ...edgeLimits(analysis),
     ...statusLimits(analysis),
     ...seedLimits(analysis),
-    ...(analysis.critical.length === 0
+    ...(roles.xs.includes('batch') && analysis.critical.length === 0
       ? ['No critical batch: no checkpoint has a finished branch of factor 1.']
       : []),
+    ...(roles.tunesRate ? analysis.views.flatMap(rankingLimit) : []),
     'Intervals are over seeds alone: the model, the text and the held-out text are the same in every run, and another ' +
       `model or text may say otherwise${study.teacher ? '; so may another teacher' : ''}.`,
     ...(roles.tunesRate ? [CHOSEN] : []),
   ];
 }
+
+const rankingLimit = ({ view, fixedRate }: ViewAnalysis): string[] =>
+  fixedRate === undefined
+    ? [`No ranking at one fixed lr, at equal ${view}: there is none that all results with an optimum have.`]
+    : [];
 
 const remainingLimit = ({ study: { remaining, cells } }: Analysis): string[] =>
   remaining > 0
