@@ -8,10 +8,17 @@ import {
   type Roles,
   rolesOf,
 } from './analysis/arms.js';
-import { type Comparison, compareAll, pairsOf, type RankingPair, rankAt } from './analysis/compare.js';
+import {
+  type Comparison,
+  compareAll,
+  fairestOf,
+  pairsOf,
+  type Ranking,
+  rankAll,
+} from './analysis/compare.js';
 import { type CriticalBatch, criticalBatches } from './analysis/critical.js';
 import { type Estimate, exponential, fitLine, pairedDifference, type Slope } from './analysis/estimate.js';
-import { commonRates, type SharedRate, sharedRate } from './analysis/shared.js';
+import { type SharedRate, sharedRate } from './analysis/shared.js';
 import { type Target, targetOf } from './analysis/targets.js';
 import type { AxisValue, StudyRecord, View } from './records.js';
 
@@ -59,9 +66,9 @@ export interface ViewAnalysis {
   readonly ratios: readonly RateRatio[];
   readonly slopes: readonly RateSlope[];
   readonly shared: readonly SharedBy[];
-  /** At each lr that all arms with an optimum have, the control's apart; `fixedRate` costs them least on average. */
-  readonly rankings: readonly { readonly lr: number; readonly pairs: readonly RankingPair[] }[];
-  readonly fixedRate?: number;
+  readonly rankings: readonly Ranking[];
+  /** The one of `rankings` to look at. */
+  readonly fairest?: Ranking;
   readonly targets: readonly FacetTarget[];
 }
 
@@ -102,20 +109,17 @@ const valuesOf = ({ axes, cells }: StudyRecord, name: string): Set<AxisValue> =>
 
 function viewOf(view: View, arms: readonly Arm[], roles: Roles, varied: readonly string[]): ViewAnalysis {
   const adapters = arms.filter(({ line }) => line !== CONTROL);
-  const shared = sharedBy(adapters, roles, varied);
-  const fixedRate = shared.find(({ over }) => over === 'all')?.shared.lr;
+  const rankings = rankAll(adapters, roles);
+  const fairest = fairestOf(rankings);
   return {
     view,
     arms,
     comparisons: compareAll(arms, roles),
     ratios: ratiosOf(arms, roles),
     slopes: roles.xs.flatMap((x) => facetsOf(arms, varied, roles, x).flatMap((facet) => slopesOf(facet, x))),
-    shared,
-    rankings: commonRates(adapters.filter(({ optimum }) => optimum.kind === 'inside')).map((lr) => ({
-      lr,
-      pairs: rankAt(adapters, roles, lr),
-    })),
-    ...(fixedRate !== undefined && { fixedRate }),
+    shared: sharedBy(adapters, roles, varied),
+    rankings,
+    ...(fairest && { fairest }),
     targets: facetsOf(arms, varied, roles, roles.xs[0]).flatMap((facet) => {
       const target = targetOf(facet.arms);
       return target ? [{ ...target, facet }] : [];

@@ -101,6 +101,21 @@ test('a ranking that a fixed rate makes is told apart from the tuned one', () =>
   assert.ok(low.every(({ tuned, flips }) => tuned.verdict === 'none' && flips !== 'shown'));
 });
 
+test('the fixed rate is one that most pairs have run, of those the cheapest', () => {
+  const narrow = syntheticCells(small).filter(({ axes }) => {
+    const start = small.starts.find(({ name }) => name === axes.start)!;
+    const best = start.bestRate * (Number(axes.batch) / 16) ** start.power;
+    return Math.abs(Math.log(Number(axes.lr) / best)) < 1;
+  });
+  const { rankings, fairest, shared } = tokensOf(studyOf(narrow, axesOf(small)));
+  const most = Math.max(...rankings.map(({ pairs }) => pairs.length));
+  assert.ok(most < 3, 'no lr is in every grid');
+  assert.is(fairest!.pairs.length, most);
+  assert.ok(shared.every(({ over }) => over !== 'all'));
+  const whole = tokensOf(syntheticStudy(small));
+  assert.is(whole.fairest!.lr, whole.shared.find(({ over }) => over === 'all')!.shared.lr);
+});
+
 test('one rate for all costs what the surface says', () => {
   const flat = small.starts.map((start) => ({ ...start, bestRate: 1e-3, power: 0 }));
   const [none] = tokensOf(syntheticStudy({ ...small, starts: flat, cellNoise: 0 })).shared;

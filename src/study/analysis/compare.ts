@@ -1,5 +1,14 @@
 import { type Arm, besides, CONTROL, isTuned, measured, type Roles } from './arms.js';
-import { type BySeed, type Estimate, holm, pairedDifference, type Verdict, verdictOf } from './estimate.js';
+import {
+  type BySeed,
+  type Estimate,
+  holm,
+  meanOf,
+  pairedDifference,
+  type Verdict,
+  verdictOf,
+} from './estimate.js';
+import { regretAt } from './shared.js';
 
 /** Lines against each other, seed by seed, at the same place on every other axis. */
 
@@ -108,13 +117,43 @@ function flipOf(fixed: RankingSide, tuned: RankingSide): RankingPair['flips'] {
   return isShown(fixed) && isShown(tuned) ? 'shown' : 'seen';
 }
 
-/** The ranking of every pair at one lr for all against that at each one's best; the control takes no part. */
-export function rankAt(arms: readonly Arm[], roles: Roles, lr: number): RankingPair[] {
-  return pairsOf(arms, roles)
-    .filter((pair) => pair.every((arm) => arm.line !== CONTROL && arm.optimum.kind === 'inside'))
-    .map(([a, b]) => {
-      const fixed = sideAt(a, b, lr);
-      const tuned = sideOf(pairedDifference(measured(a, 'nll'), measured(b, 'nll')));
-      return { a, b, fixed, tuned, flips: flipOf(fixed, tuned) };
-    });
+/** Pairs of lines at one lr for all. */
+export interface Ranking {
+  readonly lr: number;
+  /** Where both lines have run this lr and have an optimum; the control takes no part. */
+  readonly pairs: readonly RankingPair[];
+}
+
+function rankAt(pairs: readonly (readonly [Arm, Arm])[], lr: number): Ranking {
+  const ranked = pairs.map(([a, b]) => {
+    const fixed = sideAt(a, b, lr);
+    const tuned = sideOf(pairedDifference(measured(a, 'nll'), measured(b, 'nll')));
+    return { a, b, fixed, tuned, flips: flipOf(fixed, tuned) };
+  });
+  return { lr, pairs: ranked.filter(({ fixed }) => fixed.verdict !== 'no pair') };
+}
+
+/** The rankings at every lr that some pair has, ascending, against those at each one's best. */
+export function rankAll(arms: readonly Arm[], roles: Roles): Ranking[] {
+  const pairs = pairsOf(arms, roles).filter((pair) =>
+    pair.every(({ line, optimum }) => line !== CONTROL && optimum.kind === 'inside'),
+  );
+  const rates = new Set(pairs.flatMap(([a]) => a.points.map(({ lr }) => lr)));
+  return [...rates]
+    .sort((a, b) => a - b)
+    .map((lr) => rankAt(pairs, lr))
+    .filter((ranking) => ranking.pairs.length > 0);
+}
+
+/** The lr that the most pairs have; of several, the one that costs their lines least on average. */
+export function fairestOf(rankings: readonly Ranking[]): Ranking | undefined {
+  const most = Math.max(...rankings.map(({ pairs }) => pairs.length));
+  const cost = ({ lr, pairs }: Ranking) =>
+    meanOf(pairs.flatMap(({ a, b }) => [regretAt(a, lr), regretAt(b, lr)]));
+  return rankings
+    .filter(({ pairs }) => pairs.length === most)
+    .reduce<Ranking | undefined>(
+      (best, one) => (best === undefined || cost(one) < cost(best) ? one : best),
+      undefined,
+    );
 }

@@ -14,15 +14,15 @@ export interface SharedRate {
 }
 
 /** lrs at which every arm has a loss. */
-export const commonRates = (arms: readonly Arm[]): number[] =>
+const commonRates = (arms: readonly Arm[]): number[] =>
   [...(arms[0]?.points ?? [])]
     .map(({ lr }) => lr)
     .filter((lr) =>
       arms.every(({ points }) => points.some((point) => point.lr === lr && point.loss !== undefined)),
     );
 
-/** Every lr that all arms have, with its regret; `findOptimum` of each arm says what its grid's lowest is worth. */
-export function regrets(arms: readonly Arm[]): SharedRate[] {
+/** Every lr that all arms have, with its regret. */
+function regrets(arms: readonly Arm[]): SharedRate[] {
   const rates = commonRates(arms);
   return rates.map((lr, i) => {
     const each = arms.map((arm) => ({ arm, regret: regretAt(arm, lr) }));
@@ -38,9 +38,11 @@ export function regrets(arms: readonly Arm[]): SharedRate[] {
   });
 }
 
-function regretAt({ points }: Arm, lr: number): number {
+/** What an lr costs an arm: infinite where runs diverged at it. */
+export function regretAt({ points }: Arm, lr: number): number {
   const losses = points.flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
-  return points.find((point) => point.lr === lr)!.loss! - Math.min(...losses);
+  const loss = points.find((point) => point.lr === lr)?.loss ?? Number.POSITIVE_INFINITY;
+  return loss - Math.min(...losses);
 }
 
 /** The shared lr of least mean regret; undefined for fewer than two arms or without an lr that all have. */

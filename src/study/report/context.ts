@@ -4,7 +4,7 @@ import type { AxisValue, CellRecord } from '../records.js';
 import type { Panel, Style } from './chart.js';
 import type { LegendItem, Plot } from './document.js';
 import { list, short } from './format.js';
-import { lineStyle, orderStyle, REFERENCE } from './styles.js';
+import { CONTROL_STYLE, lineStyle, orderStyle, REFERENCE } from './styles.js';
 
 /** One view of a study, with the names and looks that all of its plots and tables share. */
 export interface Context {
@@ -23,7 +23,8 @@ export function contextOf(analysis: Analysis, view: ViewAnalysis): Context {
 
 export const nameOfLine = (line: string): string => (line === CONTROL ? 'full fine-tuning (control)' : line);
 
-export const styleOf = ({ lines }: Context, line: string): Style => lineStyle(lines.indexOf(line));
+export const styleOf = ({ lines }: Context, line: string): Style =>
+  line === CONTROL ? CONTROL_STYLE : lineStyle(lines.filter((other) => other !== CONTROL).indexOf(line));
 
 /** Lines of a plot, in order, and the reference it has. */
 export function legendOf(context: Context, shown: readonly string[], reference?: string): LegendItem[] {
@@ -77,7 +78,8 @@ const DEFAULT_RANK = 8;
 function scaleOfCell({ axes, options }: CellRecord): string | undefined {
   const of = (name: string): unknown => axes[name] ?? options[name];
   if (of('trainable') === 'all' || axes.start === CONTROL) return undefined;
-  if (of('init') !== undefined && of('loraAlpha') === undefined) return 'as in its adapter';
+  const isAdapter = ![undefined, 'random', 'pissa', 'milora'].includes(of('init') as string | undefined);
+  if (isAdapter && of('loraAlpha') === undefined) return 'as in its adapter';
   const rank = Number(of('rank') ?? DEFAULT_RANK);
   const alpha = Number(of('loraAlpha') ?? 2 * rank);
   return short(of('rslora') === true ? alpha / Math.sqrt(rank) : alpha / rank);

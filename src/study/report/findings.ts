@@ -167,7 +167,7 @@ function slopeFindings({ view }: Context): string[] {
 
 function rankingFindings(context: Context): string[] {
   const { view } = context;
-  const ranking = view.rankings.find(({ lr }) => lr === view.fixedRate);
+  const ranking = view.fairest;
   if (ranking === undefined) return [];
   const pairs = ranking.pairs.filter(({ b }) => b.line === firstOf(context));
   return [...groupBy(pairs, pairKey).values()].flatMap((group) => rankingFinding(context, ranking.lr, group));

@@ -27,9 +27,11 @@ export function limitsOf(analysis: Analysis): string[] {
   ];
 }
 
-const rankingLimit = ({ view, fixedRate }: ViewAnalysis): string[] =>
-  fixedRate === undefined
-    ? [`No ranking at one fixed lr, at equal ${view}: there is none that all results with an optimum have.`]
+const rankingLimit = ({ view, fairest }: ViewAnalysis): string[] =>
+  fairest === undefined
+    ? [
+        `No ranking at one fixed lr, at equal ${view}: no two lines have one in common at one place, with an optimum each.`,
+      ]
     : [];
 
 const remainingLimit = ({ study: { remaining, cells } }: Analysis): string[] =>

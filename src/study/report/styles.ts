@@ -13,6 +13,9 @@ const ORDER_COLORS = {
   dark: ['#b08be8', '#8f9bf0', '#62acdf', '#43bfc0', '#4fcb93', '#8bd45f', '#c8dc3e', '#fde725'],
 } as const;
 
+/** The control's colour, which is grey, and shape are the last ones. */
+const CONTROL_PLACE = LINE_COLORS.light.length - 1;
+
 const SHAPES = [
   'M0,-1A1,1,0,1,1,0,1A1,1,0,1,1,0,-1Z',
   'M-0.9,-0.9L0.9,-0.9L0.9,0.9L-0.9,0.9Z',
@@ -33,11 +36,13 @@ const variables = (theme: 'light' | 'dark'): string =>
 /** Declarations of the colours, for a rule of CSS. */
 export const COLORS = { light: variables('light'), dark: variables('dark') } as const;
 
-/** Of the i-th line. */
+/** Of the i-th line, apart from the control. */
 export const lineStyle = (i: number): Style => ({
-  color: `var(--line${i % LINE_COLORS.light.length})`,
-  shape: SHAPES[i % SHAPES.length]!,
+  color: `var(--line${i % CONTROL_PLACE})`,
+  shape: SHAPES[i % (SHAPES.length - 1)]!,
 });
+
+export const CONTROL_STYLE: Style = { color: `var(--line${CONTROL_PLACE})`, shape: SHAPES.at(-1)! };
 
 /** Of the i-th of `count` ordered values. */
 export const orderStyle = (i: number, count: number): Style => {

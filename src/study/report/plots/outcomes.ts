@@ -87,7 +87,7 @@ const zero = (values: readonly number[]): Series => ({
 export function rankings(context: Context): Plot | undefined {
   const { view, x, lines } = context;
   const first = lines.find((line) => line !== CONTROL);
-  const ranking = view.rankings.find(({ lr }) => lr === view.fixedRate);
+  const ranking = view.fairest;
   if (x === undefined || first === undefined || ranking === undefined) return undefined;
   const pairs = ranking.pairs.filter(({ b }) => b.line === first);
   if (pairs.length === 0) return undefined;
@@ -117,8 +117,8 @@ export function rankings(context: Context): Plot | undefined {
   return plotOf(
     'Ranking at one learning rate against ranking at tuned rates',
     `Below 0 a line is better than ${first}. Bars are 95 % intervals, paired by seed; one that holds 0 shows no ` +
-      `difference, a point without a bar has one seed. ${rate(ranking.lr)} is the lr that costs all of them least on ` +
-      `average. A cross: it diverged there. The two panels have scales of their own. ${scaleNote(context, view.arms)}`,
+      `difference, a point without a bar has one seed. ${rate(ranking.lr)} is the lr that most of them have run and ` +
+      `that costs them least on average. A cross: it diverged there. The two panels have scales of their own. ${scaleNote(context, view.arms)}`,
     legendOf(context, [...new Set(pairs.map(({ a }) => a.line))], first),
     panels.map(setApart),
   );
