@@ -187,6 +187,7 @@ function rankingFinding(context: Context, lr: number, group: readonly RankingPai
       ? [`worse${ahead.length > 0 ? '' : ` than ${nameB}`} at ${places(context, behind)}`]
       : []),
   ];
+  const single = where('fixed', 'one seed');
   const turns = ahead.length > 0 && behind.length > 0 ? ': the ranking flips' : '';
   const [better, worse] = [where('tuned', 'lower'), where('tuned', 'higher')];
   const tuned = [
@@ -196,6 +197,7 @@ function rankingFinding(context: Context, lr: number, group: readonly RankingPai
   const flips = group.filter((pair) => pair.flips === 'shown').map((pair) => pair.a);
   const sentences = [
     `At one lr for all, ${rate(lr)}, ${nameA} is ${list(parts)}${turns}.`,
+    ...(single.length > 0 ? [`Not compared at ${places(context, single)}: one seed.`] : []),
     `Each at its best lr, ${tuned.length === 0 ? 'no difference is shown anywhere' : list(tuned)}.`,
     ...(flips.length > 0 ? [`The two rankings are opposite at ${places(context, flips)}.`] : []),
   ];

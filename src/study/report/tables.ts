@@ -66,7 +66,7 @@ function armTable(context: Context): Table {
   return {
     title: tunesRate ? 'Best learning rates and what they reach' : 'Results',
     caption:
-      'Losses and other measures are means over seeds, s.d. over seeds beside them. ' +
+      'Loss and other measures are means over seeds; the s.d. is that of the loss. ' +
       (tunesRate
         ? 'The valley is the ratio of the highest to the lowest lr at which the mean loss stays within 1 % of the lowest. '
         : '') +

@@ -89,14 +89,18 @@ export function rankings(context: Context): Plot | undefined {
   const first = lines.find((line) => line !== CONTROL);
   const ranking = view.fairest;
   if (x === undefined || first === undefined || ranking === undefined) return undefined;
-  const pairs = ranking.pairs.filter(({ b }) => b.line === first);
-  if (pairs.length === 0) return undefined;
+  const isShown = ({ a, b }: { readonly a: Arm; readonly b: Arm }) => b.line === first && a.line !== CONTROL;
+  const sides = {
+    fixed: new Map(ranking.pairs.filter(isShown).map(({ a, fixed }) => [a, fixed])),
+    tuned: new Map(
+      view.comparisons.filter((one) => one.measure === 'nll' && isShown(one)).map((one) => [one.a, one]),
+    ),
+  } as const;
+  if (sides.fixed.size === 0) return undefined;
   const values = valuesOn(view.arms, x);
-  const panelOf = (title: string, side: 'fixed' | 'tuned', arms: readonly Arm[]): Panel => {
-    const mine = new Map(pairs.filter(({ a }) => arms.includes(a)).map((pair) => [pair.a, pair[side]]));
-    const series = seriesOver(context, [...mine.keys()], (arm) =>
-      differencePoint(Number(arm.axes[x]), mine.get(arm)!),
-    );
+  const panelOf = (title: string, side: ReadonlyMap<Arm, RankingSide>, arms: readonly Arm[]): Panel => {
+    const mine = arms.filter((arm) => side.has(arm));
+    const series = seriesOver(context, mine, (arm) => differencePoint(Number(arm.axes[x]), side.get(arm)!));
     const all = [zero(values), ...series];
     const label = `loss less that of ${first} (nats per token)`;
     return {
@@ -110,8 +114,8 @@ export function rankings(context: Context): Plot | undefined {
     const place = axesText(axes);
     const named = (title: string) => (place === '' ? title : `${title}, ${place}`);
     return [
-      panelOf(named(`one lr for all: ${rate(ranking.lr)}`), 'fixed', arms),
-      panelOf(named('each at its best lr'), 'tuned', arms),
+      panelOf(named(`one lr for all: ${rate(ranking.lr)}`), sides.fixed, arms),
+      panelOf(named('each at its best lr'), sides.tuned, arms),
     ];
   });
   return plotOf(
@@ -119,7 +123,7 @@ export function rankings(context: Context): Plot | undefined {
     `Below 0 a line is better than ${first}. Bars are 95 % intervals, paired by seed; one that holds 0 shows no ` +
       `difference, a point without a bar has one seed. ${rate(ranking.lr)} is the lr that most of them have run and ` +
       `that costs them least on average. A cross: it diverged there. The two panels have scales of their own. ${scaleNote(context, view.arms)}`,
-    legendOf(context, [...new Set(pairs.map(({ a }) => a.line))], first),
+    legendOf(context, lines, first),
     panels.map(setApart),
   );
 }
