@@ -104,11 +104,21 @@ export interface DownloadRecord {
 /** What is done before the first step, and how far it is: on `metrics$` only. */
 export interface ProgressRecord {
   readonly type: 'progress';
-  readonly doing: 'finding text' | 'planning' | 'counting the text' | 'reading text' | 'loading';
+  readonly doing:
+    | 'starting the device'
+    | 'reading models'
+    | 'finding text'
+    | 'planning'
+    | 'counting the text'
+    | 'reading text'
+    | 'compiling the student'
+    | 'compiling the teacher'
+    | 'loading the student'
+    | 'loading the teacher';
   /** Of `total`, where that is known, in `unit`. */
   readonly done?: number;
   readonly total?: number;
-  readonly unit?: 'tokens' | 'threads';
+  readonly unit?: 'tokens' | 'MiB';
 }
 
 /** The GPU failed, and the run goes on from the checkpoint of `step` on a new device: on `metrics$` only. */

@@ -4,15 +4,15 @@ import { runProgram } from '#src/cli/program.js';
 import { type EvalRecord, type StepRecord, type TrainInput, train } from '#src/index.js';
 import { type MiniatureResults, miniaturePaths, QUICKSTART, type Reached } from '#src/prepare/miniature.js';
 import { tokenizerFiles, trainBpe } from './bpe.js';
-import { type Corpora, makeCorpora, toJsonl } from './corpora.js';
+import { type Corpora, DOCUMENTS, makeCorpora, toJsonl } from './corpora.js';
 import { configOf, copyAsBfloat16, STUDENT, TEACHER, VOCABULARY_SIZE } from './models.js';
+import { writeTexts } from './texts.js';
 
 /**
  * Makes the bundled miniature with this project's own trainer: texts from the grammar, a tokenizer, a student and a
  * teacher from scratch, and what runs of the quickstart reach with and without the teacher.
  */
 
-const DOCUMENTS = { heldOut: 800, corpus: 5000, student: 40_000, teacher: 60_000 };
 const SEEDS = [0, 1, 2];
 /** From scratch. A document that a row cuts loses its beginning, so rows are longer than the quickstart's. */
 const FROM_SCRATCH = { trainable: 'all', sequence: 256, batch: 16, warmup: 50, beta2: 0.99 } as const;
@@ -36,8 +36,7 @@ const writeJson = (path: string, value: object): void => write(path, `${JSON.str
 
 /** The text files, and a folder with config and tokenizer for each of the two models. */
 function writeInputs(texts: Corpora): void {
-  write(paths.heldOut, toJsonl(texts.heldOut));
-  write(paths.corpus, toJsonl(texts.corpus));
+  writeTexts(paths, texts);
   const { tokenizer, config } = tokenizerFiles(trainBpe(texts.corpus, VOCABULARY_SIZE));
   for (const [name, shape] of [['student', STUDENT] as const, ['teacher', TEACHER] as const]) {
     write(join(work, `${name}.jsonl`), toJsonl(texts[name]));

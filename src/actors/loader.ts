@@ -7,6 +7,7 @@ import { blockRowsOf, type Cursor, type Row, RowStream, type RowStreamOptions } 
 import { loadTokenizer } from '../data/tokenizer.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
 import { named, offer, serve } from './actor.js';
+import { teller } from './starting.js';
 
 export interface TextOptions {
   readonly paths: readonly string[];
@@ -34,7 +35,7 @@ export interface LoaderSetup {
   readonly cursor?: Cursor;
   /** Where batches are offered. */
   readonly port: MessagePort;
-  /** Told the tokens read so far, now and then, until the first micro-batch is there. */
+  /** Told of the tokens read so far, until the first micro-batch is there. */
   readonly progress?: MessagePort;
 }
 
@@ -46,19 +47,6 @@ export async function trainingText(
 ): Promise<DocumentSource> {
   const documents = await openDocuments({ ...text, from: cursor?.place });
   return evalFraction > 0 ? (await holdOut(documents, evalFraction)).training : documents;
-}
-
-const TELL_MS = 100;
-
-/** Counts tokens, and tells how many there are at most ten times a second. */
-function teller(port: MessagePort | undefined): (tokens: number) => void {
-  let [tokens, told] = [0, performance.now()];
-  return (more) => {
-    tokens += more;
-    if (performance.now() - told < TELL_MS) return;
-    told = performance.now();
-    port?.postMessage(tokens);
-  };
 }
 
 /** Reads, tokenizes, packs and shuffles text; gives micro-batches of whole rows, one per pull. */
@@ -79,7 +67,12 @@ class Loader implements BatchSource {
     const encode = createEncode(await loadTokenizer(setup.tokenizer), setup.encoding);
     const { onBad } = setup.text;
     const blockRows = setup.shuffleRows ?? blockRowsOf(sequence);
-    const onDocument = teller(setup.progress);
+    const tell = teller(setup.progress);
+    let done = 0;
+    const onDocument = (tokens: number) => {
+      done += tokens;
+      tell({ doing: 'reading text', done, unit: 'tokens' });
+    };
     const options = { sequence, packing, longDocuments, blockRows, seed, repeat: true, onBad, onDocument };
     this.#rows = new RowStream(documents, encode, options, setup.cursor);
     this.#first = this.#next();

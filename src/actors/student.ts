@@ -6,7 +6,7 @@ import type { Session, SessionHandle } from '../devices/device.js';
 
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import { checkAdapter, readAdapter } from '../formats/adapter.js';
-import { readCheckpoint, writeCheckpoint } from '../formats/checkpoint.js';
+import { readCheckpoint, readSnapshot, writeCheckpoint } from '../formats/checkpoint.js';
 import { pruneCheckpoints } from '../formats/checkpointFiles.js';
 import { type Artifact, writeParameters } from '../formats/parameters.js';
 import { finiteSource, placeOf } from '../formats/tensors/finite.js';
@@ -21,6 +21,7 @@ import {
   loadRopeTable,
   loadTensor,
   loadWeights,
+  type ModelWeights,
   sourcesOf,
   weightShapes,
 } from '../model/weights.js';
@@ -35,6 +36,7 @@ import { StepMeter } from '../training/stepMeter.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
 import type { SnapshotSink } from './evaluator.js';
+import { loadingOf, type Starting, teller } from './starting.js';
 
 export interface StudentSetup {
   readonly student: StudentOptions;
@@ -57,13 +59,18 @@ export interface StudentSetup {
   readonly evaluator?: MessagePort;
   /** Micro-batches asked for ahead. */
   readonly credits: number;
+  /** Told of what is compiled and loaded, until it is. */
+  readonly progress: MessagePort;
 }
 
 /** What the run does between steps. */
 export interface StepObserver {
   step(record: StepRecord): Promise<StepOrders>;
-  /** Resolves with what the checkpoint has to hold once everything up to this step is in metrics.jsonl. */
-  beforeCheckpoint(step: number): Promise<CheckpointFacts>;
+  /**
+   * Resolves with what the checkpoint has to hold once everything up to this step is in metrics.jsonl; after a stop,
+   * without evaluations that read the parameters of this step or of `snapshot`.
+   */
+  beforeCheckpoint(step: number, snapshot: number | undefined): Promise<CheckpointFacts>;
   /** It is on the disk. */
   afterCheckpoint(step: number): Promise<void>;
 }
@@ -71,6 +78,7 @@ export interface StepObserver {
 /** Trains an adapter or a model: forward and backward of each micro-batch, one optimizer update per batch. */
 export class Student {
   #setup!: StudentSetup;
+  #tell!: (starting: Starting) => void;
   #session!: Session;
   #model!: StudentModule;
   #source!: Comlink.Remote<BatchSource>;
@@ -87,12 +95,19 @@ export class Student {
   /** Set once the training is given up amid a step. */
   #isAbandoned = false;
   #abandon: () => void = () => {};
+  readonly #abandoned = new Promise<void>((resolve) => {
+    this.#abandon = resolve;
+  });
+  /** The step whose parameters the evaluator has. */
+  #snapshotStep: number | undefined;
   #savedStep = 0;
   #state: Omit<RunState, keyof CheckpointFacts> = { step: 0, tokens: 0, elapsedSeconds: 0, cursor: null };
 
   async start(setup: StudentSetup): Promise<void> {
     this.#setup = setup;
     const { teacher } = setup.student;
+    this.#tell = teller(setup.progress);
+    this.#tell({ doing: 'compiling the student' });
     this.#model = studentModule(setup.student);
     this.#session = await joinDevice(setup.device).compile(this.#model.module);
     if (teacher && this.#model.teacherHead) {
@@ -109,6 +124,7 @@ export class Student {
       loraPlus,
       lossScale: this.#lossScale,
     });
+    setup.progress.close();
     this.#source = reach<BatchSource>(setup.source);
     if (setup.evaluator) this.#evaluator = reach<SnapshotSink>(setup.evaluator);
   }
@@ -118,11 +134,14 @@ export class Student {
     return Comlink.transfer(handle, [...handle.transfer] as never);
   }
 
-  /** Gives the evaluator the parameters as they are now. */
-  async snapshot(): Promise<void> {
-    const tensors = await this.#read(this.#model.trained.values);
+  /** Gives the evaluator the parameters as they are now; of an earlier step, those that a stop left in its checkpoint. */
+  async snapshot(step = this.#state.step): Promise<void> {
+    const { values } = this.#model.trained;
+    const isNow = step === this.#state.step;
+    const tensors = isNow ? await this.#read(values) : readSnapshot(this.#setup.resume!);
     const buffers = [...tensors.values()].map((data) => data.buffer as ArrayBuffer);
-    await this.#evaluator?.load(this.#state.step, Comlink.transfer(tensors, buffers));
+    await this.#evaluator?.load(step, Comlink.transfer(tensors, buffers));
+    this.#snapshotStep = step;
   }
 
   /** Runs until the last step, until the observer says stop, or until it is abandoned. @returns the last step done. */
@@ -131,9 +150,6 @@ export class Student {
     const { steps } = this.#setup.schedule;
     if (this.#state.step >= steps) return this.#state.step;
     this.#meter = new StepMeter(this.#state.elapsedSeconds);
-    const abandoned = new Promise<void>((resolve) => {
-      this.#abandon = resolve;
-    });
     const work = async (batch: MicroBatch) => {
       if (this.#isAbandoned) return false;
       const learned = named(
@@ -146,7 +162,7 @@ export class Student {
     };
     const batches = pulled(this.#source, this.#setup.credits, work);
     const done = lastValueFrom(batches.pipe(takeWhile((more) => more)), { defaultValue: false });
-    await Promise.race([done, abandoned]);
+    await Promise.race([done, this.#abandoned]);
     if (this.#isAbandoned) await this.#saveWholeSteps();
     return this.#state.step;
   }
@@ -212,7 +228,7 @@ export class Student {
   }
 
   async #obey({ evaluate, checkpoint, stop }: StepOrders): Promise<boolean> {
-    if (evaluate) await this.snapshot();
+    if (evaluate) await Promise.race([this.snapshot(), this.#abandoned]);
     if (checkpoint) await this.#checkpoint();
     this.#meter.resume();
     return !stop && this.#state.step < this.#setup.schedule.steps;
@@ -220,13 +236,16 @@ export class Student {
 
   async #checkpoint(): Promise<void> {
     const { step } = this.#state;
-    const facts = await this.#observer.beforeCheckpoint(step);
+    if (this.#isAbandoned) this.#snapshotStep = await this.#evaluator?.halt();
+    const facts = await this.#observer.beforeCheckpoint(step, this.#snapshotStep);
     const { artifact, checkpoints, keep } = this.#setup;
     const { trained, optimizer } = this.#model;
+    const waits = (facts.held ?? []).some((record) => 'evaluation' in record && record.evaluation !== step);
     await writeCheckpoint(checkpoints, artifact, {
       parameters: sessionSources(this.#session, trained.values),
       first: sessionSources(this.#session, optimizer.first),
       second: sessionSources(this.#session, optimizer.second),
+      snapshot: waits ? sessionSources(this.#session, trained.snapshot) : undefined,
       state: { ...this.#state, ...facts },
     });
     this.#savedStep = step;
@@ -239,7 +258,7 @@ export class Student {
     const { resume, student, artifact } = this.#setup;
     const { trained } = this.#model;
     const { weights } = trained.training;
-    if (student.lora) await loadWeights(this.#session, sourcesOf(student.student), weights);
+    if (student.lora) await this.#load(weights);
     else await loadRopeTable(this.#session, weights);
     if (resume === undefined) {
       await this.#initialise();
@@ -253,12 +272,19 @@ export class Student {
     this.#savedStep = state.step;
   }
 
+  #load(weights: ModelWeights): Promise<void> {
+    const sources = sourcesOf(this.#setup.student.student);
+    return loadWeights(this.#session, sources, weights, (bytes, total) =>
+      this.#tell(loadingOf('student', bytes, total)),
+    );
+  }
+
   async #initialise(): Promise<void> {
     const { init, student, seed } = this.#setup;
     const { values, training } = this.#model.trained;
     const { config, tensors } = student.student;
     if (!student.lora) {
-      if (tensors.size > 0) await loadWeights(this.#session, sourcesOf(student.student), training.weights);
+      if (tensors.size > 0) await this.#load(training.weights);
       else await this.#write(values, dataOf(randomWeights(weightShapes(config), seed)));
       return;
     }

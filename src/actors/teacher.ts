@@ -6,6 +6,7 @@ import type { BatchSource, MicroBatch } from '../messages.js';
 import { type BatchShape, type TeacherModule, teacherModule } from '../model/programs.js';
 import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
 import { named, offer, reach, serve } from './actor.js';
+import { loadingOf, teller } from './starting.js';
 
 export interface TeacherSetup {
   readonly files: ModelFiles;
@@ -14,6 +15,8 @@ export interface TeacherSetup {
   /** Where batches come from, and where they go on with the teacher's signal. */
   readonly source: MessagePort;
   readonly port: MessagePort;
+  /** Told of what is compiled and loaded, until it is. */
+  readonly progress: MessagePort;
 }
 
 /** Reads each micro-batch on its way to the student and adds its hidden states. */
@@ -24,10 +27,15 @@ class Teacher implements BatchSource {
   #ahead: Promise<unknown> = Promise.resolve();
 
   async start(setup: TeacherSetup): Promise<void> {
-    const { files, shape, device } = setup;
+    const { files, shape, device, progress } = setup;
+    const tell = teller(progress);
+    tell({ doing: 'compiling the teacher' });
     this.#model = teacherModule(files, shape);
     this.#session = await joinDevice(device).compile(this.#model.module);
-    await loadWeights(this.#session, sourcesOf(files), this.#model.weights);
+    await loadWeights(this.#session, sourcesOf(files), this.#model.weights, (bytes, total) =>
+      tell(loadingOf('teacher', bytes, total)),
+    );
+    progress.close();
     this.#source = reach<BatchSource>(setup.source);
     offer(this, setup.port);
   }

@@ -68,6 +68,13 @@ export async function resolveModel(text: string, options: ResolveOptions = {}): 
   return new Fetch(wanted, kind, repository, options).run();
 }
 
+/** What to do about a repository that lacks a file. */
+const ADVICE: Readonly<Record<ModelKind, string>> = {
+  model: 'choose a model that is saved as safetensors, with a tokenizer.json',
+  adapter: 'choose a LoRA adapter that is saved as safetensors; a .bin can be fetched and converted by hand',
+  tokenizer: 'choose a model with a tokenizer.json',
+};
+
 /** One model on its way from the Hub into the cache. */
 class Fetch {
   readonly #wanted: Wanted;
@@ -158,7 +165,7 @@ class Fetch {
     );
     return new InputError(
       `${this.#wanted.text}: expected ${missing} among its files, found ${found.join(', ') || 'none'}; ` +
-        'choose a model that is saved as safetensors, with a tokenizer.json',
+        ADVICE[this.#kind],
     );
   }
 }

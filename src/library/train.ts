@@ -103,6 +103,7 @@ async function beginRun(given: TrainInput, { emit, shouldStop, stopped }: RunHoo
     if (record.type === 'progress' && shouldStop()) throw new StoppedEarly(`stopped while ${record.doing}`);
     emit(record);
   };
+  emit({ type: 'progress', doing: 'starting the device' });
   const opened = devices.open(request.before?.variants);
   const ready = opened.then(async (hosts) => {
     const wanted = dryRun ? request : { ...request, options: { ...options, out: folder.path } };

@@ -1,5 +1,6 @@
 import { InputError } from '../base/errors.js';
 import type { Session } from '../devices/device.js';
+import { bytesOf } from '../formats/safetensors/header.js';
 import type { TensorInfo } from '../formats/safetensors.js';
 import { byLayers } from '../formats/tensorNames.js';
 import { castSource } from '../formats/tensors/cast.js';
@@ -168,14 +169,23 @@ export const sourcesOf = ({ tensors }: Pick<ModelFiles, 'tensors'>): Map<string,
 
 /**
  * Streams weights into a session, a few MiB at a time.
+ * @param onLoaded told how many bytes of the files are loaded so far, tensor by tensor, and how many there are
  * @throws InputError naming file, tensor and place when one of them holds a number that is not finite
  */
 export async function loadWeights(
   session: Session,
   sources: ReadonlyMap<string, TensorSource>,
   weights: ModelWeights,
+  onLoaded: (bytes: number, total: number) => void = () => {},
 ): Promise<void> {
-  for (const [name, value] of weights.values) await loadTensor(session, sources.get(name)!, value);
+  const sizes = new Map([...weights.values.keys()].map((name) => [name, bytesOf(sources.get(name)!)]));
+  const total = [...sizes.values()].reduce((a, b) => a + b, 0);
+  let bytes = 0;
+  for (const [name, value] of weights.values) {
+    await loadTensor(session, sources.get(name)!, value);
+    bytes += sizes.get(name)!;
+    onLoaded(bytes, total);
+  }
   await loadRopeTable(session, weights);
 }
 

@@ -76,7 +76,7 @@ export function chooseWay(
     sizes = [plans.student, plans.teacher].map((plan) => (plan ? totalBytes(plan) : 0));
     if (fits(sizes, devices)) return { way, plans };
   }
-  return refuseSize(sizes, devices, options.recompute === 'off');
+  return refuseSize(sizes, devices, options);
 }
 
 export const totalBytes = ({ bytes }: MemoryPlan): number => bytes.persistent + bytes.activations;
@@ -91,13 +91,18 @@ function fits([student, teacher]: readonly number[], devices: DeviceHosts): bool
   );
 }
 
-function refuseSize(sizes: readonly number[], { student }: DeviceHosts, mayRecompute: boolean): never {
+function refuseSize(sizes: readonly number[], { student }: DeviceHosts, options: TrainOptions): never {
   const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
   const { maxSessionBytes: one, maxTotalBytes: all } = student.info;
   const limit = one < all ? `${gib(one)} each` : `${gib(all)} together`;
   const found = `student ${gib(sizes[0]!)}${sizes[1] ? `, teacher ${gib(sizes[1])}` : ''}`;
+  const ways = [
+    'smaller models',
+    'a shorter --sequence',
+    ...(options.trainable === 'lora' ? ['a lower --rank'] : []),
+    ...(options.recompute === 'off' ? ['--recompute on'] : []),
+  ];
   throw new InputError(
-    `expected models of at most ${limit} on this device, found ${found}; ` +
-      `use smaller models, a shorter --sequence${mayRecompute ? ', --recompute on' : ''} or a smaller --micro-batch`,
+    `expected models of at most ${limit} on this device, found ${found}; use ${ways.join(', ')} or a smaller --micro-batch`,
   );
 }

@@ -73,6 +73,7 @@ export async function prepare(
 ): Promise<Preparation> {
   const { options: asked, given, before } = request;
   const out = asked.out ?? freshRunFolder();
+  emit({ type: 'progress', doing: 'reading models' });
   const models = await locateModels(asked, before, emit);
   const student =
     asked.fromConfig === undefined ? openModelFiles(models.student) : blankModelFiles(asked.fromConfig);

@@ -5,6 +5,7 @@ import * as Comlink from 'comlink';
 import { Actors } from '../actors/actors.js';
 import type { Evaluator, EvaluatorSetup } from '../actors/evaluator.js';
 import type { LoaderSetup } from '../actors/loader.js';
+import type { Starting } from '../actors/starting.js';
 import type { Student, StudentSetup } from '../actors/student.js';
 import type { TeacherSetup } from '../actors/teacher.js';
 import { DeviceLostError, InputError, RunError } from '../base/errors.js';
@@ -15,7 +16,7 @@ import { copyCheckpoint } from '../formats/checkpoint.js';
 import { checkpointPath, listCheckpoints, setAside } from '../formats/checkpointFiles.js';
 import type { RunFile } from '../formats/runFile.js';
 import { prepareRunFolder, runPaths } from '../formats/runFolder.js';
-import type { CheckpointFacts, StepOrders } from '../messages.js';
+import type { CheckpointFacts, HeldRecord, StepOrders } from '../messages.js';
 import { checkTexts } from '../prepare/checkTexts.js';
 import { textOptions } from '../prepare/locateText.js';
 import { parseFork } from '../prepare/origin.js';
@@ -156,11 +157,22 @@ class Run {
     const { metricsBytes = 0, recorded, step = 0, steps } = resume?.state ?? {};
     this.#journal = await Journal.open(runPaths(out).metrics, metricsBytes);
     if (metricsBytes === 0) await this.#begin(devices, step);
+    for (const record of resume?.state.held ?? []) await this.#goOn(record);
     // Told when the checkpoint was made; a kill may have come between.
     if (recorded) this.#journal.append(this.#checkpointRecord(step));
     if (metricsBytes > 0 && steps !== undefined && steps !== schedule.steps) {
       this.#record({ type: 'length', step, steps: schedule.steps });
     }
+  }
+
+  /** A line that a stop left out of metrics.jsonl, or the evaluation that it waited for. */
+  async #goOn(record: HeldRecord): Promise<void> {
+    if (!('evaluation' in record)) {
+      this.#journal!.append(record as MetricsRecord);
+      return;
+    }
+    this.#evaluate(record.evaluation);
+    await this.#student.snapshot(record.evaluation);
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
@@ -181,35 +193,19 @@ class Run {
         device: devices.teacher.connect(),
         source: toTeacher.port2,
         port: toStudent.port1,
+        progress: this.#startingPort(),
       };
       others.push(this.#actors.start('teacher', setup));
     }
-    await this.#told([student, ...others]);
+    await Promise.all([student, ...others]);
     this.#student = await student;
     if (this.#evaluates) await this.#startEvaluator(devices.student, snapshots.port2);
   }
 
-  /** Waits for threads, and tells how many are ready. */
-  async #told(starting: readonly Promise<unknown>[]): Promise<void> {
-    const total = starting.length;
-    let done = 0;
-    const tell = () => this.#hooks.emit({ type: 'progress', doing: 'loading', done, total, unit: 'threads' });
-    tell();
-    await Promise.all(
-      starting.map(async (thread) => {
-        await thread;
-        done++;
-        tell();
-      }),
-    );
-  }
-
-  /** Where the loader says how many tokens it has read. */
-  #readingPort(): MessagePort {
+  /** Where an actor says how far its start is. */
+  #startingPort(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (done: number) =>
-      this.#hooks.emit({ type: 'progress', doing: 'reading text', done, unit: 'tokens' }),
-    );
+    port1.on('message', (starting: Starting) => this.#hooks.emit({ type: 'progress', ...starting }));
     port1.unref();
     return port2;
   }
@@ -232,7 +228,7 @@ class Run {
       seed,
       port,
       step: resume?.state.step ?? 0,
-      progress: this.#readingPort(),
+      progress: this.#startingPort(),
       ...cursor,
     };
   }
@@ -252,6 +248,7 @@ class Run {
       checkpoints: runPaths(out).checkpoints,
       keep: options.keep,
       device: device.connect(),
+      progress: this.#startingPort(),
       credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
       ...(this.#evaluates ? { evaluator } : {}),
       ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),
@@ -301,7 +298,7 @@ class Run {
     this.#actors.doing = `step ${(this.#prepared.resume?.state.step ?? 0) + 1}`;
     const observer = {
       step: (record: StepRecord) => this.#afterStep(record),
-      beforeCheckpoint: (step: number) => this.#beforeCheckpoint(step),
+      beforeCheckpoint: (step: number, snapshot?: number) => this.#beforeCheckpoint(step, snapshot),
       afterCheckpoint: (step: number) => this.#afterCheckpoint(step),
     };
     return this.#student.train(Comlink.proxy(observer) as unknown as Comlink.Remote<typeof observer>);
@@ -318,15 +315,20 @@ class Run {
     const stop = this.#hooks.shouldStop();
     const evaluate = this.#evaluates && (last || step % options.evalEvery === 0);
     if (evaluate) this.#evaluate(step);
-    return { evaluate, stop, checkpoint: last || stop || step % options.checkpointEvery === 0 };
+    return {
+      evaluate: evaluate && !stop,
+      stop,
+      checkpoint: last || stop || step % options.checkpointEvery === 0,
+    };
   }
 
-  async #beforeCheckpoint(step: number): Promise<CheckpointFacts> {
-    const { bytes, hash } = await this.#journal!.flushed();
+  async #beforeCheckpoint(step: number, snapshot?: number): Promise<CheckpointFacts> {
+    const { bytes, hash, held } = await this.#journal!.flushedOr(this.#hooks.stopped, [step, snapshot]);
     return {
       format: 2,
       metricsBytes: bytes,
       metricsHash: hash,
+      held,
       recorded: this.#isRecorded(step),
       run: this.#file,
       steps: this.#prepared.schedule.steps,
@@ -367,7 +369,7 @@ class Run {
     record.then(this.#hooks.emit, (error: Error) => {
       this.#failed = error;
     });
-    this.#journal!.append(record);
+    this.#journal!.expect(step, record);
   }
 
   #record(record: MetricsRecord): void {

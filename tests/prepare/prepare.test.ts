@@ -87,11 +87,11 @@ test('what fits in no way is refused, with recompute as a way out where it was o
   const limit = (await bytesOf(1, 'on')) - 1;
   assert.match(
     await inputErrorOf(() => prepared({}, limit)),
-    /^expected models of at most .*, found student .*; use smaller models, a shorter --sequence or a smaller --micro-batch$/,
+    /^expected models of at most .*, found student .*; use smaller models, a shorter --sequence, a lower --rank or a smaller --micro-batch$/,
   );
   assert.match(
     await inputErrorOf(() => prepared({ recompute: 'off' }, limit)),
-    /a shorter --sequence, --recompute on or a smaller --micro-batch$/,
+    /a shorter --sequence, a lower --rank, --recompute on or a smaller --micro-batch$/,
   );
 });
 

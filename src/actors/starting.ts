@@ -1,0 +1,28 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { ProgressRecord } from '../records.js';
+
+/** How far an actor's start is. */
+export type Starting = Omit<ProgressRecord, 'type'>;
+
+const TELL_MS = 100;
+
+/** Tells of a start at most ten times a second, and of every new thing that is done in it. */
+export function teller(port: MessagePort | undefined): (starting: Starting) => void {
+  let [told, last] = [Number.NEGATIVE_INFINITY, ''];
+  return (starting) => {
+    const now = performance.now();
+    if (starting.doing === last && now - told < TELL_MS) return;
+    [told, last] = [now, starting.doing];
+    port?.postMessage(starting);
+  };
+}
+
+const MIB = 2 ** 20;
+
+/** Of a model whose weights are loaded, in bytes. */
+export const loadingOf = (model: 'student' | 'teacher', bytes: number, total: number): Starting => ({
+  doing: `loading the ${model}`,
+  done: Math.round(bytes / MIB),
+  total: Math.round(total / MIB),
+  unit: 'MiB',
+});
