@@ -6,9 +6,10 @@ import { Actors } from '../actors/actors.js';
 import type { Evaluator, EvaluatorSetup } from '../actors/evaluator.js';
 import type { LoaderSetup } from '../actors/loader.js';
 import type { Student, StudentSetup } from '../actors/student.js';
-import type { TeacherSetup } from '../actors/teacher.js';
+import type { Teacher, TeacherSetup } from '../actors/teacher.js';
 import { DeviceLostError, InputError, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
+import { warnOnce } from '../base/warnings.js';
 import { hashTexts } from '../data/documents/contentHash.js';
 import type { DeviceHost, DeviceHosts } from '../devices/host.js';
 import { copyCheckpoint } from '../formats/checkpoint.js';
@@ -88,6 +89,7 @@ class Run {
   readonly #evaluates: boolean;
   #journal: Journal | undefined;
   #student!: Comlink.Remote<Student>;
+  #teacher: Comlink.Remote<Teacher> | undefined;
   /** Whether a stop has anything to save, or to wait for. */
   #isWriting = false;
   #lastStep = 0;
@@ -164,7 +166,7 @@ class Run {
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
-    const { teacher, microBatch, options } = this.#prepared;
+    const { teacher, cache, microBatch, options } = this.#prepared;
     const shape = { rows: microBatch, sequence: options.sequence };
     const toTeacher = new MessageChannel();
     const toStudent = teacher ? new MessageChannel() : toTeacher;
@@ -173,19 +175,20 @@ class Run {
       'student',
       this.#studentSetup(devices.student, toStudent.port2, snapshots.port1),
     );
-    const others = [this.#actors.start('loader', this.#loaderSetup(toTeacher.port1))];
-    if (teacher) {
-      const setup: TeacherSetup = {
-        files: teacher,
-        shape,
-        device: devices.teacher.connect(),
-        source: toTeacher.port2,
-        port: toStudent.port1,
-      };
-      others.push(this.#actors.start('teacher', setup));
-    }
-    await this.#told([student, ...others]);
+    const loader = this.#actors.start('loader', this.#loaderSetup(toTeacher.port1));
+    const setup: TeacherSetup | undefined = teacher && {
+      files: teacher,
+      shape,
+      device: devices.teacher.connect(),
+      ...(cache && { cache: { ...cache, onUnwritable: 'go on' } }),
+      source: toTeacher.port2,
+      port: toStudent.port1,
+      notes: this.#listener<string>((note) => warnOnce(note)),
+    };
+    const taught = setup && this.#actors.start<Teacher>('teacher', setup);
+    await this.#told([student, loader, ...(taught ? [taught] : [])]);
     this.#student = await student;
+    this.#teacher = await taught;
     if (this.#evaluates) await this.#startEvaluator(devices.student, snapshots.port2);
   }
 
@@ -204,12 +207,10 @@ class Run {
     );
   }
 
-  /** Where the loader says how many tokens it has read. */
-  #readingPort(): MessagePort {
+  /** A port for an actor, whose messages are heard here. */
+  #listener<T>(hear: (message: T) => void): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (done: number) =>
-      this.#hooks.emit({ type: 'progress', doing: 'reading text', done, unit: 'tokens' }),
-    );
+    port1.on('message', hear);
     port1.unref();
     return port2;
   }
@@ -232,7 +233,10 @@ class Run {
       seed,
       port,
       step: resume?.state.step ?? 0,
-      progress: this.#readingPort(),
+      repeat: true,
+      progress: this.#listener<number>((done) =>
+        this.#hooks.emit({ type: 'progress', doing: 'reading text', done, unit: 'tokens' }),
+      ),
       ...cursor,
     };
   }
@@ -322,6 +326,7 @@ class Run {
   }
 
   async #beforeCheckpoint(step: number): Promise<CheckpointFacts> {
+    await this.#teacher?.flush();
     const { bytes, hash } = await this.#journal!.flushed();
     return {
       format: 2,

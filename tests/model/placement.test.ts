@@ -20,7 +20,10 @@ const ids = (count: number, seed: number) =>
   Uint32Array.from({ length: count }, (_, i) => 3 + ((i * i * 7 + i * 13 + seed * 101) % 250));
 
 /** Hidden states [PIECE, D] of one piece that lies at a slot of a row, behind other pieces and before some. */
-async function hiddenAt(folder: string, { rows, row, at, threads }: Record<'rows' | 'row' | 'at' | 'threads', number>) {
+async function hiddenAt(
+  folder: string,
+  { rows, row, at, threads }: Record<'rows' | 'row' | 'at' | 'threads', number>,
+) {
   const device = await openDevice('wasm', { threads });
   const files = openModelFiles(folder);
   const { module, weights, ...values } = teacherModule(files, { rows, sequence: SEQUENCE });
@@ -50,7 +53,11 @@ for (const [name, folder] of Object.entries(MODELS)) {
       const rows = 1 + (at % 3);
       const found = await hiddenAt(folder, { rows, row: rows - 1, at, threads: 1 + (at % 2) });
       const other = found.findIndex((x, i) => !Object.is(x, expected[i]));
-      assert.is(other, -1, `at slot ${at} of row ${rows}: element ${other} is ${found[other]}, not ${expected[other]}`);
+      assert.is(
+        other,
+        -1,
+        `at slot ${at} of row ${rows}: element ${other} is ${found[other]}, not ${expected[other]}`,
+      );
     }
   });
 }
