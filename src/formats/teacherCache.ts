@@ -58,11 +58,6 @@ export class TeacherCache {
     return [...this.#segments];
   }
 
-  /** Of all segments. */
-  get bytes(): number {
-    return this.segments.reduce((sum, name) => sum + statSync(join(this.#folder, name)).size, 0);
-  }
-
   /** Whether what waits is enough for a segment. */
   get isFull(): boolean {
     return this.#waitingBytes >= SEGMENT_BYTES;
@@ -129,4 +124,13 @@ export class TeacherCache {
     this.#waiting = new Map();
     this.#waitingBytes = 0;
   }
+}
+
+/** The segments in a folder, and the bytes of all of them. */
+export function storedSegments(folder: string): {
+  readonly names: readonly string[];
+  readonly bytes: number;
+} {
+  const names = listSegments(folder);
+  return { names, bytes: names.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0) };
 }

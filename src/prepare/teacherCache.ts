@@ -8,7 +8,13 @@ import { fingerprintOf } from '../data/shards/fingerprint.js';
 import type { Tokenizer } from '../data/tokenizer.js';
 import { hashRanges, startHash } from '../formats/hashes.js';
 import { isCovered } from '../formats/teacherCache/coverage.js';
-import { bytesPerToken, type CacheDtype, type CacheIdentity, TeacherCache } from '../formats/teacherCache.js';
+import {
+  bytesPerToken,
+  type CacheDtype,
+  type CacheIdentity,
+  storedSegments,
+  TeacherCache,
+} from '../formats/teacherCache.js';
 import { isRemote } from '../hub/address.js';
 import type { ModelFiles } from '../model/weights.js';
 import type { TrainOptions } from '../options/train.js';
@@ -63,7 +69,7 @@ export async function findCache(folder: string, wish: CacheWish): Promise<FoundC
     asks: identity.kernels === wish.kernels,
     isCovered: isCovered(folder, wish.text, cache.segments),
     bytesPerToken: bytesPerToken(identity),
-    storedBytes: cache.bytes,
+    storedBytes: storedSegments(folder).bytes,
     freeBytes: freeBytes(folder),
   };
 }

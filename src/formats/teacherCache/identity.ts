@@ -46,6 +46,6 @@ export function checkIdentity(path: string, found: CacheIdentity, expected: Cach
   if (other === undefined) return;
   throw new InputError(
     `${path}: expected hidden states of ${LABELS[other]} ${shown(expected[other])}, found those of ` +
-      `${shown(found[other])}; give what the cache was filled with, or another --teacher-cache`,
+      `${shown(found[other])}; give what the cache was filled with, or another folder`,
   );
 }
