@@ -1,7 +1,8 @@
-import { mkdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { bfloat16ToFloat32, float32ToBfloat16 } from './float16.js';
 import { wholeHash } from './hashes.js';
+import { makeFolder } from './runFolder.js';
 import { lengthOf, type TensorData } from './safetensors.js';
 import { type CacheIdentity, checkIdentity } from './teacherCache/identity.js';
 import {
@@ -112,7 +113,7 @@ export class TeacherCache {
   /** Publishes what waits. @throws the system's error when it can't be written: it waits on */
   flush(): void {
     if (this.#waiting.size === 0) return;
-    mkdirSync(this.#folder, { recursive: true });
+    makeFolder(resolve(this.#folder));
     removeStale(this.#folder);
     writeSegment(this.#folder, this.#identity, this.#waiting, this.#hash);
     this.refresh();
