@@ -37,6 +37,8 @@ export interface StepRecord {
    * step's micro-batches; null when there is only one or the estimate of the norm is not positive.
    */
   readonly noise_scale: number | null;
+  /** Tokens that the teacher read for the step: 0 where there is none, or where a cache had all of its hidden states. */
+  readonly teacher_tokens: number;
   readonly tokens_per_s: number;
   readonly elapsed_s: number;
   readonly busy: { readonly loader: number; readonly teacher: number; readonly student: number };

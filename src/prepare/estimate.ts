@@ -11,9 +11,10 @@ import type { Preparation } from './prepare.js';
  * compute as fast as others; reading text, evaluations and checkpoints are not in it.
  */
 export async function secondsPerStep(prepared: Preparation, devices: DeviceHosts): Promise<number> {
-  const { student, teacher } = prepared;
+  const { student, teacher, cache } = prepared;
   const { learn, update } = await timeStudent(devices.student, student);
-  const forward = teacher ? await timeTeacher(devices.teacher, teacher, student.train) : 0;
+  const forward =
+    teacher && !cache?.isCovered ? await timeTeacher(devices.teacher, teacher, student.train) : 0;
   return student.microBatches * (learn + forward) + update;
 }
 

@@ -8,7 +8,7 @@ import type { Evaluator, EvaluatorSetup } from '../actors/evaluator.js';
 import type { LoaderSetup } from '../actors/loader.js';
 import type { StartingMessage } from '../actors/starting.js';
 import type { Student, StudentSetup } from '../actors/student.js';
-import type { TeacherSetup } from '../actors/teacher.js';
+import type { Teacher, TeacherSetup } from '../actors/teacher.js';
 import { DeviceLostError, InputError, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import { warnOnce } from '../base/warnings.js';
@@ -91,6 +91,7 @@ class Run {
   readonly #evaluates: boolean;
   #journal: Journal | undefined;
   #student!: Comlink.Remote<Student>;
+  #teacher: Comlink.Remote<Teacher> | undefined;
   /** Whether a stop has anything to save, or to wait for. */
   #isWriting = false;
   #lastStep = 0;
@@ -178,7 +179,7 @@ class Run {
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
-    const { teacher, microBatch, options } = this.#prepared;
+    const { teacher, cache, microBatch, options } = this.#prepared;
     const shape = { rows: microBatch, sequence: options.sequence };
     const toTeacher = new MessageChannel();
     const toStudent = teacher ? new MessageChannel() : toTeacher;
@@ -187,20 +188,20 @@ class Run {
       'student',
       this.#studentSetup(devices.student, toStudent.port2, snapshots.port1),
     );
-    const others = [this.#actors.start('loader', this.#loaderSetup(toTeacher.port1))];
-    if (teacher) {
-      const setup: TeacherSetup = {
-        files: teacher,
-        shape,
-        device: devices.teacher.connect(),
-        source: toTeacher.port2,
-        port: toStudent.port1,
-        progress: this.#startingPort(),
-      };
-      others.push(this.#actors.start('teacher', setup));
-    }
-    await Promise.all([student, ...others]);
+    const loader = this.#actors.start('loader', this.#loaderSetup(toTeacher.port1));
+    const setup: TeacherSetup | undefined = teacher && {
+      files: teacher,
+      shape,
+      device: devices.teacher.connect(),
+      ...(cache && { cache: { ...cache, onUnwritable: 'go on' } }),
+      source: toTeacher.port2,
+      port: toStudent.port1,
+      progress: this.#startingPort(),
+    };
+    const taught = setup && this.#actors.start<Teacher>('teacher', setup);
+    await Promise.all([student, loader, taught]);
     this.#student = await student;
+    this.#teacher = await taught;
     if (this.#evaluates) await this.#startEvaluator(devices.student, snapshots.port2);
   }
 
@@ -233,6 +234,7 @@ class Run {
       seed,
       port,
       step: resume?.state.step ?? 0,
+      repeat: true,
       progress: this.#startingPort(),
       ...cursor,
     };
@@ -329,6 +331,7 @@ class Run {
   }
 
   async #beforeCheckpoint(step: number, snapshot?: number): Promise<CheckpointFacts> {
+    await this.#teacher?.flush();
     const { bytes, hash, held } = await this.#journal!.flushedOr(this.#hooks.stopped, [step, snapshot]);
     return {
       format: 2,

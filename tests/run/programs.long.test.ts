@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { version } from '#src/base/version.js';
 import { commandOf } from '#src/cli/command.js';
+import { CACHE_FLAGS } from '#src/options/cache.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
 import { flagOf, problemsOf } from '#src/options/table.js';
 import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
@@ -28,6 +29,7 @@ for (const [name, table] of [
   ['train', TRAIN_OPTIONS],
   ['evaluate', EVALUATE_FLAGS],
   ['tokenize', TOKENIZE_FLAGS],
+  ['cache', CACHE_FLAGS],
 ] as const) {
   help(`${name}: usage, every option with its default, examples; within 80 columns`, async () => {
     const { code, stdout, stderr } = await start(name, ['--help']);
@@ -65,7 +67,7 @@ help('--version', async () => {
 help('rivulet runs each verb, and names the nearest where there is none', async () => {
   const none = await start('rivulet', []);
   assert.is(none.code, 0);
-  for (const verb of ['train', 'evaluate', 'tokenize']) {
+  for (const verb of ['train', 'evaluate', 'tokenize', 'cache']) {
     assert.match(none.stdout, new RegExp(`^  ${verb} `, 'm'));
     const { code, stdout } = await start('rivulet', [verb, '--help']);
     assert.is(code, 0);
@@ -73,7 +75,10 @@ help('rivulet runs each verb, and names the nearest where there is none', async 
   }
   const wrong = await start('rivulet', ['trian']);
   assert.is(wrong.code, 2);
-  assert.is(wrong.stderr, 'error: expected train, evaluate, tokenize, found trian; did you mean train?\n');
+  assert.is(
+    wrong.stderr,
+    'error: expected train, evaluate, cache, tokenize, found trian; did you mean train?\n',
+  );
   const inherited = await start('rivulet', ['constructor']);
   assert.is(inherited.code, 2);
   assert.is((await start('rivulet', ['--version'])).stdout, `${version}\n`);
@@ -89,6 +94,7 @@ for (const [name, args, message] of [
   ['train', ['--teacher', 'none'], /^error: --student: .*; --data: .*$/],
   ['evaluate', ['--model', fixture.student, '--perplexity', 'nowhere.txt'], /^error: nowhere\.txt: .*$/],
   ['tokenize', ['--mdoel', 'x'], /^error: unknown option --mdoel; did you mean --model\?$/],
+  ['cache', ['--model', 'x', '--data', 'y'], /^error: --out: expected DIR, found nothing; .*$/],
   ['tokenize', ['--json'], /^error: --model: expected MODEL, .*; --data: .*$/],
 ] as const) {
   errors(`${name} ${args[0]}: one line on stderr, nothing on stdout, exit 2`, async () => {
