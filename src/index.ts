@@ -5,6 +5,7 @@ export { loadModel, type Model } from './inference/model.js';
 export type { ModelOptions, PerplexityOptions } from './inference/options.js';
 export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
 export type { RunPlan } from './library/runPlan.js';
+export { type Study, type StudyResult, study } from './library/study.js';
 export {
   type Corpus,
   type PackedRows,
@@ -14,7 +15,9 @@ export {
 } from './library/tokenize.js';
 export { type Run, train } from './library/train.js';
 export type { EvaluateInput } from './options/evaluate.js';
+export type { StudyInput } from './options/study.js';
 export type { TokenizeInput } from './options/tokenize.js';
 export type { TrainInput, TrainOptions } from './options/train.js';
 export type * from './records.js';
 export type { RunResult } from './run/result.js';
+export type * from './study/records.js';

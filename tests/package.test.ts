@@ -191,8 +191,13 @@ tests('a strict project compiles with its types, which reach nothing internal', 
 });
 
 tests('every verb says what its options are', async () => {
-  assert.match(await rivulet('--help'), /train .*\n.*evaluate .*\n.*tokenize /);
-  const flags = { train: '--student', evaluate: '--perplexity', tokenize: '--text-column' };
+  assert.match(await rivulet('--help'), /train .*\n.*evaluate .*\n.*study .*\n.*tokenize /);
+  const flags = {
+    train: '--student',
+    evaluate: '--perplexity',
+    study: '--config',
+    tokenize: '--text-column',
+  };
   const tell = async ([verb, flag]: [string, string]) => {
     const help = await rivulet(verb, '--help');
     assert.match(help, `rivulet ${verb} `);

@@ -5,16 +5,10 @@ import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
 import { blockRowsOf, type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
 import { loadTokenizer } from '../data/tokenizer.js';
+import type { TextOptions } from '../evaluation/heldOut.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
 import { named, offer, serve } from './actor.js';
 import { teller } from './starting.js';
-
-export interface TextOptions {
-  readonly paths: readonly string[];
-  readonly textColumn?: string | undefined;
-  readonly separator?: string | undefined;
-  readonly onBad: 'stop' | 'skip';
-}
 
 export interface LoaderSetup {
   readonly tokenizer: string;
@@ -81,6 +75,12 @@ class Loader implements BatchSource {
     offer(this, setup.port);
   }
 
+  /** Batches are on their way until the last pull has been answered. */
+  async end(): Promise<void> {
+    await this.#ahead;
+    this.#setup.port.close();
+  }
+
   /** Pulls are answered in order, one at a time. */
   pull(): Promise<MicroBatch | null> {
     const next = this.#ahead.then(() =>
@@ -145,4 +145,4 @@ class Loader implements BatchSource {
   }
 }
 
-serve(new Loader());
+serve(() => new Loader());

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
-import { PRIORITY, type Session } from '../devices/device.js';
+import { type Device, PRIORITY, type Session } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
 import { type BatchShape, type TeacherModule, teacherModule } from '../model/programs.js';
@@ -21,23 +21,33 @@ export interface TeacherSetup {
 
 /** Reads each micro-batch on its way to the student and adds its hidden states. */
 class Teacher implements BatchSource {
+  #setup!: TeacherSetup;
+  #device!: Device;
   #session!: Session;
   #model!: TeacherModule;
   #source!: Comlink.Remote<BatchSource>;
   #ahead: Promise<unknown> = Promise.resolve();
 
   async start(setup: TeacherSetup): Promise<void> {
-    const { files, shape, device, progress } = setup;
+    this.#setup = setup;
+    const { files, shape, progress } = setup;
     const tell = teller(progress);
     tell({ doing: 'compiling the teacher' });
     this.#model = teacherModule(files, shape);
-    this.#session = await joinDevice(device).compile(this.#model.module);
+    this.#device = joinDevice(setup.device);
+    this.#session = await this.#device.compile(this.#model.module);
     await loadWeights(this.#session, sourcesOf(files), this.#model.weights, (bytes, total) =>
       tell(loadingOf('teacher', bytes, total)),
     );
     progress.close();
     this.#source = reach<BatchSource>(setup.source);
     offer(this, setup.port);
+  }
+
+  async end(): Promise<void> {
+    await this.#ahead;
+    await this.#device.close();
+    this.#setup.port.close();
   }
 
   pull(): Promise<MicroBatch | null> {
@@ -74,4 +84,4 @@ class Teacher implements BatchSource {
   }
 }
 
-serve(new Teacher());
+serve(() => new Teacher());

@@ -8,7 +8,8 @@ import type { LoaderSetup } from '../actors/loader.js';
 import type { Starting } from '../actors/starting.js';
 import type { Student, StudentSetup } from '../actors/student.js';
 import type { TeacherSetup } from '../actors/teacher.js';
-import { DeviceLostError, InputError, RunError } from '../base/errors.js';
+import { Threads } from '../actors/threads.js';
+import { DeviceLostError, DivergedError, InputError, isDiskFull, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import { hashTexts } from '../data/documents/contentHash.js';
 import type { DeviceHost, DeviceHosts } from '../devices/host.js';
@@ -44,18 +45,22 @@ const SAVE_GRACE_MS = 2000;
 /**
  * The whole run: loader -> teacher -> student -> evaluator, each in its own thread. Everything that
  * can be wrong with the input fails before the first file is written. A run that is stopped ends within seconds.
+ * @param threads left for the next run by one that has come to its end (default: of this run alone)
  */
 export async function runPipeline(
   prepared: Preparation,
   devices: DeviceHosts,
   hooks: RunHooks,
+  threads?: Threads,
 ): Promise<RunResult> {
-  const actors = new Actors([...new Set([devices.student, devices.teacher])]);
+  const actors = new Actors([...new Set([devices.student, devices.teacher])], threads ?? new Threads());
   const run = new Run(prepared, actors, hooks);
   try {
     const going = run.go(devices);
     going.catch(() => {});
-    return await actors.guard(Promise.race([going, run.halted()]));
+    const result = await actors.guard(Promise.race([going, run.halted()]));
+    if (threads && result.finished) await actors.end();
+    return result;
   } catch (error) {
     throw explained(error, prepared.out);
   } finally {
@@ -66,12 +71,14 @@ export async function runPipeline(
 
 /** Errors that crossed threads are no instances of our classes any more. */
 function explained(error: unknown, out: string): Error {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  const reason = error instanceof Error ? error : new Error(String(error));
+  const { name, message } = reason;
   if (name === 'InputError') return new InputError(message);
   if (name === 'DeviceLostError') return new DeviceLostError(message);
   const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
-  const advice = /\b(ENOSPC|EDQUOT)\b/.test(message) ? '; free some space, then go on with --resume' : '';
-  return new RunError(`${message}${advice}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
+  const advice = isDiskFull(reason) ? '; free some space, then go on with --resume' : '';
+  const Failure = name === 'DivergedError' ? DivergedError : RunError;
+  return new Failure(`${message}${advice}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
 }
 
 /** Of a run that is stopped: as far as it is on the disk. */

@@ -88,7 +88,25 @@ export interface StudyRecord {
   /** Of the teacher, where there is one. */
   readonly teacher?: Readonly<Record<string, number>>;
   readonly cells: readonly CellRecord[];
+  /** What a reader should know, a line each: searches whose optimum does not lie inside of their grid. */
+  readonly notes: readonly string[];
   /** Cells that are still to be run, as far as is known. */
   readonly remaining: number;
   readonly seconds: number;
+}
+
+/** How far a study is. */
+export interface StudyProgress {
+  /** Cells that have ended, and all that are known. */
+  readonly done: number;
+  readonly known: number;
+  /** Tokens of the cells that have ended, and of all that are known. */
+  readonly tokens: number;
+  readonly knownTokens: number;
+  /** The cell that runs. */
+  readonly axes: CellRecord['axes'];
+  readonly step: number;
+  readonly steps: number;
+  /** Undefined before the first cell of this process has ended. */
+  readonly secondsLeft?: number;
 }

@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { version } from '#src/base/version.js';
 import { commandOf } from '#src/cli/command.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
+import { STUDY_OPTIONS } from '#src/options/study.js';
 import { flagOf, problemsOf } from '#src/options/table.js';
 import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
 import { TRAIN_OPTIONS } from '#src/options/train.js';
@@ -27,6 +28,7 @@ const help = suite('--help');
 for (const [name, table] of [
   ['train', TRAIN_OPTIONS],
   ['evaluate', EVALUATE_FLAGS],
+  ['study', STUDY_OPTIONS],
   ['tokenize', TOKENIZE_FLAGS],
 ] as const) {
   help(`${name}: usage, every option with its default, examples; within 80 columns`, async () => {
@@ -65,7 +67,7 @@ help('--version', async () => {
 help('rivulet runs each verb, and names the nearest where there is none', async () => {
   const none = await start('rivulet', []);
   assert.is(none.code, 0);
-  for (const verb of ['train', 'evaluate', 'tokenize']) {
+  for (const verb of ['train', 'evaluate', 'study', 'tokenize']) {
     assert.match(none.stdout, new RegExp(`^  ${verb} `, 'm'));
     const { code, stdout } = await start('rivulet', [verb, '--help']);
     assert.is(code, 0);
@@ -73,7 +75,10 @@ help('rivulet runs each verb, and names the nearest where there is none', async 
   }
   const wrong = await start('rivulet', ['trian']);
   assert.is(wrong.code, 2);
-  assert.is(wrong.stderr, 'error: expected train, evaluate, tokenize, found trian; did you mean train?\n');
+  assert.is(
+    wrong.stderr,
+    'error: expected train, evaluate, study, tokenize, found trian; did you mean train?\n',
+  );
   const inherited = await start('rivulet', ['constructor']);
   assert.is(inherited.code, 2);
   assert.is((await start('rivulet', ['--version'])).stdout, `${version}\n`);
