@@ -1,7 +1,7 @@
 import { type CommandTexts, commandOf } from './cli/command.js';
 import { runProgram } from './cli/program.js';
 import { exitAfter, stopOnSignals } from './cli/signals.js';
-import { cellText, studyText } from './cli/studyTexts.js';
+import { cellText, estimateText, studyText } from './cli/studyTexts.js';
 import { study } from './index.js';
 import { STUDY_OPTIONS, type StudyInput } from './options/study.js';
 import { showStudy } from './report/studying.js';
@@ -27,7 +27,9 @@ await runProgram(async () => {
   running.notes$.subscribe(print);
   running.cells$.subscribe({ next: (cell) => print(cellText(cell)), error: () => {} });
   const result = await running.finished.finally(line.clear);
-  process.stdout.write(`${studyText(result)}\n`);
+  const text = result.estimate ? estimateText(result.estimate) : studyText(result);
+  process.stdout.write(`${text}\n`);
+  if (result.estimate) return;
   if (came.signal && !result.finished) exitAfter(came.signal);
   else if (result.failed > 0) process.exitCode = 1;
 });

@@ -1,6 +1,6 @@
 import type { StudyResult } from '../library/study.js';
 import { clock } from '../report/progress.js';
-import type { CellRecord } from '../study/records.js';
+import type { Bounds, CellRecord, StudyEstimate } from '../study/records.js';
 
 /** A cell that has ended, in a line. */
 export function cellText({ axes, view, branch, status, reason, measures, seconds }: CellRecord): string {
@@ -9,6 +9,18 @@ export function cellText({ axes, view, branch, status, reason, measures, seconds
   const came =
     status === 'done' ? `nll ${measures.nll?.toFixed(4) ?? 'not measured'}` : `${status}: ${reason}`;
   return [...from, ...place, `equal ${view}`, came, clock(seconds)].join('  ');
+}
+
+/** What a study comes to, line by line. */
+export function estimateText({ cells, tokens, seconds }: StudyEstimate): string {
+  const range = ({ least, most }: Bounds, shown: (value: number) => string) =>
+    least === most ? shown(least) : `${shown(least)} known, ${shown(most)} at most`;
+  const whole = (value: number) => value.toLocaleString('en');
+  return [
+    `cells   ${range(cells, whole)}`,
+    `tokens  ${range(tokens, whole)}`,
+    `time    ${range(seconds, clock)} (training alone: evaluations, measures and checkpoints come on top)`,
+  ].join('\n');
 }
 
 /** The last lines of a study: what there is, and how to go on. */

@@ -6,14 +6,17 @@ import { STUDY_OPTIONS, type StudyInput } from '../options/study.js';
 import { checkedOptions } from '../options/table.js';
 import { readStudyConfig } from '../study/config.js';
 import { StudyEngine } from '../study/engine.js';
+import { estimateStudy } from '../study/estimate.js';
 import { StudyPlan } from '../study/plan.js';
-import type { CellRecord, StudyProgress } from '../study/records.js';
+import type { CellRecord, StudyEstimate, StudyProgress } from '../study/records.js';
 import { outcomeOf } from './failures.js';
 import { createStop } from './stop.js';
 
 /** How a study ended. */
 export interface StudyResult {
   readonly out: string;
+  /** Of a dry run, which has no cells: what the study comes to. */
+  readonly estimate?: StudyEstimate;
   /** Whether nothing is left to run; false when it was stopped. */
   readonly finished: boolean;
   /** Cells that have ended, those among them that failed, and those that are still to be run as far as is known. */
@@ -59,9 +62,10 @@ export function study(options: StudyInput): Study {
     stopped: stop.asked,
   };
   const work = async (): Promise<StudyResult> => {
-    const { config: path, out, cells = join(out, 'cells') } = checkedOptions(STUDY_OPTIONS, options);
+    const { config: path, out, cells = join(out, 'cells'), dryRun } = checkedOptions(STUDY_OPTIONS, options);
     const config = readStudyConfig(path);
     const plan = new StudyPlan(config);
+    if (dryRun) return { out, ...NOTHING, remaining: plan.jobs.length, estimate: await estimateStudy(plan) };
     const folder = await takeStudyFolder(out);
     try {
       const ending = await new StudyEngine({ config, out, cells }, plan, hooks).run();
@@ -79,6 +83,8 @@ export function study(options: StudyInput): Study {
   const { finished, metrics$: cells$ } = outcomeOf(done, cells);
   return { cells$, progress$: progress, notes$: notes, finished, stop: stop.ask };
 }
+
+const NOTHING = { finished: false, cells: 0, failed: 0 };
 
 async function takeStudyFolder(out: string): Promise<RunFolder> {
   if (holdsRun(out)) {

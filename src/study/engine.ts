@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { Threads } from '../actors/threads.js';
 import { InputError, isDiskFull, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
-import { hostDevices } from '../devices/host.js';
 import { publishFile } from '../formats/checkpointFiles.js';
 import { runPaths } from '../formats/runFolder.js';
 import type { TrainOptions } from '../options/train.js';
@@ -13,10 +12,11 @@ import { type Preparation, prepare } from '../prepare/prepare.js';
 import { type Given, resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
 import { readRecords } from '../report/journal.js';
-import { Devices } from '../run/recovery.js';
+import type { Devices } from '../run/recovery.js';
 import { runCell, secondsAt, type Workshop } from './cell.js';
 import { commandOf, toldOptions } from './command.js';
 import type { StudyConfig } from './config.js';
+import { devicesOf } from './devices.js';
 import { HeldOutTexts } from './heldOutText.js';
 import { Identities } from './identity.js';
 import type { Job, StudyPlan } from './plan.js';
@@ -75,10 +75,7 @@ export class StudyEngine {
     this.#hooks = hooks;
     this.#store = new CellStore(setting.cells);
     this.#measured = hashOf(setting.config.measures);
-    const { device, teacherDevice, threads, kernels, tune } = resolveOptions(plan.jobs[0]!.options).options;
-    this.#devices = new Devices((chosen) =>
-      hostDevices({ device, teacherDevice }, { threads, kernels, tune }, chosen),
-    );
+    this.#devices = devicesOf(plan);
   }
 
   async run(): Promise<StudyEnding> {

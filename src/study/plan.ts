@@ -88,14 +88,15 @@ export class StudyPlan {
     });
   }
 
-  /** Cells that the study has for certain, and those that it may come to. */
-  get bounds(): { readonly least: number; readonly most: number } {
-    const all = this.lines.map((line) => {
-      const { least, most } = boundsOf(line.grid, this.#seeds);
-      return { least, most: most + this.#branchCount(line) };
-    });
-    const sum = (key: 'least' | 'most') => all.reduce((total, bounds) => total + bounds[key], 0);
-    return { least: sum('least'), most: sum('most') };
+  /** Cells that a line has for certain, and those that it may come to, branches aside. */
+  boundsOf(line: Line): { readonly least: number; readonly most: number } {
+    return boundsOf(line.grid, this.#seeds);
+  }
+
+  /** Branches of a line: cells, and tokens of all of them. */
+  branchesOf(line: Line): { readonly cells: number; readonly tokens: number } {
+    const cells = this.#branchCount(line);
+    return { cells, tokens: cells * (this.#config.branches?.tokens ?? 0) };
   }
 
   /** The values of every axis, in order; of the learning rate as far as it was extended. */

@@ -110,3 +110,16 @@ export interface StudyProgress {
   /** Undefined before the first cell of this process has ended. */
   readonly secondsLeft?: number;
 }
+
+/** What a study comes to: its cells known from the start, and the most there may be. */
+export interface StudyEstimate {
+  readonly cells: Bounds;
+  readonly tokens: Bounds;
+  /** Of training, evaluations and checkpoints aside. */
+  readonly seconds: Bounds;
+}
+
+export interface Bounds {
+  readonly least: number;
+  readonly most: number;
+}
