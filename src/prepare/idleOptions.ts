@@ -69,15 +69,7 @@ const NONE: Partial<Record<Name, unknown>> = { alpha: 0, evalFraction: 0 };
  * Options that were given and would change nothing, in words. One that says what holds anyway (its default; an alpha of
  * 0 without a teacher) is no slip.
  */
-export const idleProblems = (given: Readonly<Record<string, unknown>>, options: TrainOptions): string[] => [
-  ...idleOptions(given, options).values(),
-];
-
-/** The same by the name of each option. */
-export function idleOptions(
-  given: Readonly<Record<string, unknown>>,
-  options: TrainOptions,
-): Map<Name, string> {
+export function idleProblems(given: Readonly<Record<string, unknown>>, options: TrainOptions): string[] {
   const isSaid = (name: Name) => {
     const option = TRAIN_OPTIONS[name];
     const fallback = 'default' in option ? option.default : undefined;
@@ -92,5 +84,9 @@ export function idleOptions(
       found.set(name, `${flagOf(name)}: expected ${needs} with it, found ${other}; leave one out`);
     }
   }
-  return found;
+  return [...found.values()];
 }
+
+/** Options that change nothing beside the others, whatever they say. */
+export const uselessOptions = (options: TrainOptions): Name[] =>
+  DEPENDENCES.flatMap(({ options: names, against }) => (against(options) ? names : []));

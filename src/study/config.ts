@@ -18,9 +18,11 @@ const axis = z.union(
   'expected a list of values, or names with the options of each; at least one',
 );
 
+const LENGTH = 'expected {tokens: N}, {steps: N} or both';
+
 const rates = z.union(
   [
-    z.array(positive).min(1),
+    z.array(positive).min(1, 'expected at least one rate'),
     z.strictObject({
       from: z.union([positive, z.record(z.string(), positive)]),
       points: count.default(3),
@@ -32,7 +34,7 @@ const rates = z.union(
 
 const branches = z.strictObject({
   /** Batch sizes over that of the cell. */
-  factors: z.array(positive).min(1, 'expected at least one factor'),
+  factors: z.array(positive, 'expected a list of factors').min(1, 'expected at least one factor'),
   /** Which of the cell's checkpoints, from 1; default: all but the last. */
   at: z.array(count).min(1, 'expected at least one checkpoint').optional(),
   tokens: count,
@@ -40,31 +42,31 @@ const branches = z.strictObject({
   where: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
 });
 
-const schema = z.strictObject({
-  name: z.string().optional(),
-  /** Of `train`, for all cells. */
-  options: options.default({}),
-  axes: z.looseObject({ lr: rates.optional() }).default({}),
-  seeds: z
-    .union(
-      [count, z.strictObject({ everywhere: count.default(1), best: count.default(3) })],
-      'expected a number, or {everywhere: N, best: N}',
-    )
-    .default(1),
-  length: z
-    .strictObject({ tokens: count.optional(), steps: count.optional() })
-    .refine(
-      ({ tokens, steps }) => tokens !== undefined || steps !== undefined,
-      'expected tokens, steps or both',
-    ),
-  /** Share of a cell's steps. */
-  warmup: share.default(0.05),
-  /** Held-out losses on the way, and checkpoints, evenly spaced. */
-  curve: count.default(4),
-  checkpoints: count.default(4),
-  branches: branches.optional(),
-  measures: options.default({}),
-});
+const schema = z.strictObject(
+  {
+    name: z.string().optional(),
+    /** Of `train`, for all cells. */
+    options: options.default({}),
+    axes: z.looseObject({ lr: rates.optional() }).default({}),
+    seeds: z
+      .union(
+        [count, z.strictObject({ everywhere: count.default(1), best: count.default(3) })],
+        'expected a number, or {everywhere: N, best: N}',
+      )
+      .default(1),
+    length: z
+      .strictObject({ tokens: count.optional(), steps: count.optional() }, LENGTH)
+      .refine(({ tokens, steps }) => tokens !== undefined || steps !== undefined, LENGTH),
+    /** Share of a cell's steps. */
+    warmup: share.default(0.05),
+    /** Held-out losses on the way, and checkpoints, evenly spaced. */
+    curve: count.default(4),
+    checkpoints: count.default(4),
+    branches: branches.optional(),
+    measures: options.default({}),
+  },
+  'expected names with values, as docs/study.md has them',
+);
 
 type Parsed = z.infer<typeof schema>;
 

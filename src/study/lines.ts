@@ -3,7 +3,7 @@ import { unknownOption } from '../base/nearestName.js';
 import { camelCase, problemOfValue } from '../formats/configFile.js';
 import { optionOf, problemsOf, withDefaults } from '../options/table.js';
 import { TRAIN_OPTIONS } from '../options/train.js';
-import { idleOptions } from '../prepare/idleOptions.js';
+import { uselessOptions } from '../prepare/idleOptions.js';
 import { type Given, resolveOptions, withMiniature } from '../prepare/resolveOptions.js';
 import type { StudyConfig } from './config.js';
 import { beta2At, isScaled } from './moments.js';
@@ -159,7 +159,7 @@ function idleNames(given: Given): readonly string[] {
   const standIn = { student: 'model', data: ['text'], ...all };
   const problems = problemsOf(TRAIN_OPTIONS, standIn);
   if (problems.length > 0) throw new InputError(problems.join('; '));
-  const idle = [...idleOptions(all, withDefaults(TRAIN_OPTIONS, standIn)).keys()] as string[];
+  const idle: string[] = uselessOptions(withDefaults(TRAIN_OPTIONS, standIn));
   const isAdapter = typeof given.init === 'string' && !isWordOfStart(given.init);
   return isAdapter ? [...idle, ...OF_ADAPTERS] : idle;
 }
