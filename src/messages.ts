@@ -82,7 +82,12 @@ export interface CheckpointFacts {
   readonly texts?: Readonly<Record<string, string>> | undefined;
   /** Whether the checkpoint's record belongs into metrics.jsonl, after those bytes. */
   readonly recorded?: boolean | undefined;
+  /** Of a run that was stopped while an evaluation was on its way: what follows those bytes, in order. */
+  readonly held?: readonly HeldRecord[] | undefined;
 }
+
+/** A line of metrics.jsonl that waits for an evaluation, or the evaluation after `evaluation` steps that it waits for. */
+export type HeldRecord = { readonly evaluation: number } | { readonly type: string };
 
 /** State of a run after a step, beside the tensors. Plain JSON. */
 export interface RunState extends CheckpointFacts {

@@ -19,6 +19,9 @@ export interface Corpora {
 /** How many documents each text has. */
 export type CorpusSizes = { readonly [K in keyof Corpora]: number };
 
+/** Those of the bundled miniature. */
+export const DOCUMENTS: CorpusSizes = { heldOut: 800, corpus: 5000, student: 40_000, teacher: 60_000 };
+
 const MIXTURE: { readonly [K in keyof Corpora]: Mixture } = {
   heldOut: 'target',
   corpus: 'target',

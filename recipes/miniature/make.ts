@@ -4,7 +4,7 @@ import { runProgram } from '#src/cli/program.js';
 import { type EvalRecord, type StepRecord, type TrainInput, train } from '#src/index.js';
 import { type MiniatureResults, miniaturePaths, QUICKSTART, type Reached } from '#src/prepare/miniature.js';
 import { tokenizerFiles, trainBpe } from './bpe.js';
-import { type Corpora, makeCorpora, toJsonl } from './corpora.js';
+import { type Corpora, DOCUMENTS, makeCorpora, toJsonl } from './corpora.js';
 import { configOf, copyAsBfloat16, STUDENT, TEACHER, VOCABULARY_SIZE } from './models.js';
 
 /**
@@ -12,7 +12,6 @@ import { configOf, copyAsBfloat16, STUDENT, TEACHER, VOCABULARY_SIZE } from './m
  * teacher from scratch, and what runs of the quickstart reach with and without the teacher.
  */
 
-const DOCUMENTS = { heldOut: 800, corpus: 5000, student: 40_000, teacher: 60_000 };
 const SEEDS = [0, 1, 2];
 /** From scratch. A document that a row cuts loses its beginning, so rows are longer than the quickstart's. */
 const FROM_SCRATCH = { trainable: 'all', sequence: 256, batch: 16, warmup: 50, beta2: 0.99 } as const;

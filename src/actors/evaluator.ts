@@ -22,6 +22,8 @@ export interface EvaluatorSetup {
 export interface SnapshotSink {
   /** Takes the adapter after `step` steps and evaluates it; resolves once the evaluation before it is done. */
   load(step: number, parameters: Tensors): Promise<void>;
+  /** Takes no more. @returns the step of the last one taken */
+  halt(): Promise<number | undefined>;
 }
 
 interface Deferred {
@@ -38,6 +40,9 @@ class Evaluator implements SnapshotSink {
   #model!: StudentModule;
   #rowsPerRun = 1;
   #running: Promise<unknown> = Promise.resolve();
+  #loading: Promise<void> = Promise.resolve();
+  #loaded: number | undefined;
+  #isHalted = false;
   readonly #results = new Map<number, Deferred>();
 
   async start(setup: EvaluatorSetup): Promise<void> {
@@ -58,9 +63,10 @@ class Evaluator implements SnapshotSink {
 
   async load(step: number, parameters: Tensors): Promise<void> {
     await this.#running;
-    for (const [name, value] of this.#model.trained.snapshot) {
-      await this.#session.write(value, parameters.get(name)!);
-    }
+    if (this.#isHalted) return;
+    this.#loading = this.#write(parameters);
+    this.#loaded = step;
+    await this.#loading;
     const record = named(
       'evaluator',
       () => `step ${step}`,
@@ -68,6 +74,18 @@ class Evaluator implements SnapshotSink {
     );
     this.#running = record.catch(() => {});
     this.#result(step).resolve(record);
+  }
+
+  async halt(): Promise<number | undefined> {
+    this.#isHalted = true;
+    await this.#loading;
+    return this.#loaded;
+  }
+
+  async #write(parameters: Tensors): Promise<void> {
+    for (const [name, value] of this.#model.trained.snapshot) {
+      await this.#session.write(value, parameters.get(name)!);
+    }
   }
 
   /** The evaluation of the snapshot of `step`, once it has been loaded and scored. */

@@ -6,7 +6,7 @@ import type { Device, Session, SessionHandle } from '../devices/device.js';
 
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import { checkAdapter, readAdapter } from '../formats/adapter.js';
-import { readCheckpoint, writeCheckpoint } from '../formats/checkpoint.js';
+import { readCheckpoint, readSnapshot, writeCheckpoint } from '../formats/checkpoint.js';
 import { pruneCheckpoints } from '../formats/checkpointFiles.js';
 import { type Artifact, writeParameters } from '../formats/parameters.js';
 import { finiteSource, placeOf } from '../formats/tensors/finite.js';
@@ -66,8 +66,11 @@ export interface StudentSetup {
 /** What the run does between steps. */
 export interface StepObserver {
   step(record: StepRecord): Promise<StepOrders>;
-  /** Resolves with what the checkpoint has to hold once everything up to this step is in metrics.jsonl. */
-  beforeCheckpoint(step: number): Promise<CheckpointFacts>;
+  /**
+   * Resolves with what the checkpoint has to hold once everything up to this step is in metrics.jsonl; after a stop,
+   * without evaluations that read the parameters of this step or of `snapshot`.
+   */
+  beforeCheckpoint(step: number, snapshot: number | undefined): Promise<CheckpointFacts>;
   /** It is on the disk. */
   afterCheckpoint(step: number): Promise<void>;
 }
@@ -93,6 +96,11 @@ export class Student {
   /** Set once the training is given up amid a step. */
   #isAbandoned = false;
   #abandon: () => void = () => {};
+  readonly #abandoned = new Promise<void>((resolve) => {
+    this.#abandon = resolve;
+  });
+  /** The step whose parameters the evaluator has. */
+  #snapshotStep: number | undefined;
   #savedStep = 0;
   #state: Omit<RunState, keyof CheckpointFacts> = { step: 0, tokens: 0, elapsedSeconds: 0, cursor: null };
 
@@ -134,11 +142,14 @@ export class Student {
     return Comlink.transfer(handle, [...handle.transfer] as never);
   }
 
-  /** Gives the evaluator the parameters as they are now. */
-  async snapshot(): Promise<void> {
-    const tensors = await this.#read(this.#model.trained.values);
+  /** Gives the evaluator the parameters as they are now; of an earlier step, those that a stop left in its checkpoint. */
+  async snapshot(step = this.#state.step): Promise<void> {
+    const { values } = this.#model.trained;
+    const isNow = step === this.#state.step;
+    const tensors = isNow ? await this.#read(values) : readSnapshot(this.#setup.resume!);
     const buffers = [...tensors.values()].map((data) => data.buffer as ArrayBuffer);
-    await this.#evaluator?.load(this.#state.step, Comlink.transfer(tensors, buffers));
+    await this.#evaluator?.load(step, Comlink.transfer(tensors, buffers));
+    this.#snapshotStep = step;
   }
 
   /** Runs until the last step, until the observer says stop, or until it is abandoned. @returns the last step done. */
@@ -147,9 +158,6 @@ export class Student {
     const { steps } = this.#setup.schedule;
     if (this.#state.step >= steps) return this.#state.step;
     this.#meter = new StepMeter(this.#state.elapsedSeconds);
-    const abandoned = new Promise<void>((resolve) => {
-      this.#abandon = resolve;
-    });
     const work = async (batch: MicroBatch) => {
       if (this.#isAbandoned) return false;
       const learned = named(
@@ -162,7 +170,7 @@ export class Student {
     };
     const batches = pulled(this.#source, this.#setup.credits, work);
     const done = lastValueFrom(batches.pipe(takeWhile((more) => more)), { defaultValue: false });
-    await Promise.race([done, abandoned]);
+    await Promise.race([done, this.#abandoned]);
     if (this.#isAbandoned) await this.#saveWholeSteps();
     return this.#state.step;
   }
@@ -228,7 +236,7 @@ export class Student {
   }
 
   async #obey({ evaluate, checkpoint, stop }: StepOrders): Promise<boolean> {
-    if (evaluate) await this.snapshot();
+    if (evaluate) await Promise.race([this.snapshot(), this.#abandoned]);
     if (checkpoint) await this.#checkpoint();
     this.#meter.resume();
     return !stop && this.#state.step < this.#setup.schedule.steps;
@@ -236,13 +244,16 @@ export class Student {
 
   async #checkpoint(): Promise<void> {
     const { step } = this.#state;
-    const facts = await this.#observer.beforeCheckpoint(step);
+    if (this.#isAbandoned) this.#snapshotStep = await this.#evaluator?.halt();
+    const facts = await this.#observer.beforeCheckpoint(step, this.#snapshotStep);
     const { artifact, checkpoints, keep } = this.#setup;
     const { trained, optimizer } = this.#model;
+    const waits = (facts.held ?? []).some((record) => 'evaluation' in record && record.evaluation !== step);
     await writeCheckpoint(checkpoints, artifact, {
       parameters: sessionSources(this.#session, trained.values),
       first: sessionSources(this.#session, optimizer.first),
       second: sessionSources(this.#session, optimizer.second),
+      snapshot: waits ? sessionSources(this.#session, trained.snapshot) : undefined,
       state: { ...this.#state, ...facts },
     });
     this.#savedStep = step;

@@ -59,9 +59,7 @@ export function stoppedText(
   const goOn = isBegun
     ? `to continue:\n  ${calling('train')} --resume --out ${quoted(out)}`
     : 'nothing was written';
-  const lost = unsaved
-    ? `the ${unsaved} after it could not be saved while an evaluation was on its way; `
-    : '';
+  const lost = unsaved ? `the ${unsaved} after it could not be saved in time; ` : '';
   if (steps === 0 && !unsaved) return `stopped before the first step was done; nothing is saved; ${goOn}`;
   const saved = steps > 0 ? `its weights are in ${adapter ?? model}; ` : '';
   return `stopped after step ${steps}; ${saved}${lost}${goOn}`;

@@ -1,5 +1,5 @@
 import { cpSync, existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError, RunError } from '../base/errors.js';
 import type { RunState } from '../messages.js';
@@ -8,16 +8,19 @@ import { checkHashes, HASHES_FILE, hashFolder } from './hashes.js';
 import { readJsonFile } from './json.js';
 import { type Artifact, readParameters, writeParameters } from './parameters.js';
 import { type RunFile, runSchema } from './runFile.js';
-import { openSafetensors, streamSafetensors } from './safetensors.js';
+import { openSafetensors, readFloat32, streamSafetensors } from './safetensors.js';
 import { fileSource } from './tensors/file.js';
 import type { TensorSource } from './tensors/source.js';
 
 /*
  * A checkpoint is a folder: `adapter/` in PEFT's format or `model/` in Hugging Face's, `optimizer.safetensors` with the
  * moments of every tensor in it, `state.json` with everything else, and `XXH64SUMS` with the hash of each of these files.
+ * That of a stop which did not wait for an evaluation has `snapshot.safetensors` beside them.
  */
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
+/** What an evaluation that a stop did not wait for was to read. */
+const SNAPSHOT_FILE = 'snapshot.safetensors';
 export const STATE_FILE = 'state.json';
 
 export interface CheckpointContents {
@@ -26,6 +29,8 @@ export interface CheckpointContents {
   /** AdamW's moments, with the names and shapes of the parameters. */
   readonly first: readonly TensorSource[];
   readonly second: readonly TensorSource[];
+  /** Parameters as an evaluation that is still to be made reads them. */
+  readonly snapshot?: readonly TensorSource[] | undefined;
   readonly state: RunState;
 }
 
@@ -33,13 +38,14 @@ export interface CheckpointContents {
 export async function writeCheckpoint(
   folder: string,
   artifact: Artifact,
-  { parameters, first, second, state }: CheckpointContents,
+  { parameters, first, second, snapshot, state }: CheckpointContents,
 ): Promise<string> {
   const path = checkpointPath(folder, state.step);
   await publishFolder(path, async (unfinished) => {
     await writeParameters(unfinished, exact(artifact), parameters);
     const moments = [...prefixed(FIRST, first), ...prefixed(SECOND, second)];
     await streamSafetensors(join(unfinished, OPTIMIZER_FILE), moments);
+    if (snapshot) await streamSafetensors(join(unfinished, SNAPSHOT_FILE), snapshot);
     writeState(unfinished, state);
     await writeHashes(unfinished);
   });
@@ -68,7 +74,7 @@ const writeHashes = async (folder: string): Promise<void> =>
 export async function copyCheckpoint(path: string, folder: string, state: RunState): Promise<string> {
   const copy = checkpointPath(folder, state.step);
   await publishFolder(copy, async (unfinished) => {
-    cpSync(path, unfinished, { recursive: true });
+    cpSync(path, unfinished, { recursive: true, filter: (file) => basename(file) !== SNAPSHOT_FILE });
     writeState(unfinished, state);
     await writeHashes(unfinished);
   });
@@ -80,6 +86,11 @@ export type CheckpointState<C> = Omit<RunState, 'run'> & {
   readonly cursor: C;
   readonly run?: RunFile | undefined;
 };
+
+const heldSchema = z.union([
+  z.strictObject({ evaluation: z.int().min(0) }),
+  z.looseObject({ type: z.string() }),
+]);
 
 /**
  * The state of a run as a checkpoint holds it.
@@ -99,6 +110,7 @@ export function readCheckpointState<C>(path: string, cursor: z.ZodType<C>): Chec
     steps: z.int().min(1).optional(),
     texts: z.record(z.string(), z.string()).optional(),
     recorded: z.boolean().optional(),
+    held: z.array(heldSchema).optional(),
     lossScale: z
       .strictObject({ scale: z.number().positive(), steady: z.int().min(0), skipped: z.int().min(0) })
       .optional(),
@@ -129,8 +141,17 @@ export async function readWholeCheckpoint<C>(
 
 const CHECKPOINT_STEP = /step-(\d+)$/;
 
-/** Everything in a checkpoint, as `readWholeCheckpoint` may have checked it before. */
-export function readCheckpoint(path: string, kind: Artifact['kind'] = 'adapter'): CheckpointContents {
+/** The parameters that an evaluation is still to be made of. */
+export const readSnapshot = (path: string): Map<string, Float32Array> =>
+  new Map(
+    [...openSafetensors(join(path, SNAPSHOT_FILE)).tensors].map(([name, info]) => [name, readFloat32(info)]),
+  );
+
+/** What a run goes on with from a checkpoint, as `readWholeCheckpoint` may have checked it before. */
+export function readCheckpoint(
+  path: string,
+  kind: Artifact['kind'] = 'adapter',
+): Omit<CheckpointContents, 'snapshot'> {
   const parameters = readParameters(path, kind);
   const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));
   const moments = (prefix: string): TensorSource[] =>

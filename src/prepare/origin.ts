@@ -117,7 +117,7 @@ async function forkedCheckpoint(fork: string, before: RunFile | undefined): Prom
   const state = await readWholeCheckpoint(path, cursorSchema);
   if (state.run && before) checkRunFile(run, before, path, state.run);
   // Its own metrics begin with it.
-  const begun = { ...state, metricsBytes: 0, metricsHash: undefined, recorded: undefined };
+  const begun = { ...state, metricsBytes: 0, metricsHash: undefined, recorded: undefined, held: undefined };
   return { path, state: begun, damaged: [], forked: { run, step } };
 }
 

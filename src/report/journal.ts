@@ -10,12 +10,18 @@ import {
 } from 'node:fs';
 import { RunError } from '../base/errors.js';
 import { hashRanges, type RunningHash, startHash } from '../formats/hashes.js';
-import type { MetricsRecord } from '../records.js';
+import type { HeldRecord } from '../messages.js';
+import type { EvalRecord, MetricsRecord } from '../records.js';
 
 /** What is on the disk. */
 export interface Written {
   readonly bytes: number;
   readonly hash: string;
+}
+
+/** The same where some may be still to come: what would follow it. */
+interface Unflushed extends Written {
+  readonly held: readonly HeldRecord[] | undefined;
 }
 
 /**
@@ -25,7 +31,9 @@ export interface Written {
 export class Journal {
   readonly #file: number;
   readonly #hash: RunningHash;
-  readonly #waiting: (MetricsRecord | Promise<MetricsRecord>)[] = [];
+  readonly #waiting: HeldRecord[] = [];
+  /** Evaluations that are still being made, by step. */
+  readonly #expected = new Map<number, Promise<EvalRecord>>();
   #bytes: number;
   #tail: Promise<void> = Promise.resolve();
   #closed = false;
@@ -56,8 +64,22 @@ export class Journal {
     return new Journal(file, hash, bytes);
   }
 
-  append(record: MetricsRecord | Promise<MetricsRecord>): void {
-    this.#waiting.push(record);
+  append(record: MetricsRecord): void {
+    this.#add(record, record);
+  }
+
+  /** Keeps the place of the evaluation of `step`, which is still being made. */
+  expect(step: number, record: Promise<EvalRecord>): void {
+    this.#expected.set(step, record);
+    record.then(
+      () => this.#expected.delete(step),
+      () => {},
+    );
+    this.#add({ evaluation: step }, record);
+  }
+
+  #add(waiting: HeldRecord, record: MetricsRecord | Promise<MetricsRecord>): void {
+    this.#waiting.push(waiting);
     this.#tail = this.#tail.then(async () => {
       const text = `${JSON.stringify(await record)}\n`;
       if (this.#closed) return;
@@ -70,6 +92,23 @@ export class Journal {
   /** Resolves with what the file holds once everything appended is on disk. */
   async flushed(): Promise<Written> {
     await this.#tail;
+    return this.#synced();
+  }
+
+  /**
+   * The same; but after a stop what the file holds then, and what would follow it.
+   * @param saved steps whose evaluations can be made later: those of other steps are waited for in any case
+   */
+  async flushedOr(stopped: Promise<void>, saved: readonly (number | undefined)[]): Promise<Unflushed> {
+    const flushed = this.flushed().then((written) => ({ ...written, held: undefined }));
+    const all = await Promise.race([flushed, stopped.then(() => undefined)]);
+    if (all) return all;
+    flushed.catch(() => {});
+    await Promise.all([...this.#expected].map(([step, record]) => !saved.includes(step) && record));
+    return { ...this.#synced(), held: [...this.#waiting] };
+  }
+
+  #synced(): Written {
     fsyncSync(this.#file);
     return { bytes: this.#bytes, hash: this.#hash.digest() };
   }
@@ -80,7 +119,7 @@ export class Journal {
     this.#closed = true;
     for (const record of this.#waiting) {
       if (this.#broken) break;
-      if (!(record instanceof Promise)) this.#write(`${JSON.stringify(record)}\n`);
+      if (!('evaluation' in record)) this.#write(`${JSON.stringify(record)}\n`);
     }
     closeSync(this.#file);
   }

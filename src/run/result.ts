@@ -6,7 +6,7 @@ export interface RunResult {
   readonly model?: string;
   /** Steps that are done and saved. */
   readonly steps: number;
-  /** Steps done after these, where a stop left no time to save them: an evaluation was still on its way. */
+  /** Steps done after these, where a stop left no time to save them. */
   readonly unsaved?: number;
   /** Whether these are all; false when the run was stopped. */
   readonly finished: boolean;

@@ -17,7 +17,7 @@ import { copyCheckpoint } from '../formats/checkpoint.js';
 import { checkpointPath, listCheckpoints, setAside } from '../formats/checkpointFiles.js';
 import type { RunFile } from '../formats/runFile.js';
 import { prepareRunFolder, runPaths } from '../formats/runFolder.js';
-import type { CheckpointFacts, StepOrders } from '../messages.js';
+import type { CheckpointFacts, HeldRecord, StepOrders } from '../messages.js';
 import { checkTexts } from '../prepare/checkTexts.js';
 import { textOptions } from '../prepare/locateText.js';
 import { parseFork } from '../prepare/origin.js';
@@ -164,11 +164,22 @@ class Run {
     const { metricsBytes = 0, recorded, step = 0, steps } = resume?.state ?? {};
     this.#journal = await Journal.open(runPaths(out).metrics, metricsBytes);
     if (metricsBytes === 0) await this.#begin(devices, step);
+    for (const record of resume?.state.held ?? []) await this.#goOn(record);
     // Told when the checkpoint was made; a kill may have come between.
     if (recorded) this.#journal.append(this.#checkpointRecord(step));
     if (metricsBytes > 0 && steps !== undefined && steps !== schedule.steps) {
       this.#record({ type: 'length', step, steps: schedule.steps });
     }
+  }
+
+  /** A line that a stop left out of metrics.jsonl, or the evaluation that it waited for. */
+  async #goOn(record: HeldRecord): Promise<void> {
+    if (!('evaluation' in record)) {
+      this.#journal!.append(record as MetricsRecord);
+      return;
+    }
+    this.#evaluate(record.evaluation);
+    await this.#student.snapshot(record.evaluation);
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
@@ -294,7 +305,7 @@ class Run {
     this.#actors.doing = `step ${(this.#prepared.resume?.state.step ?? 0) + 1}`;
     const observer = {
       step: (record: StepRecord) => this.#afterStep(record),
-      beforeCheckpoint: (step: number) => this.#beforeCheckpoint(step),
+      beforeCheckpoint: (step: number, snapshot?: number) => this.#beforeCheckpoint(step, snapshot),
       afterCheckpoint: (step: number) => this.#afterCheckpoint(step),
     };
     return this.#student.train(Comlink.proxy(observer) as unknown as Comlink.Remote<typeof observer>);
@@ -311,15 +322,20 @@ class Run {
     const stop = this.#hooks.shouldStop();
     const evaluate = this.#evaluates && (last || step % options.evalEvery === 0);
     if (evaluate) this.#evaluate(step);
-    return { evaluate, stop, checkpoint: last || stop || step % options.checkpointEvery === 0 };
+    return {
+      evaluate: evaluate && !stop,
+      stop,
+      checkpoint: last || stop || step % options.checkpointEvery === 0,
+    };
   }
 
-  async #beforeCheckpoint(step: number): Promise<CheckpointFacts> {
-    const { bytes, hash } = await this.#journal!.flushed();
+  async #beforeCheckpoint(step: number, snapshot?: number): Promise<CheckpointFacts> {
+    const { bytes, hash, held } = await this.#journal!.flushedOr(this.#hooks.stopped, [step, snapshot]);
     return {
       format: 2,
       metricsBytes: bytes,
       metricsHash: hash,
+      held,
       recorded: this.#isRecorded(step),
       run: this.#file,
       steps: this.#prepared.schedule.steps,
@@ -360,7 +376,7 @@ class Run {
     record.then(this.#hooks.emit, (error: Error) => {
       this.#failed = error;
     });
-    this.#journal!.append(record);
+    this.#journal!.expect(step, record);
   }
 
   #record(record: MetricsRecord): void {

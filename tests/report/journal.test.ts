@@ -22,7 +22,8 @@ test('a record that is still being made holds back those after it', async () => 
   const journal = await Journal.open(path, 0);
   let finish: (record: EvalRecord) => void = () => {};
   journal.append(checkpoint(1));
-  journal.append(
+  journal.expect(
+    1,
     new Promise<EvalRecord>((resolve) => {
       finish = resolve;
     }),
@@ -50,7 +51,7 @@ test('a record that fails rejects the flush, and holds back those after it until
   const path = join(folder, 'failed.jsonl');
   const journal = await Journal.open(path, 0);
   journal.append(checkpoint(1));
-  journal.append(Promise.reject(new Error('no evaluation')));
+  journal.expect(1, Promise.reject(new Error('no evaluation')));
   journal.append(checkpoint(2));
   const failure = await journal.flushed().then(
     () => undefined,
@@ -65,10 +66,15 @@ test('a record that fails rejects the flush, and holds back those after it until
 test('a record that never comes holds nothing back when the run is over', async () => {
   const path = join(folder, 'pending.jsonl');
   const journal = await Journal.open(path, 0);
-  journal.append(new Promise<EvalRecord>(() => {}));
+  journal.append(checkpoint(0));
+  await journal.flushed();
+  const written = await writtenIn(path);
+  journal.expect(1, new Promise<EvalRecord>(() => {}));
   for (const step of [1, 2]) journal.append(checkpoint(step));
+  const held = [{ evaluation: 1 }, checkpoint(1), checkpoint(2)];
+  assert.equal(await journal.flushedOr(Promise.resolve(), [1]), { ...written, held });
   journal.close();
-  assert.equal(linesOf(path), [checkpoint(1), checkpoint(2), '']);
+  assert.equal(linesOf(path), [checkpoint(0), checkpoint(1), checkpoint(2), '']);
 });
 
 test('a file that is shorter than its run never grows by what nobody wrote', async () => {

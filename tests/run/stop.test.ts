@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
@@ -70,6 +70,38 @@ test('amid a step that takes for ever: ends with the steps before it, and once r
     `after a stop amid step ${Number(step) + 1}`,
   );
 });
+
+/** Takes seconds to evaluate, so that a stop comes before the first evaluation is done. */
+const heldOut = join(fixture.folder, 'heldOut.txt');
+writeFileSync(heldOut, makeText(7, 30_000));
+const evaluated = { ...options, evalData: heldOut, evalTokens: 1e9, steps: 6 };
+
+for (const [when, evalEvery] of [
+  ['during an evaluation', 100],
+  ['while a step waits for the evaluation before it', 2],
+] as const) {
+  test(`${when}: all steps are saved, and once resumed the bytes are the same`, async () => {
+    const [out, whole] = ['run', 'whole'].map((name) => join(fixture.folder, `${name}-${evalEvery}`)) as [
+      string,
+      string,
+    ];
+    const given = { ...evaluated, evalEvery, out };
+    await train(given).finished;
+    renameSync(out, whole);
+    const run = train(given);
+    run.metrics$.subscribe((record) => {
+      if (record.type === 'step' && record.step === 2) run.stop();
+    });
+    const { steps, unsaved, finished } = await run.finished;
+    assert.equal([steps, unsaved, finished], [2, undefined, false]);
+    const checkpoint = join(out, 'checkpoints/step-00000002');
+    const { held } = JSON.parse(readFileSync(join(checkpoint, 'state.json'), 'utf8'));
+    assert.equal(held[0], { evaluation: 0 });
+    assert.ok(existsSync(join(checkpoint, 'snapshot.safetensors')));
+    await train({ resume: true, out }).finished;
+    assertSameOutcome(out, outcomeOf(whole), when);
+  });
+}
 
 test('a resume that is stopped before it went on leaves the run as it was', async () => {
   const out = join(freshFolder(), 'run');
