@@ -20,8 +20,8 @@ export interface Line {
   /** Options of `train` that all its cells have. */
   readonly given: Given;
   readonly grid: Grid;
-  /** The learning rate at a place of the grid; undefined: that of the options. */
-  readonly rateAt: (place: number) => number | undefined;
+  /** The learning rate at a place of the grid. */
+  readonly rateAt: (place: number) => number;
   /** Rows of a batch, and tokens of one. */
   readonly batch: number;
   readonly sequence: number;
@@ -140,10 +140,10 @@ function lineOf(
   const without = <T>(values: Readonly<Record<string, T>>) =>
     Object.fromEntries(Object.entries(values).filter(([name]) => !idle.includes(name)));
   const [axes, given] = [without(product.axes), without(product.given)];
-  const { grid, rateAt } = rates(config, axes.start);
   const where = Object.entries({ ...axes, view }).map(([name, value]) => `${name} ${value}`);
   try {
-    const { batch, sequence } = resolveOptions(plain({ ...given, lr: rateAt(0), steps: 1 }, 1)).options;
+    const { grid, rateAt } = rates(config, axes.start, given.lr);
+    const { batch, sequence } = resolveOptions(plain({ ...given, lr: rateAt(grid.places[0]!), steps: 1 }, 1)).options;
     const { tokens, steps } = config.length;
     const length = view === 'steps' ? steps! : Math.ceil(tokens! / (batch * sequence));
     return { axes, view, given, grid, rateAt, batch, sequence, steps: length };
@@ -168,11 +168,19 @@ function idleNames(given: Given): readonly string[] {
 const plain = (given: Given, batch: number): Given =>
   isScaled(given.beta2) ? { ...given, beta2: beta2At(given.beta2, batch) } : given;
 
-function rates({ lr }: StudyConfig, start: AxisValue | undefined): Pick<Line, 'grid' | 'rateAt'> {
-  if (lr === undefined) return { grid: { places: [0], extensions: 0 }, rateAt: () => undefined };
+/** @param own rate of the options, where there is no axis of rates */
+function rates(
+  { lr }: StudyConfig,
+  start: AxisValue | undefined,
+  own: unknown,
+): Pick<Line, 'grid' | 'rateAt'> {
+  if (lr === undefined) {
+    const rate = Number(own ?? TRAIN_OPTIONS.lr.default);
+    return { grid: { places: [0], extensions: 0 }, rateAt: () => rate };
+  }
   if (Array.isArray(lr)) {
     const sorted = [...lr].sort((a, b) => a - b);
-    return { grid: { places: sorted.map((_, i) => i), extensions: 0 }, rateAt: (place) => sorted[place] };
+    return { grid: { places: sorted.map((_, i) => i), extensions: 0 }, rateAt: (place) => sorted[place]! };
   }
   const from = typeof lr.from === 'number' ? lr.from : lr.from[String(start)];
   if (from === undefined) {
@@ -193,10 +201,9 @@ export function seedsOf({ axes, options }: StudyConfig, count: number): number[]
 /** Options of the cell of a line at a spot. */
 export function cellGiven(config: StudyConfig, line: Line, { place }: Spot, seed: number): Given {
   const { steps, batch } = line;
-  const lr = line.rateAt(place);
   return {
     ...plain(line.given, batch),
-    ...(lr === undefined ? {} : { lr }),
+    lr: line.rateAt(place),
     seed,
     steps,
     warmup: Math.round(config.warmup * steps),

@@ -55,7 +55,7 @@ export class StudyPlan {
     const rank = ({ job, record }: (typeof all)[number]) => [
       this.lines.indexOf(job.line),
       record.branch ? 1 : 0,
-      Number(job.line.rateAt(0) === undefined ? 0 : record.axes.lr),
+      Number(record.axes.lr),
       Number(record.axes.seed),
       record.branch?.step ?? 0,
       record.branch?.factor ?? 0,
@@ -103,11 +103,11 @@ export class StudyPlan {
   get axes(): Record<string, AxisValue[]> {
     const axes: Record<string, AxisValue[]> = {};
     for (const line of this.lines) {
-      const rates = this.searchOf(line).places.flatMap((place) => line.rateAt(place) ?? []);
+      const rates = this.searchOf(line).places.map(line.rateAt);
       for (const [name, value] of Object.entries(line.axes)) {
         axes[name] = [...new Set([...(axes[name] ?? []), value])];
       }
-      if (rates.length > 0) axes.lr = [...new Set([...(axes.lr ?? []), ...rates])];
+      axes.lr = [...new Set([...(axes.lr ?? []), ...rates])];
     }
     axes.lr?.sort((a, b) => Number(a) - Number(b));
     axes.seed = seedsOf(this.#config, this.#seeds.best);
@@ -148,11 +148,10 @@ export class StudyPlan {
 
   #cellJob(line: Line, number: number, spot: Spot, turn: number): Job {
     const seed = seedsOf(this.#config, this.#seeds.best)[spot.seed]!;
-    const lr = line.rateAt(spot.place);
     const given = cellGiven(this.#config, line, spot, seed);
     return {
       id: idOf(number, spot),
-      axes: { ...line.axes, ...(lr === undefined ? {} : { lr }), seed },
+      axes: { ...line.axes, lr: line.rateAt(spot.place), seed },
       line,
       options: given,
       given,
