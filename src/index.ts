@@ -1,4 +1,4 @@
-export { InputError, RunError } from './base/errors.js';
+export { DivergedError, InputError, RunError } from './base/errors.js';
 export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 export { loadModel, type Model } from './inference/model.js';

@@ -4,7 +4,7 @@ import { type DocumentSource, openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
 import { blockRowsOf, type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
-import { loadTokenizer } from '../data/tokenizer.js';
+import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import type { TextOptions } from '../evaluation/heldOut.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
 import { named, offer, serve } from './actor.js';
@@ -58,7 +58,7 @@ class Loader implements BatchSource {
     this.#step = setup.step + 1;
     const { sequence, packing, longDocuments, seed } = setup;
     const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
-    const encode = createEncode(await loadTokenizer(setup.tokenizer), setup.encoding);
+    const encode = createEncode(await sharedTokenizer(setup.tokenizer), setup.encoding);
     const { onBad } = setup.text;
     const blockRows = setup.shuffleRows ?? blockRowsOf(sequence);
     const tell = teller(setup.progress);

@@ -3,7 +3,8 @@ import { openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
 import { NO_LABEL, type Row } from '../data/packing.js';
-import { loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
+import { sharedTokenizer } from '../data/tokenizer/shared.js';
+import type { Tokenizer } from '../data/tokenizer.js';
 import { windowsOf } from './windows.js';
 
 export interface TextOptions {
@@ -27,7 +28,7 @@ export interface EvaluationText {
 /** Rows of windows of the evaluation text, as many as `tokens` allows; short ones share a row. */
 export async function evaluationWindows(options: EvaluationText): Promise<Row[]> {
   const { sequence, evalFraction, encoding } = options;
-  const encode = createEncode(await loadTokenizer(options.tokenizer), encoding);
+  const encode = createEncode(await sharedTokenizer(options.tokenizer), encoding);
   const documents = await openDocuments(options.text);
   const source = evalFraction > 0 ? (await holdOut(documents, evalFraction)).evaluation : documents;
   const { onBad } = options.text;

@@ -1,5 +1,5 @@
 import { NO_LABEL } from '../data/packing.js';
-import { loadTokenizer } from '../data/tokenizer.js';
+import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import { evaluationWindows, predictedBytes } from '../evaluation/heldOut.js';
 import { textOptions } from '../prepare/locateText.js';
 import type { Preparation } from '../prepare/prepare.js';
@@ -32,5 +32,5 @@ async function bytesPerTokenOf(setting: Parameters<typeof evaluationWindows>[0])
     (sum, { labels }) => sum + labels.filter((label) => label !== NO_LABEL).length,
     0,
   );
-  return predictedBytes(rows, await loadTokenizer(setting.tokenizer)) / tokens;
+  return predictedBytes(rows, await sharedTokenizer(setting.tokenizer)) / tokens;
 }
