@@ -11,6 +11,7 @@ import { exp, F32, log, sumLanes } from './simd';
  * of a chunk are stored in tiles of V_TILE vocabulary entries, [tile][tokens][V_TILE]. Kernels, in this order:
  *   joint_loss_logits         per vocabulary tile: both models' logits, and each token's softmax statistics in the tile
  *   joint_loss_rows           per token: statistics of all tiles combined in tile order -> ce, kl, gradient factors
+ *   joint_loss_arg_max        per token, if asked for: the entry of the largest logit
  *   joint_loss_mixture        per vocabulary tile, JSD only: each token's sums of log(p / m), log(q / m) in the tile
  *   joint_loss_mixture_rows   per token, JSD only: those of all tiles -> kl, the factor that was missing
  *   joint_loss_gradient       per range of tiles: logits become their gradient G, then a partial d_hidden = G W
@@ -146,6 +147,32 @@ export function joint_loss_rows(
     store<f32>(f, ceScaled, LABEL);
     if (hasTeacher) sharedRow(divergence, f, stats, tokens, tiles, t, tau, klScaled, kl + <usize>(t << 2));
   }
+}
+
+/** One tile = rowsPerTile tokens. The first of equal logits; -100 where the label is negative. */
+export function joint_loss_arg_max(
+  tile: i32, scratch: usize, rowsPerTile: i32, tokens: i32, labels: usize, vocabulary: i32, zs: usize, stats: usize,
+  tiles: i32, out: usize,
+): void {
+  const end = min(tokens, (tile + 1) * rowsPerTile);
+  for (let t = tile * rowsPerTile; t < end; t++) {
+    let largest = -100;
+    if (load<i32>(labels + <usize>(t << 2)) >= 0) {
+      const maxima = statistic(stats, M_S, tokens, tiles, t, 0);
+      const m = rowMax(maxima, tiles, 1);
+      const v = firstEqual(maxima, tiles, m);
+      const z = zs + <usize>v * <usize>tokens * ROW + <usize>t * ROW;
+      largest = v * V_TILE + firstEqual(z, min(V_TILE, vocabulary - v * V_TILE), m);
+    }
+    store<i32>(out + <usize>(t << 2), largest);
+  }
+}
+
+/** The place of the first of n numbers that is m; the last one where none is, as among NaNs. */
+function firstEqual(values: usize, n: i32, m: f32): i32 {
+  let i = 0;
+  while (i < n - 1 && load<f32>(values + <usize>(i << 2)) != m) i++;
+  return i;
 }
 
 /** kl is weighted by tau^2, and so is its gradient (hence w tau, not w / tau). JSD has its kl from the mixture. */

@@ -5,18 +5,20 @@ interface Variant {
   readonly gradient?: boolean;
   readonly divergence?: Divergence;
   readonly headGradient?: boolean;
+  readonly argMax?: boolean;
 }
 
 export function jointLossHeadBenches({ tokens, hidden, vocabulary, teacherHidden }: Sizes): OpBench[] {
   const bench = (
     teacher: boolean,
-    { gradient = true, divergence, headGradient = false }: Variant,
+    { gradient = true, divergence, headGradient = false, argMax = false }: Variant,
   ): OpBench => ({
     label: [
       `joint_loss_head ${tokens} x ${vocabulary}${teacher ? ' with teacher' : ''}`,
       ...(divergence ? [divergence] : []),
       ...(gradient ? [] : ['no gradient']),
       ...(headGradient ? ['trained head'] : []),
+      ...(argMax ? ['arg max'] : []),
     ].join(', '),
     build: (b) => {
       const inputs = {
@@ -37,6 +39,7 @@ export function jointLossHeadBenches({ tokens, hidden, vocabulary, teacherHidden
         ...(divergence && { divergence }),
         gradient,
         headGradient,
+        argMax,
       });
     },
   });
@@ -46,6 +49,7 @@ export function jointLossHeadBenches({ tokens, hidden, vocabulary, teacherHidden
     bench(true, { divergence: 'jsd' }),
     bench(false, {}),
     bench(false, { gradient: false }),
+    bench(false, { gradient: false, argMax: true }),
     bench(true, { headGradient: true }),
   ];
 }

@@ -7,6 +7,7 @@
 //   zs = loss_scale (ce_weight (softmax(zs) - onehot(label)) + kl_weight tau dD)   where GRADIENT; loss_scale if SCALED
 //        FORWARD dD = q - p        REVERSE dD = q (log(q / p) - D)       JSD dD = (1 - beta) q (log(q / m) - KL(q || m))
 // ce, kl, zs are 0 where the label is negative. d_hidden = zs head and d_head = zs^T hidden follow, by linear.wgsl.
+// arg_max = the first entry of the largest logit of zs, -100 where the label is negative (joint_loss_arg_max).
 // One workgroup computes one token, in passes over its logits: maxima, sums, mixture (JSD), gradient. Sums go thread by
 // thread in steps of THREADS, then by halves. All results are written (=); the gradient takes the place of zs.
 
@@ -196,5 +197,39 @@ fn joint_loss_rows(@builtin(local_invocation_index) thread: u32, @builtin(workgr
   if (GRADIENT) {
     storageBarrier();
     write_gradient(thread, s, t, m, l, d.y, u32(label));
+  }
+}
+
+struct Row {
+  first: u32,
+  vocabulary: u32,
+}
+
+@group(0) @binding(0) var<uniform> row: Row;
+@group(0) @binding(3) var<storage, read_write> arg_max: array<i32>;
+
+@compute @workgroup_size(THREADS)
+fn joint_loss_arg_max(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
+  let token = row.first + group.x;
+  if (labels[token] < 0) {
+    if (thread == 0) {
+      arg_max[token] = -100;
+    }
+    return;
+  }
+  let s = group.x * row.vocabulary;
+  var largest = LOWEST;
+  var entry = 0u;
+  for (var j = thread; j < row.vocabulary; j += THREADS) {
+    if (zs[s + j] > largest) {
+      largest = zs[s + j];
+      entry = j;
+    }
+  }
+  let most = all_max(thread, vec4f(largest)).x;
+  // Entries are below 2^24, where f32 has every integer: the first one is the largest of their negatives.
+  let first = all_max(thread, vec4f(select(LOWEST, -f32(entry), largest == most))).x;
+  if (thread == 0) {
+    arg_max[token] = i32(-first);
   }
 }

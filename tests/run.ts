@@ -1,6 +1,6 @@
 /**
  * Runs every compiled test file in a process of its own: `node build/tests/run.js [--only SUITE] [FILTER]`.
- * SUITE is `interop` or `campaign`, whose files (a folder or a part of the file's name) are left out otherwise;
+ * SUITE is `long`, `interop` or `campaign`, whose files (a folder or a part of the file's name) are left out otherwise;
  * FILTER is a part of a path.
  */
 import { spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const SUITES = ['interop', 'campaign'];
+const SUITES = ['long', 'interop', 'campaign'];
 /** What takes longest starts first, so that nothing long runs alone at the end. */
 const FIRST = [
   'devices/nullGpu',
@@ -22,6 +22,7 @@ const FIRST = [
 ];
 const AT_ONCE = 2;
 const LIMIT_S = 300;
+const LONG_LIMIT_S = 900;
 const CAMPAIGN_LIMIT_S = 1800;
 /** Installs PyTorch first. */
 const INTEROP_LIMIT_S = 900;
@@ -38,7 +39,7 @@ const testsRoot = dirname(fileURLToPath(import.meta.url));
 
 const { values, positionals } = parseArgs({ options: { only: { type: 'string' } }, allowPositionals: true });
 if (values.only !== undefined && !SUITES.includes(values.only)) {
-  console.error(`Expected --only ${SUITES.join(' or ')}, found ${values.only}`);
+  console.error(`Expected --only ${SUITES.join(', ')}, found ${values.only}`);
   process.exit(2);
 }
 const files = findTests(values.only, positionals[0] ?? '');
@@ -124,6 +125,7 @@ function execute(path: string): Promise<{ output: string; problem: string | unde
 
 function limitOf(path: string): number {
   if (path.includes('campaign')) return CAMPAIGN_LIMIT_S;
+  if (path.includes('.long.')) return LONG_LIMIT_S;
   return path.includes('interop') ? INTEROP_LIMIT_S : LIMIT_S;
 }
 

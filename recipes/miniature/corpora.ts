@@ -14,19 +14,31 @@ export interface Corpora {
   /** What the models were made from. */
   readonly student: readonly string[];
   readonly teacher: readonly string[];
+  /** Held out, too: of the kind that the student was made from, and what examples are cut from (examples.ts). */
+  readonly general: readonly string[];
+  readonly examples: readonly string[];
 }
 
 /** How many documents each text has. */
 export type CorpusSizes = { readonly [K in keyof Corpora]: number };
 
-/** Those of the bundled miniature. */
-export const DOCUMENTS: CorpusSizes = { heldOut: 800, corpus: 5000, student: 40_000, teacher: 60_000 };
+/** Of the bundled miniature. */
+export const DOCUMENTS: CorpusSizes = {
+  heldOut: 800,
+  corpus: 5000,
+  student: 40_000,
+  teacher: 60_000,
+  general: 160,
+  examples: 3000,
+};
 
 const MIXTURE: { readonly [K in keyof Corpora]: Mixture } = {
   heldOut: 'target',
   corpus: 'target',
   student: 'general',
   teacher: 'target',
+  general: 'general',
+  examples: 'target',
 };
 
 /** Short documents repeat by chance: each text leaves out what is in one before it. */
@@ -46,9 +58,14 @@ export function makeCorpora(sizes: CorpusSizes): Corpora {
     corpus: make('corpus', 1),
     student: make('student', 2),
     teacher: make('teacher', 3),
+    general: make('general', 4),
+    examples: make('examples', 5),
   };
 }
 
-/** Lines of `.jsonl`. */
-export const toJsonl = (texts: readonly string[]): string =>
-  texts.map((text) => `${JSON.stringify({ text })}\n`).join('');
+/** Lines of `.jsonl`: a record a line. */
+export const toLines = (records: readonly object[]): string =>
+  records.map((record) => `${JSON.stringify(record)}\n`).join('');
+
+/** The same of texts. */
+export const toJsonl = (texts: readonly string[]): string => toLines(texts.map((text) => ({ text })));

@@ -6,6 +6,7 @@ import { type MiniatureResults, miniaturePaths, QUICKSTART, type Reached } from 
 import { tokenizerFiles, trainBpe } from './bpe.js';
 import { type Corpora, DOCUMENTS, makeCorpora, toJsonl } from './corpora.js';
 import { configOf, copyAsBfloat16, STUDENT, TEACHER, VOCABULARY_SIZE } from './models.js';
+import { writeTexts } from './texts.js';
 
 /**
  * Makes the bundled miniature with this project's own trainer: texts from the grammar, a tokenizer, a student and a
@@ -35,8 +36,7 @@ const writeJson = (path: string, value: object): void => write(path, `${JSON.str
 
 /** The text files, and a folder with config and tokenizer for each of the two models. */
 function writeInputs(texts: Corpora): void {
-  write(paths.heldOut, toJsonl(texts.heldOut));
-  write(paths.corpus, toJsonl(texts.corpus));
+  writeTexts(paths, texts);
   const { tokenizer, config } = tokenizerFiles(trainBpe(texts.corpus, VOCABULARY_SIZE));
   for (const [name, shape] of [['student', STUDENT] as const, ['teacher', TEACHER] as const]) {
     write(join(work, `${name}.jsonl`), toJsonl(texts[name]));

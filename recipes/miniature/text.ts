@@ -1,21 +1,37 @@
 import { writeFileSync } from 'node:fs';
 import { InputError } from '#src/base/errors.js';
 import { runProgram } from '#src/cli/program.js';
-import { DOCUMENTS, makeCorpora, toJsonl } from './corpora.js';
+import { DOCUMENTS, makeCorpora, toJsonl, toLines } from './corpora.js';
+import { makeExamples, puzzleOf, sumOf } from './examples.js';
 
 /**
- * Writes a longer text than the bundled one: `node build/recipes/miniature/text.js DOCUMENTS FILE.jsonl`. It begins with
- * the documents of corpus.jsonl, and none of the held-out ones is in it.
+ * Writes longer texts than the bundled ones: `node build/recipes/miniature/text.js KIND DOCUMENTS FILE.jsonl`. KIND is
+ * `text`, which begins with the documents of corpus.jsonl, or `questions`: what documents behind these ask, as prompts and
+ * completions to fine-tune on. Nothing in them is held out.
  */
+const KINDS: Readonly<Record<string, (documents: number) => string>> = {
+  text: (documents) => toJsonl(makeCorpora({ ...DOCUMENTS, corpus: documents }).corpus),
+  questions(documents) {
+    const { corpus, examples, ...others } = makeCorpora({
+      ...DOCUMENTS,
+      corpus: DOCUMENTS.corpus + documents,
+    });
+    const heldOut = makeExamples({ corpus: corpus.slice(0, DOCUMENTS.corpus), examples, ...others });
+    const asked = new Set([...heldOut.puzzles, ...heldOut.arithmetic].map(({ prompt }) => prompt));
+    const found = corpus.slice(DOCUMENTS.corpus).flatMap((text) => puzzleOf(text) ?? sumOf(text) ?? []);
+    return toLines(found.filter(({ prompt }) => !asked.has(prompt)));
+  },
+};
+
 await runProgram(async () => {
-  const [documents, file] = process.argv.slice(2);
+  const [kind = '', documents, file] = process.argv.slice(2);
+  const make = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
   const count = Number(documents);
-  if (!Number.isInteger(count) || count < 1 || file === undefined) {
+  if (!make || !Number.isInteger(count) || count < 1 || file === undefined) {
     throw new InputError(
-      `expected a number of documents and a file to write, found ${process.argv.slice(2).join(' ') || 'nothing'}; ` +
-        'give both, as in 20000 text.jsonl',
+      `expected ${Object.keys(KINDS).join(' or ')}, a number of documents and a file, found ` +
+        `${process.argv.slice(2).join(' ') || 'nothing'}; give all three, as in text 20000 text.jsonl`,
     );
   }
-  const { corpus } = makeCorpora({ ...DOCUMENTS, corpus: count, student: 0, teacher: 0 });
-  writeFileSync(file, toJsonl(corpus));
+  writeFileSync(file, make(count));
 });

@@ -47,7 +47,10 @@ export function createEncode(
   return (example) => {
     if (typeof example === 'string') return { tokens: textTokens(tokenizer, example, before, eos) };
     if ('tokens' in example) return isMasked ? example : { tokens: example.tokens };
-    if ('prompt' in example) return encodedCompletion(tokenizer, example, before, isMasked);
+    if ('prompt' in example) {
+      const encoded = encodedCompletion(tokenizer, example, before, tokenizer.eosId !== undefined);
+      return isMasked ? encoded : { tokens: encoded.tokens };
+    }
     if (!template) throw noTemplate();
     return encodedConversation(tokenizer, template, example, isMasked);
   };
@@ -84,15 +87,20 @@ function encodedConversation(
   return learnedIn(text, spans, tokenizer);
 }
 
-function encodedCompletion(
+/**
+ * A prompt and its completion as one text, of which the completion is learned: all from the first token on that is not
+ * the prompt's own.
+ * @param eos whether EOS follows, which is learned too
+ * @throws Problem for an empty completion
+ */
+export function encodedCompletion(
   tokenizer: DocumentTokenizer,
   { prompt, completion }: PromptCompletion,
   before: Uint32Array,
-  isMasked: boolean,
+  eos: boolean,
 ): Encoded {
   if (completion === '') throw new Problem('expected a completion, found an empty one; delete the record');
-  const tokens = textTokens(tokenizer, prompt + completion, before, tokenizer.eosId !== undefined);
-  if (!isMasked) return { tokens };
+  const tokens = textTokens(tokenizer, prompt + completion, before, eos);
   const given = textTokens(tokenizer, prompt, before, false);
   const first = given.findIndex((id, i) => id !== tokens[i]);
   return { tokens, learned: new Uint8Array(tokens.length).fill(1, first < 0 ? given.length : first) };

@@ -116,6 +116,17 @@ export class Tokenizer {
   }
 
   /**
+   * UTF-8 bytes of each id's part of the text of all of them: a token that is a part of a character has its bytes, special
+   * tokens and ids without a token have none.
+   */
+  byteLengths(ids: Uint32Array | readonly number[]): number[] {
+    const all = Array.from(ids);
+    const lengths = this.tokenDecoder.byteLengths(all.filter((id) => this.isText(id, true)));
+    let next = 0;
+    return all.map((id) => (this.isText(id, true) ? lengths[next++]! : 0));
+  }
+
+  /**
    * Decodes ids as they come. What it gives in all is `decode` of all ids, except inside a run of byte tokens ("<0x0A>")
    * that is not valid UTF-8: valid characters of the run remain, and each broken one becomes U+FFFD.
    */

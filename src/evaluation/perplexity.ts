@@ -24,10 +24,7 @@ export async function meanLoss(
 ): Promise<MeanLoss> {
   let sum = 0;
   let tokens = 0;
-  for await (const together of groupsOf(rows, rowsPerRun)) {
-    throwIfStopped(signal, SCORING);
-    const labels = await writeRows(session, values, together);
-    await run();
+  for await (const { labels } of replays(session, values, rows, rowsPerRun, run, signal)) {
     const ce = (await session.read(values.ce)) as Float32Array;
     const summary = summarizeLosses(ce, new Float32Array(ce.length), labels);
     sum += summary.ceSum;
@@ -39,6 +36,27 @@ export async function meanLoss(
   const nll = sum / tokens;
   if (!Number.isFinite(nll)) throw new DivergedError(`expected a finite held-out loss, found ${nll}`);
   return { nll, tokens };
+}
+
+/**
+ * Replays the program on `rowsPerRun` rows at a time and says which: their values are in the session until the next ones
+ * are asked for. The last replay is filled up with rows without labels.
+ * @throws RunError when the signal says stop
+ */
+export async function* replays(
+  session: Session,
+  values: EvaluationValues,
+  rows: Iterable<Row> | AsyncIterable<Row>,
+  rowsPerRun: number,
+  run: () => Promise<unknown>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ readonly rows: readonly Row[]; readonly labels: Int32Array }> {
+  for await (const together of groupsOf(rows, rowsPerRun)) {
+    throwIfStopped(signal, SCORING);
+    const labels = await writeRows(session, values, together);
+    await run();
+    yield { rows: together, labels };
+  }
 }
 
 async function* groupsOf(rows: Iterable<Row> | AsyncIterable<Row>, size: number): AsyncGenerator<Row[]> {

@@ -1,11 +1,13 @@
 import { excerpt, InputError } from '../base/errors.js';
 import { throwIfStopped, untilStopped } from '../base/stopping.js';
 import { textTokens } from '../data/encoding.js';
+import type { Encoded } from '../data/examples.js';
 import { NO_LABEL, type Row } from '../data/packing/rows.js';
 import { evaluationRows } from '../data/packing/windows.js';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
 import type { Device, Session } from '../devices/device.js';
 import { openDevice } from '../devices/openDevice.js';
+import { type ContinuationScore, scoreContinuations } from '../evaluation/continuations.js';
 import { meanLoss, rowLogits, SCORING } from '../evaluation/perplexity.js';
 import type { MeanLoss, ScoringHooks } from '../evaluation/scoring.js';
 import { type Adapter, checkAdapter, readAdapter } from '../formats/adapter.js';
@@ -79,6 +81,22 @@ export class Model {
     this.#checkWindows();
     const run = () => this.#session.run('evaluate');
     const score = () => meanLoss(this.#session, this.#module.evaluate, rows, this.#shape.rows, run, hooks);
+    return untilStopped(() => this.#turns.take(score), hooks.signal, SCORING);
+  }
+
+  /**
+   * Log-likelihoods of what is to be learned of each example, given what is before it in the example, and whether it is
+   * what greedy decoding gives; in the order of the examples, each of at most `sequence` + 1 tokens.
+   * @throws InputError for an example with nothing to predict or too long, and after `close`; RunError when the signal says
+   * stop
+   */
+  async continuations(
+    examples: Iterable<Encoded> | AsyncIterable<Encoded>,
+    hooks: ScoringHooks = {},
+  ): Promise<ContinuationScore[]> {
+    const run = () => this.#session.run('evaluate');
+    const score = () =>
+      scoreContinuations(this.#session, this.#module.evaluate, examples, this.#shape, run, hooks);
     return untilStopped(() => this.#turns.take(score), hooks.signal, SCORING);
   }
 

@@ -113,6 +113,8 @@ export interface EvaluationValues {
   /** f32 [T, D], after the final norm */
   readonly hidden: Value;
   readonly ce: Value;
+  /** i32 [T]: the likeliest token, see `jointLossHead`. */
+  readonly argMax: Value;
 }
 
 /**
@@ -255,8 +257,9 @@ function declareEvaluation(b: Builder, { weights, lora }: ForwardModel, shape: B
     const { tokens, labels, positions, sequence } = declareInputs(b, shape);
     const hidden = forward(b, weights, { tokens, positions, sequence }, lora);
     const heads = { hidden, head: headOf(weights), labels };
-    const { ce } = jointLossHead(b, heads, { alpha: 0, temperature: 1, gradient: false });
-    values = { tokens, labels, positions, hidden, ce };
+    const objective = { alpha: 0, temperature: 1, gradient: false, argMax: true };
+    const { ce, argMax } = jointLossHead(b, heads, objective);
+    values = { tokens, labels, positions, hidden, ce, argMax: argMax! };
   });
   return values!;
 }

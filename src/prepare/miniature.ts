@@ -15,6 +15,13 @@ export interface MiniaturePaths {
    */
   readonly corpus: string;
   readonly heldOut: string;
+  /**
+   * What studies measure by, held out as well: text of the kind that the student was made from, and prompts with their
+   * completions, of which the first are answers to questions and the second results of sums.
+   */
+  readonly general: string;
+  readonly puzzles: string;
+  readonly arithmetic: string;
   /** What runs on it have reached: see `MiniatureResults`. */
   readonly results: string;
 }
@@ -28,6 +35,9 @@ export function miniaturePaths(
     teacher: join(folder, 'teacher'),
     corpus: join(folder, 'corpus.jsonl'),
     heldOut: join(folder, 'heldout.jsonl'),
+    general: join(folder, 'general.jsonl'),
+    puzzles: join(folder, 'puzzles.jsonl'),
+    arithmetic: join(folder, 'arithmetic.jsonl'),
     results: join(folder, 'results.json'),
   };
 }

@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeCorpora, toJsonl } from '#recipes/miniature/corpora.js';
 
-const SIZES = { heldOut: 500, corpus: 3000, student: 3000, teacher: 8000 };
+const SIZES = { heldOut: 500, corpus: 3000, student: 3000, teacher: 8000, general: 100, examples: 1000 };
 const corpora = makeCorpora(SIZES);
 
 const suiteOf = suite('miniature/corpora');
@@ -19,7 +19,8 @@ suiteOf('each text has its size and shares no document with another', () => {
 });
 
 suiteOf('the held-out text does not depend on the sizes of the others', () => {
-  const other = makeCorpora({ heldOut: 500, corpus: 10, student: 10, teacher: 10 });
+  const few = { student: 10, teacher: 10, general: 10, examples: 10 };
+  const other = makeCorpora({ heldOut: 500, corpus: 10, ...few });
   assert.equal(other.heldOut, corpora.heldOut);
   assert.equal(other.corpus, corpora.corpus.slice(0, 10));
 });

@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makeCorpora, toJsonl } from '#recipes/miniature/corpora.js';
+import { DOCUMENTS, makeCorpora } from '#recipes/miniature/corpora.js';
+import { writeTexts } from '#recipes/miniature/texts.js';
 import { firstDifference, loadTokenizer } from '#src/data/tokenizer.js';
 import { openModelWeights } from '#src/formats/modelShards.js';
 import { hasMiniature, miniaturePaths, readMiniatureResults } from '#src/prepare/miniature.js';
@@ -18,7 +19,8 @@ index('lies in the package, whole or not at all', () => {
   const elsewhere = miniaturePaths(temporaryFolder('miniature'));
   assert.is(hasMiniature(elsewhere), false);
   for (const folder of [elsewhere.student, elsewhere.teacher]) mkdirSync(folder);
-  for (const file of [elsewhere.corpus, elsewhere.heldOut]) writeFileSync(file, '');
+  const { corpus, heldOut, general, puzzles, arithmetic } = elsewhere;
+  for (const file of [corpus, heldOut, general, puzzles, arithmetic]) writeFileSync(file, '');
   assert.is(hasMiniature(elsewhere), false);
   writeFileSync(elsewhere.results, '');
   assert.is(hasMiniature(elsewhere), true);
@@ -34,11 +36,13 @@ index('results that are not as they should be are refused', async () => {
 const whenMade = hasMiniature() ? index : index.skip;
 
 whenMade('its texts are those of the grammar: a change of the grammar makes a new miniature', () => {
-  const lines = (path: string) => readFileSync(path, 'utf8').split('\n').length - 1;
-  const sizes = { heldOut: lines(paths.heldOut), corpus: lines(paths.corpus), student: 0, teacher: 0 };
-  const { heldOut, corpus } = makeCorpora(sizes);
-  assert.ok(toJsonl(heldOut) === readFileSync(paths.heldOut, 'utf8'), paths.heldOut);
-  assert.ok(toJsonl(corpus) === readFileSync(paths.corpus, 'utf8'), paths.corpus);
+  const made = miniaturePaths(temporaryFolder('miniature'));
+  writeTexts(made, makeCorpora(DOCUMENTS));
+  for (const name of ['heldOut', 'corpus', 'general', 'puzzles', 'arithmetic'] as const) {
+    assert.ok(readFileSync(made[name], 'utf8') === readFileSync(paths[name], 'utf8'), paths[name]);
+  }
+  const bytes = [paths.general, paths.puzzles, paths.arithmetic].map((path) => statSync(path).size);
+  assert.ok(bytes.reduce((sum, size) => sum + size, 0) < 200e3);
 });
 
 whenMade('its models are bf16, have one tokenizer, and are small', async () => {

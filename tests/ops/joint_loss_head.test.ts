@@ -118,6 +118,10 @@ test('what cannot be right is refused', () => {
     () => new Loss().record(options, VOCABULARY),
     (error: Error) => error.message.includes('head is trained; expected headGradient'),
   );
+  assert.throws(
+    () => new Loss().record({ ...options, argMax: true }, VOCABULARY),
+    (error: Error) => error.message === 'joint_loss_head: expected gradient or argMax, found both',
+  );
 });
 
 test.run();

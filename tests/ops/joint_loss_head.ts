@@ -3,6 +3,7 @@ import type { Attributes, DType } from '#src/program/types.js';
 import {
   activations,
   columns,
+  floats,
   HALVES,
   type Input,
   integers,
@@ -68,8 +69,11 @@ function objectiveOf(attributes: Attributes) {
   return { alpha: alpha!, temperature: temperature!, divergence: DIVERGENCES[divergence]!, beta };
 }
 
-/** ce and kl of every labelled token; and d_hidden, d_head if there are such outputs. */
-const reference: Reference = ({ inputs, outputs: [ceOut, , dHidden, dHead], attributes }) => {
+/** ce and kl of every labelled token; and d_hidden, d_head, or arg_max if there are such outputs. */
+const reference: Reference = ({ inputs, outputs, attributes }) => {
+  const isScoring = attributes.argMax === 1;
+  const [ceOut, , dHidden, dHead] = isScoring ? outputs.slice(0, 2) : outputs;
+  const largest = new Float64Array(isScoring ? ceOut!.data.length : 0).fill(IGNORED);
   const [hidden, head, ...others] = inputs as [Tensor, Tensor, ...(Tensor | null)[]];
   const [teacherHidden, teacherHead, labels, lossScale] = others;
   const { alpha, temperature, divergence, beta } = objectiveOf(attributes);
@@ -81,6 +85,7 @@ const reference: Reference = ({ inputs, outputs: [ceOut, , dHidden, dHead], attr
     if (label === IGNORED) return;
     const student = logSoftmax(logits(hidden, head, t, 1, vocabulary));
     ce[t] = -student[label]!;
+    if (isScoring) largest[t] = student.indexOf(Math.max(...student));
     const dz = student.map((logP, j) => (1 - alpha) * (Math.exp(logP) - (j === label ? 1 : 0)));
     if (teacherHidden && teacherHead) {
       const shared = Math.min(vocabulary, teacherHead.shape[0]!);
@@ -97,6 +102,7 @@ const reference: Reference = ({ inputs, outputs: [ceOut, , dHidden, dHead], attr
     if (dHidden) addProducts(gradient.subarray(t * width, (t + 1) * width), dz, head.data);
     if (dHead) addOuterProduct(headGradient, dz, hidden.data.subarray(t * width, (t + 1) * width));
   });
+  if (isScoring) return [ce, kl, largest];
   return [ce, kl, ...(dHidden ? [gradient] : []), ...(dHead ? [headGradient] : [])];
 };
 
@@ -126,6 +132,8 @@ interface Options {
   readonly beta?: number;
   readonly gradient?: boolean;
   readonly headGradient?: boolean;
+  /** Of small whole numbers, so that all devices find the same logits and many of them equal. */
+  readonly argMax?: boolean;
   readonly lossScale?: number;
   readonly dtype?: DType;
   readonly teacherDtype?: DType;
@@ -146,7 +154,7 @@ function describe(options: Options): string {
     dtype = 'f32',
   } = options;
   const { deviation = 1, labelled = 'some', teacherDtype = 'f32', divergence, beta } = options;
-  const { headGradient, lossScale } = options;
+  const { headGradient, argMax, lossScale } = options;
   const other = !teacher
     ? 'no teacher'
     : 'same' in teacher
@@ -157,6 +165,7 @@ function describe(options: Options): string {
     ...(divergence ? [divergence === 'jsd' ? `jsd ${beta}` : divergence] : []),
     ...(gradient ? [] : ['no gradient']),
     ...(headGradient ? ['trained head'] : []),
+    ...(argMax ? ['arg max'] : []),
     ...(lossScale ? [`loss scale ${lossScale}`] : []),
     ...(deviation === 1 ? [] : [`logits about ${deviation}`]),
     ...(labelled === 'some' ? [] : [`${labelled} labelled`]),
@@ -174,8 +183,12 @@ function labelsOf(random: Random, { tokens, vocabulary, labelled = 'some' }: Opt
 
 function operands(random: Random, options: Options) {
   const { tokens, vocabulary, width, teacher, dtype = 'f32', teacherDtype = 'f32', deviation = 1 } = options;
-  const hidden = activations(random, [tokens, width]);
-  const head = weights(random, [vocabulary, width], dtype, deviation / Math.sqrt(width));
+  const { argMax } = options;
+  const whole = () => random.integer(3) - 1;
+  const hidden = argMax ? floats('input', [tokens, width], whole) : activations(random, [tokens, width]);
+  const head = argMax
+    ? floats('weight', [vocabulary, width], whole, dtype)
+    : weights(random, [vocabulary, width], dtype, deviation / Math.sqrt(width));
   const common = {
     ...{ hidden, head, labels: labelsOf(random, options) },
     ...(options.lossScale && { lossScale: scalar(options.lossScale) }),
@@ -197,7 +210,7 @@ function operands(random: Random, options: Options) {
 
 function lossCase(options: Options) {
   const { alpha, temperature = 1, gradient = true, teacher, deviation = 1, headGradient = false } = options;
-  const { divergence, beta, tokens, lossScale = 1 } = options;
+  const { divergence, beta, tokens, lossScale = 1, argMax = false } = options;
   const same = teacher && 'same' in teacher;
   const choice = { ...(divergence && { divergence }), ...(beta !== undefined && { beta }) };
   // Every element of d_head is a sum over all tokens.
@@ -209,7 +222,7 @@ function lossCase(options: Options) {
     label: describe(options),
     inputs: (random) => operands(random, options),
     build: (b, values) => {
-      jointLossHead(b, values, { alpha, temperature, ...choice, gradient, headGradient });
+      jointLossHead(b, values, { alpha, temperature, ...choice, gradient, headGradient, argMax });
     },
     tolerance: {
       absolute: (same ? 1e-6 : 5e-6 * size) * terms * lossScale,
@@ -269,6 +282,17 @@ const divergences = ([['reverse-kl'], ['jsd', 0.1], ['jsd', 0.5], ['jsd', 0.9]] 
   },
 );
 
+/** A tile of the vocabulary and less, several of them, and more tokens than a chunk has; equal logits in other tiles. */
+const likeliest = [
+  { tokens: 1, vocabulary: 5, width: 3, labelled: 'all' },
+  { tokens: 7, vocabulary: 211, width: 16 },
+  { tokens: 70, vocabulary: 512, width: 8, dtype: 'bf16' },
+  { tokens: 300, vocabulary: 1000, width: 24, dtype: 'f16', teacher: [1000, 12] },
+  { tokens: 13, vocabulary: 5000, width: 6 },
+  { tokens: 1030, vocabulary: 131, width: 16 },
+  { tokens: 7, vocabulary: 211, width: 16, labelled: 'none' },
+] as const;
+
 const trainedHead = { headGradient: true } as const;
 
 export const joint_loss_head: OpTable = {
@@ -276,6 +300,7 @@ export const joint_loss_head: OpTable = {
   cases: [
     ...sweep,
     ...divergences,
+    ...likeliest.map((options) => lossCase({ ...options, alpha: 0, gradient: false, argMax: true })),
     lossCase({ tokens: 1, vocabulary: 5, width: 3, alpha: 0, labelled: 'all', ...trainedHead }),
     lossCase({ tokens: 7, vocabulary: 211, width: 24, alpha: 0, ...trainedHead }),
     lossCase({ tokens: 70, vocabulary: 512, width: 43, teacher: [500, 96], alpha: 0.5, ...trainedHead }),

@@ -6,7 +6,7 @@ import { resolveOptions } from '#src/prepare/resolveOptions.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { temporaryFolder } from '../support.js';
 
-/** What options of a resumed or forked run come to; tests/run/options.test.ts has every single option. */
+/** What options of a resumed or forked run come to; tests/run/options.long.test.ts has every single option. */
 
 const folder = temporaryFolder('resolve');
 const freshFolder = () => mkdtempSync(join(folder, 'run-'));

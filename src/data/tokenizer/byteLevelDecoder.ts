@@ -15,6 +15,10 @@ export class ByteLevelDecoder implements PieceDecoder<Uint8Array> {
     return utf8.decode(Buffer.concat(pieces));
   }
 
+  byteLengths(pieces: readonly Uint8Array[]): number[] {
+    return pieces.map(({ length }) => length);
+  }
+
   incremental() {
     const stream = new TextDecoder('utf-8', { ignoreBOM: true });
     return {
@@ -39,6 +43,11 @@ export class MetaspaceDecoder implements PieceDecoder<string> {
   decode(pieces: readonly string[]): string {
     const { push } = this.incremental();
     return pieces.map(push).join('');
+  }
+
+  byteLengths(pieces: readonly string[]): number[] {
+    const { push } = this.incremental();
+    return pieces.map((piece) => Buffer.byteLength(push(piece)));
   }
 
   incremental() {

@@ -15,6 +15,7 @@ export interface IncrementalDecoder {
 /** The same for ids, which all have tokens. */
 export interface Decoder {
   decode(ids: ArrayLike<number>): string;
+  byteLengths(ids: ArrayLike<number>): number[];
   incremental(): IncrementalDecoder;
 }
 
@@ -38,6 +39,7 @@ function byId<P>(decoder: PieceDecoder<P>, tokenOf: (id: number) => string): Dec
   };
   return {
     decode: (ids) => decoder.decode(Array.from(ids, pieceOf)),
+    byteLengths: (ids) => decoder.byteLengths(Array.from(ids, pieceOf)),
     incremental: () => {
       const { push, end } = decoder.incremental();
       return { push: (id) => push(pieceOf(id)), end };

@@ -47,6 +47,15 @@ export class SentencePieceDecoder implements PieceDecoder<Piece> {
     return strip(text + textOfRun(run));
   }
 
+  byteLengths(pieces: readonly Piece[]): number[] {
+    const strip = this.stripper();
+    return pieces.map((piece) =>
+      typeof piece === 'number'
+        ? Buffer.byteLength(strip(String.fromCharCode(piece)), 'latin1')
+        : Buffer.byteLength(strip(piece)),
+    );
+  }
+
   incremental() {
     const bytes = new TextDecoder('utf-8', { ignoreBOM: true });
     let strip = this.stripper();

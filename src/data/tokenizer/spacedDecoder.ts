@@ -10,6 +10,11 @@ export class SpacedDecoder implements PieceDecoder<string> {
     return pieces.join(' ');
   }
 
+  byteLengths(pieces: readonly string[]): number[] {
+    const { push } = this.incremental();
+    return pieces.map((piece) => Buffer.byteLength(push(piece)));
+  }
+
   incremental() {
     let space = '';
     return {

@@ -34,20 +34,23 @@ export interface JointLossOptions {
   readonly gradient: boolean;
   /** With `gradient`, that of the student's head too: for a head that is trained. */
   readonly headGradient?: boolean;
+  /** Without `gradient`: which token the student finds likeliest, too. */
+  readonly argMax?: boolean;
 }
 
 /**
  * Per token, in nats: ce_t = -log softmax(z_t)[label_t] over the student's whole vocabulary, and kl_t = tau^2 times the
  * divergence of p = softmax(zt_t / tau) and q = softmax(zs_t / tau) over the first min(V, V_t) entries, both 0 where
  * the label is -100. With `gradient`, also d_hidden [T, D] and, if asked for, d_head f32 [V, D]: the gradients of
- * lossScale sum_t alpha kl_t + (1 - alpha) ce_t. Logits z = h W^T exist only for a chunk of tokens at a time; the
- * teacher's head is frozen.
+ * lossScale sum_t alpha kl_t + (1 - alpha) ce_t. With `argMax`, also arg_max i32 [T]: the entry of the student's
+ * largest logit, of equal ones the first, and -100 where the label is. Logits z = h W^T exist only for a chunk of tokens
+ * at a time; the teacher's head is frozen.
  */
 export function jointLossHead(
   b: Builder,
   { hidden, head, teacherHidden = null, teacherHead = null, labels, lossScale = null }: JointLossInputs,
   options: JointLossOptions,
-): { ce: Value; kl: Value } {
+): { ce: Value; kl: Value; argMax: Value | undefined } {
   const {
     alpha,
     temperature,
@@ -55,6 +58,7 @@ export function jointLossHead(
     beta = 0.5,
     gradient,
     headGradient = false,
+    argMax = false,
   } = options;
   const tokens = rows(hidden);
   expectShape(labels, [tokens], 'joint_loss_head');
@@ -66,25 +70,40 @@ export function jointLossHead(
   }
   if (lossScale) expectShape(lossScale, [1], 'joint_loss_head');
   if (!(beta > 0 && beta < 1)) throw new Error(`joint_loss_head: expected 0 < beta < 1, found ${beta}`);
+  if (gradient && argMax) throw new Error('joint_loss_head: expected gradient or argMax, found both');
   const ce = b.value('output', 'ce', [tokens]);
   const kl = b.value('output', 'kl', [tokens]);
   const outputs = [ce, kl];
   if (gradient) outputs.push(b.activation('d_hidden', hidden.shape));
   if (gradient && headGradient) outputs.push(b.activation('d_head', head.shape));
+  const likeliest = argMax ? b.value('output', 'arg_max', [tokens], 'i32') : undefined;
+  if (likeliest) outputs.push(likeliest);
   b.call('joint_loss_head', [hidden, head, teacherHidden, teacherHead, labels, lossScale], outputs, {
     alpha,
     temperature,
     divergence: DIVERGENCES.indexOf(divergence),
     beta,
+    argMax: argMax ? 1 : 0,
   });
-  return { ce, kl };
+  return { ce, kl, argMax: likeliest };
 }
 
-function cost({ inputs: [hidden, head, teacherHidden, teacherHead], outputs }: Call): Cost {
+/** The outputs of a call beside ce and kl, as far as it has them. */
+export function lossOutputs({ outputs, attributes }: Call): {
+  readonly dHidden?: Value | undefined;
+  readonly dHead?: Value | undefined;
+  readonly argMax?: Value | undefined;
+} {
+  const [, , first, second] = outputs;
+  return attributes.argMax === 1 ? { argMax: first } : { dHidden: first, dHead: second };
+}
+
+function cost(call: Call): Cost {
+  const [hidden, head, teacherHidden, teacherHead] = call.inputs;
+  const { dHidden, dHead } = lossOutputs(call);
   const product = (h: Value, w: Value) => 2 * rows(h) * w.shape[0]! * w.shape[1]!;
   // One product for the logits, one for each gradient.
-  const student = product(hidden!, head!) * (outputs.length - 1);
-  const dHead = outputs[3];
+  const student = product(hidden!, head!) * (1 + (dHidden ? 1 : 0) + (dHead ? 1 : 0));
   const teacher = teacherHidden && teacherHead ? product(teacherHidden, teacherHead) : 0;
   return {
     flops: student + teacher,
@@ -97,8 +116,10 @@ function cost({ inputs: [hidden, head, teacherHidden, teacherHead], outputs }: C
 
 export const jointLossHeadOp: Op = {
   name: 'joint_loss_head',
-  whole: ({ outputs }) => [outputs[3]],
-  gradient: ({ inputs: [hidden, head], outputs: [, , dHidden, dHead] }, gradients) => {
+  whole: (call) => [lossOutputs(call).dHead],
+  gradient: (call, gradients) => {
+    const [hidden, head] = call.inputs;
+    const { dHidden, dHead } = lossOutputs(call);
     if (dHidden && gradients.needed(hidden)) gradients.add(hidden, dHidden);
     if (!gradients.needed(head)) return;
     if (!dHead)

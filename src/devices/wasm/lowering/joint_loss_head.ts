@@ -1,4 +1,4 @@
-import { DIVERGENCES } from '../../../program/ops/joint_loss_head.js';
+import { DIVERGENCES, lossOutputs } from '../../../program/ops/joint_loss_head.js';
 import type { Call, Value } from '../../../program/types.js';
 import { columns, rows } from '../../../program/types.js';
 import { BLOCK_SCRATCH_BYTES } from './linear.js';
@@ -20,18 +20,20 @@ const ROWS_PER_TILE = 12;
 type LossAttributes = Readonly<Record<'alpha' | 'temperature' | 'divergence' | 'beta', number>>;
 
 /** Sizes of a call, from shapes only. */
-function shapeOf({ inputs: [hidden, head, , teacherHead], outputs }: Call) {
+function shapeOf(call: Call) {
+  const [hidden, head, , teacherHead] = call.inputs;
+  const { dHidden } = lossOutputs(call);
   const [tokens, d] = [rows(hidden!), columns(hidden!)];
   const vocabulary = head!.shape[0]!;
   const shared = teacherHead ? Math.min(vocabulary, teacherHead.shape[0]!) : 0;
   const tiles = tileCount(vocabulary, V_TILE);
   const teacherTiles = tileCount(shared, V_TILE);
-  const room = outputs.length > 2 ? CHUNK_BYTES.training : CHUNK_BYTES.scoring;
+  const room = dHidden ? CHUNK_BYTES.training : CHUNK_BYTES.scoring;
   const fit = Math.floor(room / ((tiles + teacherTiles) * V_TILE * 4));
   const most = Math.min(MAX_CHUNK, Math.max(MIN_CHUNK, fit));
   const chunk = Math.ceil(Math.ceil(tokens / tileCount(tokens, most)) / 6) * 6;
   const range = tileCount(tiles, MAX_PARTIALS);
-  const partials = outputs.length > 2 ? tileCount(tiles, range) : 0;
+  const partials = dHidden ? tileCount(tiles, range) : 0;
   return {
     tokens,
     d,
@@ -81,7 +83,7 @@ export const jointLossHeadLowering: Lowering = {
   lower(call, memory): KernelCall[] {
     const { tokens, chunk } = shapeOf(call);
     const offsets = workspaceOf(call).at;
-    const [, , dHidden, dHead] = call.outputs;
+    const { dHidden, dHead, argMax } = lossOutputs(call);
     const calls: KernelCall[] = [];
     for (let first = 0; first < tokens; first += chunk) {
       const part: Chunk = {
@@ -91,13 +93,14 @@ export const jointLossHeadLowering: Lowering = {
         at: (name) => memory.workspace + offsets[name],
       };
       calls.push(...losses(call, part, memory));
+      if (argMax) calls.push(largestLogits(call, argMax, part, memory));
       if (dHidden) calls.push(...hiddenGradient(call, dHidden, part, memory));
       if (dHead) calls.push(headGradient(call, dHead, part, memory));
     }
     return calls;
   },
   workspaceBytes: (call) => workspaceOf(call).bytes,
-  scratchBytes: ({ outputs }) => BLOCK_SCRATCH_BYTES + (outputs.length > 3 ? V_TILE * T_BLOCK * 4 : 0),
+  scratchBytes: (call) => BLOCK_SCRATCH_BYTES + (lossOutputs(call).dHead ? V_TILE * T_BLOCK * 4 : 0),
 };
 
 /** Hidden states of the chunk and their width. */
@@ -154,6 +157,15 @@ function losses(call: Call, chunk: Chunk, memory: Addresses): KernelCall[] {
   const mixtureRows = [...rowsOf, teacherTiles, tau, beta, kl, at('factors')];
   calls.push({ kernel: 'joint_loss_mixture_rows', tiles: rowTiles, args: mixtureRows });
   return calls;
+}
+
+/** The entry of each token's largest logit, looked for in the tile whose maximum it is. */
+function largestLogits(call: Call, argMax: Value, chunk: Chunk, memory: Addresses): KernelCall {
+  const { vocabulary, tiles } = shapeOf(call);
+  const { first, count, labels, at } = chunk;
+  const out = memory.of(argMax) + 4 * first;
+  const args = [ROWS_PER_TILE, count, labels, vocabulary, at('zs'), at('stats'), tiles, out];
+  return { kernel: 'joint_loss_arg_max', tiles: tileCount(count, ROWS_PER_TILE), args };
 }
 
 /** Logits become their gradient; d_hidden in parts, and their sum. */

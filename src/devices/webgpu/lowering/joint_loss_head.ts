@@ -1,3 +1,4 @@
+import { lossOutputs } from '../../../program/ops/joint_loss_head.js';
 import { type Call, columns, rows, type Value } from '../../../program/types.js';
 import { rowThreads } from './grid.js';
 import { type LeftFactor, leftFactor, rightFactor } from './linearProduct.js';
@@ -24,10 +25,10 @@ const ALIGNMENT = 256;
 type Objective = Readonly<Record<'alpha' | 'temperature' | 'divergence' | 'beta', number>>;
 
 /** Tokens whose hidden states, of 16 or 32 bits, end where a binding may begin; any number where none need to. */
-function tokenStep({ inputs: [hidden], outputs: [, , , dHead] }: Call): number {
-  if (!dHead) return 1;
+function tokenStep(call: Call): number {
+  if (!lossOutputs(call).dHead) return 1;
   let step = 1;
-  while ((step * columns(hidden!) * 2) % ALIGNMENT !== 0) step *= 2;
+  while ((step * columns(call.inputs[0]!) * 2) % ALIGNMENT !== 0) step *= 2;
   return step;
 }
 
@@ -59,12 +60,13 @@ interface Chunk {
 export const jointLossHeadLowering: Lowering = {
   lower(call, at): Dispatch[] {
     const [hidden, head, teacherHidden, teacherHead] = call.inputs;
-    const [, , dHidden, dHead] = call.outputs;
+    const { dHidden, dHead, argMax } = lossOutputs(call);
     return chunks(call, at).flatMap((chunk) => {
       const { vocabulary, shared, zs, zt } = chunk;
       return [
         ...logits(hidden!, head!, chunk, vocabulary, zs, at),
         ...(zt ? logits(teacherHidden!, teacherHead!, chunk, shared, zt, at) : []),
+        ...(argMax ? [largestLogits(call, argMax, chunk, at)] : []),
         lossRows(call, chunk, at),
         ...(dHidden ? hiddenGradient(head!, dHidden, chunk, at) : []),
         ...(dHead ? headGradient(hidden!, dHead, chunk, at) : []),
@@ -101,12 +103,27 @@ function logits(
   return productDispatches({ m: count, n: entries, ...y, terms }, at.target);
 }
 
+/** The entry of each token's largest logit. */
+function largestLogits(call: Call, argMax: Value, chunk: Chunk, at: Operands): Dispatch {
+  const { first, count, vocabulary, zs } = chunk;
+  return {
+    file: 'joint_loss_head',
+    entry: 'joint_loss_arg_max',
+    types: {},
+    constants: { THREADS: rowThreads(vocabulary) },
+    shape: [first, vocabulary],
+    bindings: [at.of(call.inputs[4]!), zs, at.of(argMax)],
+    groups: [count, 1],
+  };
+}
+
 /** Losses of the chunk's tokens; the student's logits become their gradient if there is one. */
-function lossRows({ inputs, outputs, attributes }: Call, chunk: Chunk, at: Operands): Dispatch {
-  const [ce, kl, dHidden] = outputs;
-  const [labels, lossScale] = inputs.slice(4);
+function lossRows(call: Call, chunk: Chunk, at: Operands): Dispatch {
+  const [ce, kl] = call.outputs;
+  const { dHidden } = lossOutputs(call);
+  const [labels, lossScale] = call.inputs.slice(4);
   const { first, count, vocabulary, shared, zs, zt } = chunk;
-  const { alpha, temperature, divergence, beta } = attributes as Objective;
+  const { alpha, temperature, divergence, beta } = call.attributes as Objective;
   const factors = [temperature, 1 / temperature, 1 - alpha, alpha, beta];
   return {
     file: 'joint_loss_head',

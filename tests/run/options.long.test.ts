@@ -302,7 +302,7 @@ writeFileSync(
 );
 
 for (const [name, { change }] of Object.entries(cases)) {
-  // saveDtype.test.ts and lengths tests have the others.
+  // saveDtype.long.test.ts and lengths tests have the others.
   if (['out', 'resume', 'steps', 'tokens', 'epochs', 'saveDtype'].includes(name)) continue;
   const value = change[name as keyof TrainInput];
   if (isOperational(name)) {
