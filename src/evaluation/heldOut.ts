@@ -2,9 +2,8 @@ import { InputError } from '../base/errors.js';
 import { openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
-import { NO_LABEL, type Row } from '../data/packing.js';
+import type { Row } from '../data/packing.js';
 import { sharedTokenizer } from '../data/tokenizer/shared.js';
-import type { Tokenizer } from '../data/tokenizer.js';
 import { windowsOf } from './windows.js';
 
 export interface TextOptions {
@@ -41,17 +40,4 @@ export async function evaluationWindows(options: EvaluationText): Promise<Row[]>
     );
   }
   return rows;
-}
-
-/**
- * Bytes of UTF-8 that the predicted tokens of some rows stand for: what turns nats per token into bits per byte, which
- * can be compared between tokenizers.
- */
-export function predictedBytes(rows: readonly Row[], tokenizer: Tokenizer): number {
-  let bytes = 0;
-  for (const { labels } of rows) {
-    const predicted = labels.filter((label) => label !== NO_LABEL);
-    bytes += Buffer.byteLength(tokenizer.decode(new Uint32Array(predicted), { skipSpecialTokens: true }));
-  }
-  return bytes;
 }

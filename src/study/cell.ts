@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Threads } from '../actors/threads.js';
 import { DivergedError, InputError } from '../base/errors.js';
 import { readRunFile } from '../formats/runFile.js';
-import { runPaths, takeRunFolder } from '../formats/runFolder.js';
+import { holdsRun, runPaths, takeRunFolder } from '../formats/runFolder.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { type Given, type RunRequest, resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
@@ -40,18 +38,34 @@ export async function runCell(
 ): Promise<EndedRun | undefined> {
   const out = store.pathOf(key);
   const prepareWith = (request: RunRequest) => prepare(request, devices.hosts, hooks.emit);
-  const goOn = async (): Promise<Preparation | undefined> => {
-    try {
-      return readRunFile(out) && (await prepareWith(resolveOptions({ out, resume: true })));
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
+  const begin = () => prepareWith(resolveOptions({ ...given, out }));
+  let folder = await takeRunFolder(out, true);
+  try {
+    const prepared = await untilStopped(hooks, async () => {
+      if (!readRunFile(out)) return begin();
+      return prepareWith(resolveOptions({ out, resume: true }));
+    }).catch(async (error: unknown) => {
+      if (!(error instanceof InputError) || !holdsRun(out)) throw error;
+      folder.release();
       note(`${error.message}: set aside as ${store.setAside(key)}, the cell begins anew`);
-      return undefined;
-    }
-  };
-  const before = await goOn();
-  const prepared = before ?? (await prepareWith(resolveOptions({ ...given, out })));
-  const folder = await takeRunFolder(out, true);
+      folder = await takeRunFolder(out, true);
+      return untilStopped(hooks, begin);
+    });
+    return prepared && (await ended(out, prepared, { devices, threads, hooks }));
+  } finally {
+    folder.release();
+  }
+}
+
+/** Undefined once the study is stopped, which does not wait for downloads. */
+const untilStopped = <T>({ stopped }: RunHooks, work: () => Promise<T>): Promise<T | undefined> =>
+  Promise.race([work(), stopped.then(() => undefined)]);
+
+async function ended(
+  out: string,
+  prepared: Preparation,
+  { devices, threads, hooks }: Pick<Workshop, 'devices' | 'threads' | 'hooks'>,
+): Promise<EndedRun | undefined> {
   try {
     const { finished } = await runDespiteLosses(prepared, devices, hooks, threads);
     if (!finished) return undefined;
@@ -60,17 +74,11 @@ export async function runCell(
     if (!(error instanceof DivergedError)) throw error;
     const [reason] = error.message.split('; ');
     return { result: { status: 'diverged', reason: reason!, ...outcomeOf(runPaths(out).metrics) }, prepared };
-  } finally {
-    folder.release();
   }
 }
 
 /** The time that a run had come to after one of its steps, in seconds. */
-export function secondsAt(metrics: readonly MetricsRecord[], step: number): number {
+export function secondsAt(metrics: Iterable<MetricsRecord>, step: number): number {
   for (const record of metrics) if (record.type === 'step' && record.step === step) return record.elapsed_s;
   return 0;
 }
-
-/** Whether the folder of a cell holds a run that has not ended. */
-export const isBegun = (store: CellStore, key: string): boolean =>
-  existsSync(join(store.pathOf(key), 'run.json'));

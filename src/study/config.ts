@@ -18,6 +18,14 @@ const axis = z.union(
   'expected a list of values, or names with the options of each; at least one',
 );
 
+/** What is measured of every cell, beside its held-out loss. */
+const measures = z.strictObject({
+  /** A text of another kind: `forgetting`. */
+  unrelated: z.string().optional(),
+  /** Prompts with completions, by name: `exact_match.NAME`. */
+  examples: z.record(z.string(), z.string()).default({}),
+});
+
 const LENGTH = 'expected {tokens: N}, {steps: N} or both';
 
 const rates = z.union(
@@ -63,7 +71,7 @@ const schema = z.strictObject(
     curve: count.default(4),
     checkpoints: count.default(4),
     branches: branches.optional(),
-    measures: options.default({}),
+    measures: measures.prefault({}),
   },
   'expected names with values, as docs/study.md has them',
 );

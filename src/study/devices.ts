@@ -5,7 +5,7 @@ import type { StudyPlan } from './plan.js';
 
 /** The devices of a study, which all its cells share: not open yet. */
 export function devicesOf(plan: StudyPlan): Devices {
-  const { options } = resolveOptions(plan.jobs[0]!.options);
+  const { options } = resolveOptions(plan.firstJobs[0]!.options);
   const { device, teacherDevice, threads, kernels, tune } = options;
   return new Devices((chosen) => hostDevices({ device, teacherDevice }, { threads, kernels, tune }, chosen));
 }

@@ -3,7 +3,7 @@ import { type StepTimes, stepTimes } from '../prepare/estimate.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import { devicesOf } from './devices.js';
-import type { Job, StudyPlan } from './plan.js';
+import type { StudyPlan } from './plan.js';
 import type { Bounds, StudyEstimate } from './records.js';
 
 /**
@@ -26,7 +26,7 @@ async function estimated(plan: StudyPlan, devices: DeviceHosts): Promise<StudyEs
     sums[name][0]! += least * each;
     sums[name][1]! += most * each;
   };
-  for (const job of firstOfLines(plan)) {
+  for (const job of plan.firstJobs) {
     const prepared = await prepare(resolveOptions(job.options), devices, () => {});
     const shape = shapeOf(prepared);
     const times = known.get(shape) ?? (await stepTimes(prepared, devices));
@@ -45,12 +45,6 @@ async function estimated(plan: StudyPlan, devices: DeviceHosts): Promise<StudyEs
   const bounds = ([least, most]: number[]) => ({ least: least!, most: most! });
   return { cells: bounds(sums.cells), tokens: bounds(sums.tokens), seconds: bounds(sums.seconds) };
 }
-
-/** The first job of every line. */
-const firstOfLines = (plan: StudyPlan): Job[] => {
-  const { jobs } = plan;
-  return plan.lines.map((line) => jobs.find((job) => job.line === line)!);
-};
 
 /** Runs whose programs take the same time have the same. */
 function shapeOf({ options, student, teacher, microBatch }: Preparation): string {

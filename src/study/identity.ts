@@ -9,7 +9,6 @@ import { isRemote, parseAddress, pinned } from '../hub/address.js';
 import { datasetCommit } from '../hub/dataset.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { isOperational, type TrainOptions } from '../options/train.js';
-import type { DownloadRecord } from '../records.js';
 import { isWordOfStart } from './starts.js';
 
 /** Where a branch begins. */
@@ -32,13 +31,11 @@ const TOLD = ['evalEvery'];
 /** Tells cells apart by the contents of all that decides their results. Files are hashed once each. */
 export class Identities {
   readonly #device: string;
-  readonly #onDownload: (record: DownloadRecord) => void;
   readonly #known = new Map<string, Promise<string>>();
 
   /** @param device name of what the student runs on: other devices round otherwise */
-  constructor(device: string, onDownload: (record: DownloadRecord) => void) {
+  constructor(device: string) {
     this.#device = device;
-    this.#onDownload = onDownload;
   }
 
   /** 16 hexadecimal digits of SHA-256. @throws InputError where a model or a text can't be read */
@@ -58,15 +55,11 @@ export class Identities {
   async #contentOf(name: string, value: unknown): Promise<unknown> {
     switch (name) {
       case 'student':
-        return this.#once(`model ${value}`, () => this.#hashModel(String(value), 'model'));
+        return this.ofModel(String(value), 'model');
       case 'teacher':
-        return value === 'none'
-          ? value
-          : this.#once(`model ${value}`, () => this.#hashModel(String(value), 'model'));
+        return value === 'none' ? value : this.ofModel(String(value), 'model');
       case 'init':
-        return isWordOfStart(String(value))
-          ? value
-          : this.#once(`adapter ${value}`, () => this.#hashModel(String(value), 'adapter'));
+        return isWordOfStart(String(value)) ? value : this.ofModel(String(value), 'adapter');
       case 'fromConfig':
       case 'chatTemplate':
         return this.#once(`file ${value}`, () => hashFile(String(value)));
@@ -81,27 +74,32 @@ export class Identities {
     }
   }
 
+  /** Of the files of a model or an adapter, by path or by name on the Hub. */
+  ofModel(model: string, kind: 'model' | 'adapter'): Promise<string> {
+    return this.#once(`${kind} ${model}`, () => hashModel(model, kind));
+  }
+
   #once(what: string, hash: () => Promise<string>): Promise<string> {
     const known = this.#known.get(what) ?? hash();
     this.#known.set(what, known);
     return known;
   }
+}
 
-  async #hashModel(model: string, kind: 'model' | 'adapter'): Promise<string> {
-    const { folder } = await resolveModel(model, { kind, onProgress: this.#onDownload });
-    const files = readdirSync(folder)
-      .filter((name) => MODEL_FILES.test(name))
-      .sort()
-      .map((name) => ({ name, size: statSync(join(folder, name)).size }));
-    const total = files.reduce((sum, { size }) => sum + size, 0);
-    const parts: string[] = [];
-    for (const { name, size } of files) {
-      const hash = await startHash();
-      await hashRanges(hash, join(folder, name), rangesOf(size, total));
-      parts.push(`${name} ${size} ${hash.digest()}`);
-    }
-    return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
+async function hashModel(model: string, kind: 'model' | 'adapter'): Promise<string> {
+  const { folder } = await resolveModel(model, { kind });
+  const files = readdirSync(folder)
+    .filter((name) => MODEL_FILES.test(name))
+    .sort()
+    .map((name) => ({ name, size: statSync(join(folder, name)).size }));
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  const parts: string[] = [];
+  for (const { name, size } of files) {
+    const hash = await startHash();
+    await hashRanges(hash, join(folder, name), rangesOf(size, total));
+    parts.push(`${name} ${size} ${hash.digest()}`);
   }
+  return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
 }
 
 /** Contents and share of a text; of one on the Hub its name and commit. */

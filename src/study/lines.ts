@@ -143,7 +143,14 @@ function lineOf(
   const where = Object.entries({ ...axes, view }).map(([name, value]) => `${name} ${value}`);
   try {
     const { grid, rateAt } = rates(config, axes.start, given.lr);
-    const { batch, sequence } = resolveOptions(plain({ ...given, lr: rateAt(grid.places[0]!), steps: 1 }, 1)).options;
+    const { batch, sequence, evalData, evalFraction } = resolveOptions(
+      plain({ ...given, lr: rateAt(grid.places[0]!), steps: 1 }, 1),
+    ).options;
+    if (evalData === undefined && evalFraction === 0) {
+      throw new InputError(
+        'expected text to hold out, found none; give evalData, or an evalFraction above 0',
+      );
+    }
     const { tokens, steps } = config.length;
     const length = view === 'steps' ? steps! : Math.ceil(tokens! / (batch * sequence));
     return { axes, view, given, grid, rateAt, batch, sequence, steps: length };

@@ -21,7 +21,8 @@ export function withPaths(
   );
 }
 
-function fromFolder(name: string, value: string, folder: string): string {
+/** A path, or a name, of a study's file as the option `name` of `train` takes it. */
+export function fromFolder(name: string, value: string, folder: string): string {
   if (isAbsolute(value) || isRemote(value)) return value;
   const path = relative('', join(folder, value)) || '.';
   if (FILES.includes(name) || TEXTS.includes(name)) return path;

@@ -77,6 +77,19 @@ export class StudyPlan {
     return jobs.sort((a, b) => a.turn - b.turn);
   }
 
+  /** One job of every line, from the middle of its grid: what can be known before anything has run. */
+  get firstJobs(): Job[] {
+    return this.lines.map((line, number) => {
+      const { places } = line.grid;
+      return this.#cellJob(line, number, { place: places[Math.floor((places.length - 1) / 2)]!, seed: 0 }, 0);
+    });
+  }
+
+  /** The job of a cell that has ended. */
+  jobOf(key: string): Job {
+    return [...this.#records.values()].find(({ record }) => record.key === key)!.job;
+  }
+
   /** How far the search of a line is. */
   searchOf(line: Line): Search {
     const number = this.lines.indexOf(line);

@@ -1,5 +1,6 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type CellRecord, type StudyRecord, study } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -62,15 +63,15 @@ test('from a file to cells.json: each cell as it ends, by its place on the axes'
     ],
     'the middle of every line comes first',
   );
-  assert.equal(
-    new Set(record.cells.map(({ key }) => key)),
-    new Set(cells.map(({ key }) => key)),
-  );
+  assert.equal(new Set(record.cells.map(({ key }) => key)), new Set(cells.map(({ key }) => key)));
   for (const { axes, steps, tokens, measures, curve, training, status, command } of record.cells) {
     assert.is(status, 'done');
     assert.is(steps, axes.batch === 2 ? 4 : 2);
     assert.ok(tokens > 100);
-    assert.equal(curve.map(({ step }) => step), axes.batch === 2 ? [0, 2, 4] : [0, 1, 2]);
+    assert.equal(
+      curve.map(({ step }) => step),
+      axes.batch === 2 ? [0, 2, 4] : [0, 1, 2],
+    );
     assert.is(measures.nll, curve.at(-1)!.nll);
     assert.ok(measures.bits_per_byte! > 0);
     assert.is(training.length, steps);
@@ -84,23 +85,35 @@ test('from a file to cells.json: each cell as it ends, by its place on the axes'
 
 test('another study takes the cells that are there: none is run again', async () => {
   const cells = join(whole, 'cells');
-  const times = () => readdirSync(cells).map((key) => statSync(join(cells, key, 'cell.json')).mtimeMs);
+  const keys = recordOf(whole).cells.map(({ key }) => key);
+  const times = () => keys.map((key) => statSync(join(cells, key, 'cell.json')).mtimeMs);
   const before = times();
   const out = join(freshFolder(), 'other');
   const { result } = await run(small, out, { cells });
   assert.ok(result.finished);
   assert.equal(times(), before);
+  assert.is(readdirSync(cells).filter((name) => !name.endsWith('.json')).length, keys.length);
   assert.equal(timeless(out), timeless(whole));
 });
 
-test('killed again and again, it goes on to the same cells', async () => {
+/** Whether a folder of cells has one that was begun and has not ended. */
+const hasHalf = (cells: string): boolean =>
+  existsSync(cells) &&
+  readdirSync(cells).some((key) => {
+    const holds = (name: string) => existsSync(join(cells, key, name));
+    return holds('metrics.jsonl') && !holds('cell.json');
+  });
+
+test('killed again and again amid a cell, it goes on to the same cells', async () => {
   const cwd = freshFolder();
   const args = ['--config', small, '--out', 'out'];
-  for (const pattern of [/step 1\/4/, /cell 3\//, /cell 5\//]) {
-    const { child, ended, printed } = startProgram('study', args, { cwd, env: { RIVULET_LINE_MS: '0' } });
-    await Promise.race([printed(pattern), ended]);
-    child.kill('SIGKILL');
-    await ended.catch(() => {});
+  for (const ended of [1, 3]) {
+    const program = startProgram('study', args, { cwd });
+    await program.printed(new RegExp(`(nll[^]*){${ended}}`));
+    while (!hasHalf(join(cwd, 'out', 'cells'))) await delay(1);
+    program.child.kill('SIGKILL');
+    await program.ended;
+    assert.ok(hasHalf(join(cwd, 'out', 'cells')));
   }
   const { code } = await startProgram('study', args, { cwd }).ended;
   assert.is(code, 0);
@@ -127,7 +140,12 @@ test('a cell that somebody changed is set aside, with a line, and run again', as
   for (const file of ['metrics.jsonl', 'cell.json', 'run.json']) {
     const { key } = recordOf(whole).cells[0]!;
     const path = join(whole, 'cells', key, file);
-    writeFileSync(path, readFileSync(path, 'utf8').replace('"seed":', '"Seed":').replace(/"nll": ?(\d)/, '"nll": 4$1'));
+    writeFileSync(
+      path,
+      readFileSync(path, 'utf8')
+        .replace('"seed":', '"Seed":')
+        .replace(/"nll": ?(\d)/, '"nll": 4$1'),
+    );
     const before = timeless(whole);
     const { result, notes } = await run(small, whole);
     assert.ok(result.finished);
@@ -142,7 +160,10 @@ test('a rate at which losses are no numbers: the cell has diverged, is kept, and
   const config = written('axes: {lr: [1.0e-3, 1.0e+38]}\nlength: {steps: 4}\ncurve: 1\ncheckpoints: 1\n');
   const { result, cells } = await run(config, out);
   assert.ok(result.finished);
-  assert.equal(cells.map(({ status }) => status), ['done', 'diverged']);
+  assert.equal(
+    cells.map(({ status }) => status),
+    ['done', 'diverged'],
+  );
   assert.match(cells[1]!.reason!, /finite/);
   const again = await run(config, out);
   assert.equal(again.cells, cells);
@@ -150,10 +171,15 @@ test('a rate at which losses are no numbers: the cell has diverged, is kept, and
 
 test('a cell that cannot be run fails with its reason, and the rest goes on', async () => {
   const out = join(freshFolder(), 'out');
-  const config = written('axes: {targetModules: [q_proj, nothing_proj]}\nlength: {steps: 2}\ncurve: 1\ncheckpoints: 1\n');
+  const config = written(
+    'axes: {targetModules: [q_proj, nothing_proj]}\nlength: {steps: 2}\ncurve: 1\ncheckpoints: 1\n',
+  );
   const { result, cells } = await run(config, out);
   assert.is(result.failed, 1);
-  assert.equal(cells.map(({ status }) => status), ['done', 'failed']);
+  assert.equal(
+    cells.map(({ status }) => status),
+    ['done', 'failed'],
+  );
   assert.match(cells[1]!.reason!, /nothing_proj/);
   assert.is(recordOf(out).cells.length, 2);
 });
@@ -167,12 +193,21 @@ test('branches of the best cell: equal tokens at other batch sizes, at the rate 
   const { result, cells } = await run(config, out);
   assert.ok(result.finished);
   const branches = cells.filter(({ branch }) => branch);
-  assert.equal(branches.map(({ branch }) => [branch!.step, branch!.factor]), [[2, 1], [2, 2]]);
+  assert.equal(
+    branches.map(({ branch }) => [branch!.step, branch!.factor]),
+    [
+      [2, 1],
+      [2, 2],
+    ],
+  );
   const [one, two] = branches;
   assert.is(one!.axes.batch, 64);
   assert.is(two!.axes.batch, 128);
   assert.ok(Math.abs(Number(two!.axes.lr) / Number(one!.axes.lr) - Math.SQRT2) < 1e-4);
-  assert.equal(branches.map(({ steps }) => steps), [4, 3]);
+  assert.equal(
+    branches.map(({ steps }) => steps),
+    [4, 3],
+  );
   const parent = cells.find(({ key }) => key === one!.branch!.from)!;
   assert.is(one!.curve[0]!.step, 2);
   assert.ok(existsSync(join(out, 'cells', parent.key)));
@@ -182,7 +217,9 @@ test('branches of the best cell: equal tokens at other batch sizes, at the rate 
 
 test('a dry run says cells, tokens and time, and writes nothing', async () => {
   const cwd = freshFolder();
-  const { code, stdout } = await startProgram('study', ['--config', small, '--out', 'out', '--dry-run'], { cwd }).ended;
+  const { code, stdout } = await startProgram('study', ['--config', small, '--out', 'out', '--dry-run'], {
+    cwd,
+  }).ended;
   assert.is(code, 0);
   assert.match(stdout, /^cells {3}6 known, 14 at most\ntokens {2}768 known, 1,\d+ at most\ntime /);
   assert.equal(readdirSync(cwd), []);
