@@ -3,6 +3,7 @@ import * as Comlink from 'comlink';
 import { type DocumentSource, openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
+import { keptRows, type RowSource } from '../data/packing/keptRows.js';
 import { blockRowsOf, type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
 import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import type { TextOptions } from '../evaluation/heldOut.js';
@@ -29,6 +30,8 @@ export interface LoaderSetup {
   readonly cursor?: Cursor;
   /** Where batches are offered. */
   readonly port: MessagePort;
+  /** Whether runs after this one in the thread may read the same rows. */
+  readonly keepsRows: boolean;
   /** Told of the tokens read so far, until the first micro-batch is there. */
   readonly progress?: MessagePort;
 }
@@ -46,7 +49,7 @@ export async function trainingText(
 /** Reads, tokenizes, packs and shuffles text; gives micro-batches of whole rows, one per pull. */
 class Loader implements BatchSource {
   #setup!: LoaderSetup;
-  #rows!: RowStream;
+  #rows!: RowSource;
   #step = 1;
   #index = 0;
   #first: Promise<MicroBatch> | undefined;
@@ -56,6 +59,17 @@ class Loader implements BatchSource {
   async start(setup: LoaderSetup): Promise<void> {
     this.#setup = setup;
     this.#step = setup.step + 1;
+    const { text, cursor, keepsRows, port, progress, step: _, batch: __, microBatch: ___, ...others } = setup;
+    const open = () => this.#open();
+    this.#rows = keepsRows && !cursor ? await keptRows({ ...others, text }, text.paths, open) : await open();
+    this.#first = this.#next();
+    await this.#first;
+    progress?.close();
+    offer(this, port);
+  }
+
+  async #open(): Promise<RowStream> {
+    const setup = this.#setup;
     const { sequence, packing, longDocuments, seed } = setup;
     const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
     const encode = createEncode(await sharedTokenizer(setup.tokenizer), setup.encoding);
@@ -68,11 +82,7 @@ class Loader implements BatchSource {
       tell({ doing: 'reading text', done, unit: 'tokens' });
     };
     const options = { sequence, packing, longDocuments, blockRows, seed, repeat: true, onBad, onDocument };
-    this.#rows = new RowStream(documents, encode, options, setup.cursor);
-    this.#first = this.#next();
-    await this.#first;
-    setup.progress?.close();
-    offer(this, setup.port);
+    return new RowStream(documents, encode, options, setup.cursor);
   }
 
   /** Batches are on their way until the last pull has been answered. */

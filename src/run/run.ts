@@ -54,7 +54,7 @@ export async function runPipeline(
   threads?: Threads,
 ): Promise<RunResult> {
   const actors = new Actors([...new Set([devices.student, devices.teacher])], threads ?? new Threads());
-  const run = new Run(prepared, actors, hooks);
+  const run = new Run(prepared, actors, hooks, threads !== undefined);
   try {
     const going = run.go(devices);
     going.catch(() => {});
@@ -94,6 +94,8 @@ class Run {
   readonly #actors: Actors;
   readonly #hooks: RunHooks;
   readonly #evaluates: boolean;
+  /** Whether other runs follow in the same threads. */
+  readonly #isOneOfMany: boolean;
   #journal: Journal | undefined;
   #student!: Comlink.Remote<Student>;
   /** Whether a stop has anything to save, or to wait for. */
@@ -105,7 +107,8 @@ class Run {
   /** Of an evaluation: the run ends with the step at hand, not only where the journal is waited for. */
   #failed: Error | undefined;
 
-  constructor(prepared: Preparation, actors: Actors, hooks: RunHooks) {
+  constructor(prepared: Preparation, actors: Actors, hooks: RunHooks, isOneOfMany: boolean) {
+    this.#isOneOfMany = isOneOfMany;
     this.#prepared = prepared;
     this.#actors = actors;
     this.#hooks = hooks;
@@ -234,6 +237,7 @@ class Run {
       longDocuments,
       seed,
       port,
+      keepsRows: this.#isOneOfMany,
       step: resume?.state.step ?? 0,
       progress: this.#startingPort(),
       ...cursor,
