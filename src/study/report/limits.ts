@@ -16,6 +16,7 @@ export function limitsOf(analysis: Analysis): string[] {
     ...missingLimit(analysis),
     ...edgeLimits(analysis),
     ...statusLimits(analysis),
+    ...study.notes,
     ...seedLimits(analysis),
     ...(roles.xs.includes('batch') && analysis.critical.length === 0
       ? ['No critical batch: no checkpoint has a finished branch of factor 1.']
