@@ -5,7 +5,7 @@ import { type CellRecord, type StudyRecord, study } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeFixture, makeJsonl } from '../fixtures.js';
-import { startProgram } from './process.js';
+import { adapterBytes, flags, startProgram, timelessMetrics } from './process.js';
 
 /** Studies of tiny models, from their file to cells.json: reused, killed, tampered with, stopped. */
 
@@ -103,6 +103,19 @@ const hasHalf = (cells: string): boolean =>
     const holds = (name: string) => existsSync(join(cells, key, name));
     return holds('metrics.jsonl') && !holds('cell.json');
   });
+
+test('a cell is the run of its command', async () => {
+  const record = recordOf(whole);
+  const cwd = freshFolder();
+  for (const { key, options } of [record.cells[0]!, record.cells.at(-1)!]) {
+    const { code, stderr } = await startProgram('train', [...flags(options), '--out', key], { cwd }).ended;
+    assert.is(code, 0, stderr);
+    const results = (run: string) =>
+      timelessMetrics(run).filter((line) => /"type":"(step|eval)"/.test(line));
+    assert.equal(results(join(cwd, key)), results(join(whole, 'cells', key)));
+    assert.equal(adapterBytes(join(cwd, key)), adapterBytes(join(whole, 'cells', key)));
+  }
+});
 
 test('killed again and again amid a cell, it goes on to the same cells', async () => {
   const cwd = freshFolder();
