@@ -1,5 +1,5 @@
 import { multiplyColumns, multiplyRows, multiplyRowsInPlace, packTransposed } from './gemm';
-import { exp, F32, fma, log, maxLanes, sumLanes } from './simd';
+import { exp, F32, fma, log, maxLanes, sumLanes, sumRotatedLanes } from './simd';
 
 /*
  * Causal attention inside documents, forward and backward. One tile = one key-value head of one row of the batch, with
@@ -37,7 +37,10 @@ function clear(s: usize, from: i32, to: i32): void {
   for (let j = from; j < to; j += 4) v128.store(s + <usize>(j << 2), f32x4.splat(0));
 }
 
-/** s[from, to) becomes e^(s - m), the rest of [0, width) zero; returns the sum. */
+/**
+ * s[from, to) becomes e^(s - m), the rest of [0, width) zero; returns the sum, whose bits do not depend on where a
+ * document lies: its first key may be in any lane.
+ */
 function exponentiate(s: usize, from: i32, to: i32, width: i32, m: f32): f32 {
   const shift = f32x4.splat(m);
   let sum = f32x4.splat(0);
@@ -51,7 +54,7 @@ function exponentiate(s: usize, from: i32, to: i32, width: i32, m: f32): f32 {
     sum = f32x4.add(sum, e);
   }
   clear(s, j, width);
-  return sumLanes(sum);
+  return sumRotatedLanes(sum);
 }
 
 function largest(s: usize, from: i32, to: i32): f32 {

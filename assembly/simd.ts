@@ -14,6 +14,15 @@ export function sumLanes(x: v128): f32 {
   );
 }
 
+/** The sum of the four lanes, ((0 + 2) + (1 + 3)): the same bits for lanes that are rotated. */
+// @ts-ignore: decorator
+@inline
+export function sumRotatedLanes(x: v128): f32 {
+  return (
+    f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 2) + (f32x4.extract_lane(x, 1) + f32x4.extract_lane(x, 3))
+  );
+}
+
 /** The largest of the four lanes. */
 // @ts-ignore: decorator
 @inline

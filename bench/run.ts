@@ -46,7 +46,8 @@ interface Options {
   readonly tune: 'off' | 'quick' | 'full';
   readonly rank: number;
   readonly threads: number;
-  readonly teacher: 'live' | 'none';
+  readonly teacher: 'live' | 'cache' | 'none';
+  readonly cacheDtype: 'f32' | 'bf16';
   readonly batch: number;
   readonly sequence: number;
   readonly recompute: boolean;
@@ -70,7 +71,10 @@ function parse(): Options {
     .addOption(new Option('--tune <EFFORT>', 'of webgpu').choices(['off', 'quick', 'full']).default('quick'))
     .option('--rank <N>', 'of the adapter', number, RANK)
     .option('--threads <N>', 'compute threads', number, availableParallelism())
-    .addOption(new Option('--teacher <WHICH>', 'in the step').choices(['live', 'none']).default('live'))
+    .addOption(
+      new Option('--teacher <WHICH>', 'in the step').choices(['live', 'cache', 'none']).default('live'),
+    )
+    .addOption(new Option('--cache-dtype <TYPE>', 'of its states').choices(['f32', 'bf16']).default('f32'))
     .option('--batch <N>', 'rows', number, ROWS)
     .option('--sequence <N>', 'tokens of a row', number, SEQUENCE)
     .option('--recompute', "compute the blocks' activations again in the backward pass", false)
@@ -147,9 +151,9 @@ async function main(): Promise<void> {
       }
     }
   }
-  const { teacher, batch: rows, sequence, recompute, iterations } = options;
+  const { teacher, cacheDtype, batch: rows, sequence, recompute, iterations } = options;
   const step = {
-    ...{ shape, teacher: teacher === 'live', batch: { rows, sequence } },
+    ...{ shape, teacher, cacheDtype, batch: { rows, sequence } },
     ...{ rank, recompute, iterations },
   };
   if (options.only === 'tuning') {
@@ -158,8 +162,19 @@ async function main(): Promise<void> {
   }
   if (isAsked('step')) {
     const result = await measureStep(device, step);
-    const label = `step ${shape} ${rows} x ${sequence}, teacher ${teacher}${recompute ? ', recompute' : ''}`;
-    publish({ name: 'step', teacher, ...step.batch, recompute, ...result }, stepLines(label, result));
+    const kind = teacher === 'cache' ? `teacher cache of ${cacheDtype}` : `teacher ${teacher}`;
+    const label = `step ${shape} ${rows} x ${sequence}, ${kind}${recompute ? ', recompute' : ''}`;
+    publish(
+      {
+        name: 'step',
+        teacher,
+        ...(teacher === 'cache' && { cacheDtype }),
+        ...step.batch,
+        recompute,
+        ...result,
+      },
+      stepLines(label, result),
+    );
   }
   if (isAsked('tokenizer')) await publishTokenizer(publish);
   if (isAsked('documents')) await publishDocuments(publish);

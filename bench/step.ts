@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { type Device, type OpProfile, PRIORITY, type Session } from '#src/devices/device.js';
+import type { CacheDtype } from '#src/formats/teacherCache.js';
 import type { TeacherSignal } from '#src/messages.js';
 import { targetModules } from '#src/model/lora.js';
 import {
@@ -12,13 +13,17 @@ import {
 } from '#src/model/programs.js';
 import { type ModelFiles, type ModelWeights, ropeTable, weightShapes } from '#src/model/weights.js';
 import { LossScale } from '#src/training/lossScale.js';
-import { type LearnedRows, TrainingStep } from '#src/training/step.js';
+import { type LearnedRows, type Learning, TrainingStep } from '#src/training/step.js';
+import { CachedSignals } from './cachedSignals.js';
 import { fill, fillModelValue, percentiles, type Timing } from './measure.js';
 import { configOf, SHAPES, type ShapeName } from './shapes.js';
 
 export interface StepOptions {
   readonly shape: ShapeName;
-  readonly teacher: boolean;
+  /** live, on the device | its hidden states from a cache on the disk | none */
+  readonly teacher: 'live' | 'cache' | 'none';
+  /** Of the cache. */
+  readonly cacheDtype: CacheDtype;
   readonly batch: BatchShape;
   readonly rank: number;
   readonly recompute: boolean;
@@ -72,14 +77,14 @@ async function fillModel(
 /** The modules of a step, whose numbers need not exist. */
 function modulesOf(
   { info: { lossScaling } }: Device,
-  { shape, batch, rank, recompute, teacher: hasTeacher }: StepOptions,
+  { shape, batch, rank, recompute, teacher: which }: StepOptions,
 ): { student: StudentModule; teacher: TeacherModule | undefined } {
-  const teacher = hasTeacher ? randomFiles(shape, 'teacher') : undefined;
+  const teacher = which === 'none' ? undefined : randomFiles(shape, 'teacher');
   const student = studentModule({
     student: randomFiles(shape, 'student'),
     teacher,
     lora: { rank, alpha: 2 * rank, rsLora: false, dropout: 0, targetModules: targetModules(['all-linear']) },
-    objective: { alpha: hasTeacher ? 0.5 : 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
+    objective: { alpha: teacher ? 0.5 : 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
     optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
     recompute,
     lossScaling,
@@ -87,7 +92,7 @@ function modulesOf(
     train: batch,
     evaluate: { rows: 1, sequence: batch.sequence },
   });
-  return { student, teacher: teacher && teacherModule(teacher, batch) };
+  return { student, teacher: teacher && which === 'live' ? teacherModule(teacher, batch) : undefined };
 }
 
 /** Compiles what a step needs, and with that tunes its products. @returns seconds */
@@ -145,17 +150,20 @@ class Step {
   readonly #options: StepOptions;
   readonly #student: OpenStudent;
   readonly #teacher: OpenTeacher | undefined;
+  readonly #cached: CachedSignals | undefined;
   readonly #rows: LearnedRows;
 
   private constructor(
     options: StepOptions,
     student: OpenStudent,
     teacher: OpenTeacher | undefined,
+    cached: CachedSignals | undefined,
     rows: LearnedRows,
   ) {
     this.#options = options;
     this.#student = student;
     this.#teacher = teacher;
+    this.#cached = cached;
     this.#rows = rows;
   }
 
@@ -168,16 +176,27 @@ class Step {
     const modules = modulesOf(device, options);
     const student = await openStudent(device, modules.student);
     const teacher = modules.teacher && (await openTeacher(device, modules.teacher, batch));
-    return new Step(options, student, teacher, await rowsOf(student, batch));
+    const cached =
+      options.teacher === 'cache'
+        ? await CachedSignals.start(randomFiles(options.shape, 'teacher'), batch, options.cacheDtype)
+        : undefined;
+    return new Step(options, student, teacher, cached, await rowsOf(student, batch));
   }
 
   /** @returns the mean cross-entropy, nats per token */
   async run(number: number): Promise<number> {
     const { step } = this.#student;
-    const learning = await step.learn(this.#rows, await this.#signal());
+    const learning = this.#cached
+      ? await this.#learnCached(this.#cached)
+      : await step.learn(this.#rows, await this.#signal());
     const { ce } = await learning.done;
     await step.update({ step: number, learningRate: 1e-4, count: this.#rows.tokens.length });
     return mean(ce);
+  }
+
+  async #learnCached(cached: CachedSignals): Promise<Learning> {
+    const batch = await cached.next();
+    return this.#student.step.learn(batch, batch.signal);
   }
 
   async #signal(): Promise<TeacherSignal> {
@@ -185,6 +204,11 @@ class Step {
     const { session, hidden } = this.#teacher;
     const { done } = session.submit('forward', PRIORITY.teacher, [hidden]);
     return { kind: 'hidden', hidden: (await done).values[0] as Float32Array };
+  }
+
+  async close(): Promise<void> {
+    await this.#cached?.close();
+    for (const session of this.sessions) await session.close();
   }
 
   async digest(): Promise<string> {
@@ -222,7 +246,7 @@ export async function measureStep(device: Device, options: StepOptions): Promise
   const wall = profile.reduce((sum, op) => sum + op.ms, 0) / steps / 1000;
   const flops = profile.reduce((sum, op) => sum + op.flops, 0) / steps;
   const plans = step.sessions.map(({ plan }) => plan.bytes.persistent + plan.bytes.activations);
-  for (const session of step.sessions) await session.close();
+  await step.close();
   const { rows, sequence } = options.batch;
   return {
     ...timing,

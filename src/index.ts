@@ -3,8 +3,14 @@ export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 export { loadModel, type Model } from './inference/model.js';
 export type { ModelOptions, PerplexityOptions } from './inference/options.js';
+export {
+  type CacheHooks,
+  type CacheProgress,
+  cacheTeacher,
+  type FilledCache,
+} from './library/cacheTeacher.js';
 export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
-export type { RunPlan } from './library/runPlan.js';
+export type { CachePlan, RunPlan } from './library/runPlan.js';
 export { type Study, type StudyResult, study } from './library/study.js';
 export {
   type Corpus,
@@ -14,6 +20,7 @@ export {
   tokenize,
 } from './library/tokenize.js';
 export { type Run, train } from './library/train.js';
+export type { CacheInput } from './options/cache.js';
 export type { EvaluateInput } from './options/evaluate.js';
 export type { StudyInput } from './options/study.js';
 export type { TokenizeInput } from './options/tokenize.js';

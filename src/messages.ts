@@ -14,8 +14,8 @@ export interface MicroBatch {
   readonly labels: Int32Array;
   /** T: u32 [T], place inside the document's piece */
   readonly positions: Uint32Array;
-  /** Slots that hold a token; the rest is padding. */
-  readonly filled: number;
+  /** Slots of each row that hold a token, its first ones; the rest is padding. */
+  readonly filled: readonly number[];
   /** T: u32 [T], row in the global batch * sequence + place in the row */
   readonly place: Uint32Array;
   readonly documents: readonly string[];
@@ -29,6 +29,8 @@ export interface MicroBatch {
     /** Reading, and waiting for the loader to have something to read. */
     readonly teacherMs: number;
     readonly teacherDataMs: number;
+    /** Tokens that the teacher read for it: none where a cache had all of them. */
+    readonly teacherTokens: number;
   };
   readonly signal: TeacherSignal;
 }

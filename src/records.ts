@@ -37,6 +37,8 @@ export interface StepRecord {
    * step's micro-batches; null when there is only one or the estimate of the norm is not positive.
    */
   readonly noise_scale: number | null;
+  /** Tokens that the teacher read for the step: 0 where there is none, or where a cache had all of its hidden states. */
+  readonly teacher_tokens: number;
   readonly tokens_per_s: number;
   readonly elapsed_s: number;
   readonly busy: { readonly loader: number; readonly teacher: number; readonly student: number };
@@ -114,11 +116,12 @@ export interface ProgressRecord {
     | 'compiling the student'
     | 'compiling the teacher'
     | 'loading the student'
-    | 'loading the teacher';
+    | 'loading the teacher'
+    | 'starting point';
   /** Of `total`, where that is known, in `unit`. */
   readonly done?: number;
   readonly total?: number;
-  readonly unit?: 'tokens' | 'MiB';
+  readonly unit?: 'tokens' | 'MiB' | 'matrices';
 }
 
 /** The GPU failed, and the run goes on from the checkpoint of `step` on a new device: on `metrics$` only. */

@@ -2,7 +2,7 @@ import { filter } from 'rxjs';
 import { type CommandTexts, commandOf } from './cli/command.js';
 import { runProgram } from './cli/program.js';
 import { exitAfter, stopOnSignals } from './cli/signals.js';
-import { dryRunText, isQuickstart, planOf, stoppedText, summary } from './cli/trainTexts.js';
+import { dryRunText, hasTeacher, isQuickstart, planOf, stoppedText, summary } from './cli/trainTexts.js';
 import { runPaths } from './formats/runFolder.js';
 import { train } from './index.js';
 import { TRAIN_OPTIONS, type TrainInput } from './options/train.js';
@@ -46,7 +46,7 @@ await runProgram(async () => {
   }
   if (plan) process.stderr.write(`${planOf(plan).join('\n')}\n`);
   const progress =
-    plan && showProgress(run.metrics$, { steps: plan.steps, hasTeacher: plan.memory.teacher !== undefined });
+    plan && showProgress(run.metrics$, { steps: plan.steps, hasTeacher: hasTeacher(plan.options) });
   const result = await run.finished;
   progress?.unsubscribe();
   if (came.signal && !result.finished) {

@@ -43,8 +43,8 @@ const bin = join(installed, manifest.bin.rivulet!);
 /** What a program that uses all of the library looks like; it is compiled, never run. */
 const PROGRAM = `
 import {
-  evaluate, InputError, loadModel, loadTokenizer, RunError, tokenize, train,
-  type Corpus, type CorpusStatistics, type Evaluation, type EvaluateInput, type MetricsRecord, type Model,
+  cacheTeacher, evaluate, InputError, loadModel, loadTokenizer, RunError, tokenize, train,
+  type CacheInput, type Corpus, type CorpusStatistics, type Evaluation, type EvaluateInput, type FilledCache, type MetricsRecord, type Model,
   type ModelOptions, type PerplexityOptions, type Run, type RunPlan, type RunResult, type TokenizeInput, type Tokenizer,
   type TrainInput, type TrainOptions,
 } from 'rivulet';
@@ -80,6 +80,9 @@ const statistics: CorpusStatistics = corpus;
 // @ts-expect-error for the command line alone
 await tokenize({ ...read, json: true });
 
+const kept: CacheInput = { model: 'teacher', data: ['text.txt'], out: 'cache' };
+const filled: FilledCache = await cacheTeacher(kept);
+
 const modelOptions: ModelOptions = { adapter: result.adapter, device: 'wasm', sequence: 64 };
 const model: Model = await loadModel('student', modelOptions);
 const named: PerplexityOptions = { name: 'a text' };
@@ -89,7 +92,7 @@ await model.close();
 const tokenizer: Tokenizer = await loadTokenizer('student');
 const ids: Uint32Array = tokenizer.encode('a text');
 
-export const all = [bytes, rank, options, evaluation.nll, statistics.tokens, nll, logits, ids, InputError, RunError];
+export const all = [bytes, rank, options, evaluation.nll, statistics.tokens, filled.bytes, nll, logits, ids, InputError, RunError];
 `;
 
 const CONFIG = {
@@ -191,12 +194,13 @@ tests('a strict project compiles with its types, which reach nothing internal', 
 });
 
 tests('every verb says what its options are', async () => {
-  assert.match(await rivulet('--help'), /train .*\n.*evaluate .*\n.*study .*\n.*tokenize /);
+  assert.match(await rivulet('--help'), /train .*\n.*evaluate .*\n.*cache .*\n.*study .*\n.*tokenize /);
   const flags = {
     train: '--student',
     evaluate: '--perplexity',
     study: '--config',
     tokenize: '--text-column',
+    cache: '--teacher-cache-dtype',
   };
   const tell = async ([verb, flag]: [string, string]) => {
     const help = await rivulet(verb, '--help');

@@ -1,3 +1,4 @@
+import { CACHE_FLAGS } from '#src/options/cache.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
 import { flagOf } from '#src/options/table.js';
 import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
@@ -9,6 +10,7 @@ const TABLES: Readonly<Record<string, Table>> = {
   train: TRAIN_OPTIONS,
   evaluate: EVALUATE_FLAGS,
   tokenize: TOKENIZE_FLAGS,
+  cache: CACHE_FLAGS,
 };
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');

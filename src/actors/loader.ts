@@ -4,6 +4,7 @@ import { type DocumentSource, openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
 import { keptRows, type RowSource } from '../data/packing/keptRows.js';
+import { emptyRow } from '../data/packing/rows.js';
 import { blockRowsOf, type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
 import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import type { TextOptions } from '../evaluation/heldOut.js';
@@ -25,6 +26,8 @@ export interface LoaderSetup {
   readonly packing: RowStreamOptions['packing'];
   readonly longDocuments: RowStreamOptions['longDocuments'];
   readonly seed: number;
+  /** Start over after the last document, for ever; else the last micro-batch is filled up with empty rows. */
+  readonly repeat: boolean;
   /** Steps already done, and the cursor after them. */
   readonly step: number;
   readonly cursor?: Cursor;
@@ -52,7 +55,7 @@ class Loader implements BatchSource {
   #rows!: RowSource;
   #step = 1;
   #index = 0;
-  #first: Promise<MicroBatch> | undefined;
+  #first: Promise<MicroBatch | null> | undefined;
   #ahead: Promise<unknown> = Promise.resolve();
 
   /** Reads up to the first micro-batch, so that text that cannot be read fails the start. */
@@ -70,7 +73,7 @@ class Loader implements BatchSource {
 
   async #open(): Promise<RowStream> {
     const setup = this.#setup;
-    const { sequence, packing, longDocuments, seed } = setup;
+    const { sequence, packing, longDocuments, seed, repeat } = setup;
     const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
     const encode = createEncode(await sharedTokenizer(setup.tokenizer), setup.encoding);
     const { onBad } = setup.text;
@@ -81,7 +84,7 @@ class Loader implements BatchSource {
       done += tokens;
       tell({ doing: 'reading text', done, unit: 'tokens' });
     };
-    const options = { sequence, packing, longDocuments, blockRows, seed, repeat: true, onBad, onDocument };
+    const options = { sequence, packing, longDocuments, blockRows, seed, repeat, onBad, onDocument };
     return new RowStream(documents, encode, options, setup.cursor);
   }
 
@@ -104,22 +107,23 @@ class Loader implements BatchSource {
     return next;
   }
 
-  async #take(): Promise<MicroBatch> {
+  async #take(): Promise<MicroBatch | null> {
     const message = await (this.#first ?? this.#next());
     this.#first = undefined;
+    if (!message) return null;
     const { tokens, labels, positions, place } = message;
     return Comlink.transfer(message, [tokens.buffer, labels.buffer, positions.buffer, place.buffer]);
   }
 
-  async #next(): Promise<MicroBatch> {
+  async #next(): Promise<MicroBatch | null> {
     const start = performance.now();
-    const { microBatch } = this.#setup;
+    const { microBatch, sequence } = this.#setup;
     const rows: Row[] = [];
-    while (rows.length < microBatch) {
-      const row = await this.#rows.next();
-      if (!row) throw new Error('the stream of rows ended');
-      rows.push(row);
+    for (let row = await this.#rows.next(); row; row = await this.#rows.next()) {
+      if (rows.push(row) === microBatch) break;
     }
+    if (rows.length === 0) return null;
+    while (rows.length < microBatch) rows.push(emptyRow(sequence));
     const message = this.#assemble(rows, start);
     this.#index = message.last ? 0 : this.#index + 1;
     if (message.last) this.#step++;
@@ -144,12 +148,12 @@ class Loader implements BatchSource {
       tokens,
       labels,
       positions,
-      filled: rows.reduce((sum, { filled }) => sum + filled, 0),
+      filled: rows.map(({ filled }) => filled),
       place: Uint32Array.from({ length: size }, (_, i) => firstPlace + i),
       documents: [...new Set(rows.flatMap((row) => row.documents))],
       cursor: this.#rows.cursor,
       skipped: { total: this.#rows.cursor.skipped, listed: rows.flatMap((row) => row.skipped ?? []) },
-      spent: { loaderMs: performance.now() - start, teacherMs: 0, teacherDataMs: 0 },
+      spent: { loaderMs: performance.now() - start, teacherMs: 0, teacherDataMs: 0, teacherTokens: 0 },
       signal: { kind: 'none' },
     };
   }

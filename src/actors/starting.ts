@@ -4,6 +4,9 @@ import type { ProgressRecord } from '../records.js';
 /** How far an actor's start is. */
 export type Starting = Omit<ProgressRecord, 'type'>;
 
+/** What an actor says before it is ready. */
+export type StartingMessage = Starting | { readonly warning: string };
+
 const TELL_MS = 100;
 
 /** Tells of a start at most ten times a second, and of every new thing that is done in it. */

@@ -12,7 +12,7 @@ import { type Artifact, writeParameters } from '../formats/parameters.js';
 import { finiteSource, placeOf } from '../formats/tensors/finite.js';
 import type { TensorSource } from '../formats/tensors/source.js';
 import type { BatchSource, CheckpointFacts, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
-import { loraShapes } from '../model/lora.js';
+import { type LoraOptions, loraShapes } from '../model/lora.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import { sessionSources } from '../model/sessionSource.js';
 import {
@@ -31,12 +31,13 @@ import { ALONE, totalsOf } from '../training/batchTotals.js';
 import { randomLora, randomWeights } from '../training/initialise.js';
 import { LossScale } from '../training/lossScale.js';
 import { learningRate, type ScheduleOptions } from '../training/schedule.js';
+import { singularStart } from '../training/starts.js';
 import { TrainingStep } from '../training/step.js';
 import { StepMeter } from '../training/stepMeter.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
 import type { SnapshotSink } from './evaluator.js';
-import { loadingOf, type Starting, teller } from './starting.js';
+import { loadingOf, type Starting, type StartingMessage, teller } from './starting.js';
 
 export interface StudentSetup {
   readonly student: StudentOptions;
@@ -54,6 +55,8 @@ export interface StudentSetup {
   /** Checkpoints to keep. */
   readonly keep: number;
   readonly device: DeviceConnection;
+  /** That look for singular vectors to start with. */
+  readonly threads: number;
   readonly source: MessagePort;
   /** Where snapshots go; absent without evaluation. */
   readonly evaluator?: MessagePort;
@@ -190,8 +193,8 @@ export class Student {
   /** Publishes what was trained. @returns its path */
   async save(folder: string): Promise<string> {
     const { artifact } = this.#setup;
-    const trained = sessionSources(this.#session, this.#model.trained.values);
-    const save = () => writeParameters(folder, artifact, trained.map(this.#finite));
+    const trained = sessionSources(this.#session, this.#model.trained.values).map(this.#finite);
+    const save = () => writeParameters(folder, artifact, trained, this.#start);
     return named('student', () => `the ${this.#setup.artifact.kind}`, save);
   }
 
@@ -251,6 +254,7 @@ export class Student {
     const waits = (facts.held ?? []).some((record) => 'evaluation' in record && record.evaluation !== step);
     await writeCheckpoint(checkpoints, artifact, {
       parameters: sessionSources(this.#session, trained.values),
+      start: this.#start,
       first: sessionSources(this.#session, optimizer.first),
       second: sessionSources(this.#session, optimizer.second),
       snapshot: waits ? sessionSources(this.#session, trained.snapshot) : undefined,
@@ -272,8 +276,10 @@ export class Student {
       await this.#initialise();
       return;
     }
-    const { parameters, first, second, state } = readCheckpoint(resume, artifact.kind);
+    const hasStart = trained.start.size > 0;
+    const { parameters, start = [], first, second, state } = readCheckpoint(resume, artifact.kind, hasStart);
     await this.#fill(trained.values, parameters);
+    await this.#fill(trained.start, start);
     await this.#fill(this.#model.optimizer.first, first);
     await this.#fill(this.#model.optimizer.second, second);
     this.#state = state;
@@ -297,6 +303,12 @@ export class Student {
       return;
     }
     const shapes = loraShapes(config, student.lora);
+    if (student.lora.start) {
+      const factors = dataOf(await this.#singularStart(student.lora));
+      await this.#write(values, factors);
+      await this.#write(this.#model.trained.start, factors);
+      return;
+    }
     if (init === undefined) {
       await this.#write(values, dataOf(randomLora(shapes, seed)));
       return;
@@ -304,6 +316,18 @@ export class Student {
     const adapter = readAdapter(init);
     checkAdapter(adapter, shapes);
     await this.#write(values, dataOf(adapter.tensors));
+  }
+
+  #singularStart(lora: LoraOptions) {
+    const { student, threads, progress: port } = this.#setup;
+    return singularStart(student.student, lora, threads, {
+      progress: (done, total) => this.#tell({ doing: 'starting point', done, total, unit: 'matrices' }),
+      problem: (warning) => port.postMessage({ warning } satisfies StartingMessage),
+    });
+  }
+
+  get #start(): TensorSource[] {
+    return sessionSources(this.#session, this.#model.trained.start);
   }
 
   /** Refuses to publish what the last update may have made of the parameters, which no loss has shown yet. */

@@ -1,59 +1,72 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
-import { type Device, PRIORITY, type Session } from '../devices/device.js';
-import { type DeviceConnection, joinDevice } from '../devices/host.js';
+import type { DeviceConnection } from '../devices/host.js';
+import { TeacherCache } from '../formats/teacherCache.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
-import { type BatchShape, type TeacherModule, teacherModule } from '../model/programs.js';
-import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
+import type { BatchShape } from '../model/programs.js';
+import type { ModelFiles } from '../model/weights.js';
 import { named, offer, reach, serve } from './actor.js';
-import { loadingOf, teller } from './starting.js';
+import { CachedTeacher, type CacheSetup } from './cachedTeacher.js';
+import { LiveTeacher, type TeacherSource } from './liveTeacher.js';
+import { type StartingMessage, teller } from './starting.js';
 
 export interface TeacherSetup {
   readonly files: ModelFiles;
   readonly shape: BatchShape;
   readonly device: DeviceConnection;
+  /** Where hidden states are kept; absent: nowhere. */
+  readonly cache?: CacheSetup;
   /** Where batches come from, and where they go on with the teacher's signal. */
   readonly source: MessagePort;
   readonly port: MessagePort;
-  /** Told of what is compiled and loaded, until it is. */
+  /** Told of what is compiled and loaded, and what the user should know. */
   readonly progress: MessagePort;
 }
 
-/** Reads each micro-batch on its way to the student and adds its hidden states. */
+/** Adds the teacher's hidden states to each micro-batch on its way to the student. */
 class Teacher implements BatchSource {
   #setup!: TeacherSetup;
-  #device!: Device;
-  #session!: Session;
-  #model!: TeacherModule;
+  #teacher!: TeacherSource;
+  #cached: CachedTeacher | undefined;
+  /** Once it has started, which with a cache it need not. */
+  #live: Promise<LiveTeacher> | undefined;
   #source!: Comlink.Remote<BatchSource>;
   #ahead: Promise<unknown> = Promise.resolve();
 
   async start(setup: TeacherSetup): Promise<void> {
+    const { files, shape, device, cache, source, port, progress } = setup;
     this.#setup = setup;
-    const { files, shape, progress } = setup;
-    const tell = teller(progress);
-    tell({ doing: 'compiling the teacher' });
-    this.#model = teacherModule(files, shape);
-    this.#device = joinDevice(setup.device);
-    this.#session = await this.#device.compile(this.#model.module);
-    await loadWeights(this.#session, sourcesOf(files), this.#model.weights, (bytes, total) =>
-      tell(loadingOf('teacher', bytes, total)),
-    );
-    progress.close();
-    this.#source = reach<BatchSource>(setup.source);
-    offer(this, setup.port);
+    const live = () => {
+      this.#live = LiveTeacher.start(files, shape, device, teller(progress));
+      return this.#live;
+    };
+    if (cache) {
+      const opened = await TeacherCache.open(cache.folder, cache.identity);
+      const warn = (warning: string) => progress.postMessage({ warning } satisfies StartingMessage);
+      this.#cached = new CachedTeacher(cache, opened, live, warn);
+    }
+    this.#teacher = this.#cached ?? (await live());
+    this.#source = reach<BatchSource>(source);
+    offer(this, port);
   }
 
   async end(): Promise<void> {
     await this.#ahead;
-    await this.#device.close();
-    this.#setup.port.close();
+    this.flush();
+    await (await this.#live)?.close();
+    const { port, progress } = this.#setup;
+    for (const one of [port, progress]) one.close();
   }
 
   pull(): Promise<MicroBatch | null> {
     const next = this.#ahead.then(() => this.#next());
     this.#ahead = next.catch(() => {});
     return next;
+  }
+
+  /** Puts what a cache was given so far on the disk. */
+  flush(): void {
+    this.#cached?.flush();
   }
 
   async #next(): Promise<MicroBatch | null> {
@@ -71,13 +84,8 @@ class Teacher implements BatchSource {
   }
 
   async #read(batch: MicroBatch, teacherDataMs: number): Promise<MicroBatch> {
-    await this.#session.write(this.#model.tokens, batch.tokens);
-    await this.#session.write(this.#model.positions, batch.positions);
-    const { done } = this.#session.submit('forward', PRIORITY.teacher, [this.#model.hidden]);
-    const { stats, values } = await done;
-    const hidden = values[0] as Float32Array<ArrayBuffer>;
-    const { totalMs, waitMs } = stats;
-    const spent = { ...batch.spent, teacherMs: totalMs - waitMs, teacherDataMs };
+    const { hidden, tokens: teacherTokens, ms: teacherMs } = await this.#teacher.read(batch);
+    const spent = { ...batch.spent, teacherMs, teacherDataMs, teacherTokens };
     const { tokens, labels, positions, place } = batch;
     const arrays = [tokens, labels, positions, place, hidden].map((array) => array.buffer);
     return Comlink.transfer({ ...batch, spent, signal: { kind: 'hidden', hidden } }, arrays);
@@ -85,3 +93,5 @@ class Teacher implements BatchSource {
 }
 
 serve(() => new Teacher());
+
+export type { Teacher };

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { calling, quoted } from '../base/invocation.js';
 import { holdsRun } from '../formats/runFolder.js';
-import type { RunPlan } from '../library/runPlan.js';
+import type { CachePlan, RunPlan } from '../library/runPlan.js';
 import type { TrainOptions } from '../options/train.js';
 import { miniaturePaths } from '../prepare/miniature.js';
 import { clock } from '../report/progress.js';
@@ -15,16 +15,32 @@ export function planOf(plan: RunPlan): string[] {
   const { batch, sequence } = options;
   const from = plan.forkedFrom === undefined ? 'resumed' : `forked from ${plan.forkedFrom}`;
   const after = plan.resumedFrom === undefined ? '' : `, ${from} after step ${plan.resumedFrom}`;
-  const teacher = memory.teacher !== undefined;
   return [
     ...plan.damaged,
-    `rivulet: ${options.student ?? options.fromConfig}${teacher ? ` taught by ${options.teacher}` : ''} on ${device}`,
+    `rivulet: ${options.student ?? options.fromConfig}${hasTeacher(options) ? ` taught by ${options.teacher}` : ''} on ${device}`,
     `  training  ${rank === undefined ? 'all weights' : `adapter of rank ${rank}`}, ` +
       `${parameters.toLocaleString('en')} parameters -> ${out}${after}`,
     `  batch     ${batch} x ${sequence} tokens in micro-batches of ${microBatch}${plan.recompute ? ', recomputing blocks' : ''}`,
     `  length    ${steps} step${steps === 1 ? '' : 's'}, ${(steps * batch * sequence).toLocaleString('en')} tokens`,
     `  memory    student ${mib(memory.student)}${memory.teacher === undefined ? '' : `, teacher ${mib(memory.teacher)}`}`,
+    ...(plan.teacherCache ? cacheLines(plan.teacherCache) : []),
   ];
+}
+
+export const hasTeacher = ({ teacher }: TrainOptions): boolean => teacher !== 'none';
+
+/** What is kept of the teacher, and whether there is room for it. */
+function cacheLines({ folder, dtype, mostBytes, storedBytes, freeBytes, ...cache }: CachePlan): string[] {
+  const line = `  cache     ${folder}: ${dtype}, ${cache.bytesPerToken.toLocaleString('en')} bytes a token, ${mib(storedBytes)} there`;
+  if (cache.isCovered) return [`${line}, all of this text: no teacher starts`];
+  if (cache.filledOn !== undefined) {
+    return [`${line}, of ${cache.filledOn} kernels: the run stops where a piece is missing`];
+  }
+  const room = `${line}; at most ${mib(mostBytes)} for this run, ${mib(freeBytes)} free; the teacher starts where a piece is missing`;
+  const missing = mostBytes - storedBytes - freeBytes;
+  return missing <= 0
+    ? [room]
+    : [room, `            the disk may fill up: the run would go on and keep no more`];
 }
 
 /** The plan as comments, then the options: together a file for --config. */

@@ -82,6 +82,8 @@ export interface DeviceInfo {
   readonly name: 'wasm' | 'webgpu';
   /** What it runs on, for the log: "2 threads, SIMD128 with FMA", or the adapter. */
   readonly description: string;
+  /** Kind of its kernels: what those of another kind compute differs by rounding. */
+  readonly kernels: string;
   /** Bytes one session may take; a module that plans more is refused before anything is allocated. */
   readonly maxSessionBytes: number;
   /** Bytes all sessions together may take. */

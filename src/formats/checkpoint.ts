@@ -9,12 +9,13 @@ import { readJsonFile } from './json.js';
 import { type Artifact, readParameters, writeParameters } from './parameters.js';
 import { type RunFile, runSchema } from './runFile.js';
 import { openSafetensors, readFloat32, streamSafetensors } from './safetensors.js';
+import { splitStart } from './startFactors.js';
 import { fileSource } from './tensors/file.js';
 import type { TensorSource } from './tensors/source.js';
 
 /*
  * A checkpoint is a folder: `adapter/` in PEFT's format or `model/` in Hugging Face's, `optimizer.safetensors` with the
- * moments of every tensor in it, `state.json` with everything else, and `XXH64SUMS` with the hash of each of these files.
+ * moments of every tensor that is trained, `state.json` with everything else, and `XXH64SUMS` with the hash of each of these files.
  * That of a stop which did not wait for an evaluation has `snapshot.safetensors` beside them.
  */
 
@@ -26,6 +27,8 @@ export const STATE_FILE = 'state.json';
 export interface CheckpointContents {
   /** What is trained, F32. */
   readonly parameters: readonly TensorSource[];
+  /** Of an adapter that began with singular vectors: A0 and B0 by the names of A and B (startFactors.ts). */
+  readonly start?: readonly TensorSource[] | undefined;
   /** AdamW's moments, with the names and shapes of the parameters. */
   readonly first: readonly TensorSource[];
   readonly second: readonly TensorSource[];
@@ -38,11 +41,11 @@ export interface CheckpointContents {
 export async function writeCheckpoint(
   folder: string,
   artifact: Artifact,
-  { parameters, first, second, snapshot, state }: CheckpointContents,
+  { parameters, start = [], first, second, snapshot, state }: CheckpointContents,
 ): Promise<string> {
   const path = checkpointPath(folder, state.step);
   await publishFolder(path, async (unfinished) => {
-    await writeParameters(unfinished, exact(artifact), parameters);
+    await writeParameters(unfinished, exact(artifact), parameters, start);
     const moments = [...prefixed(FIRST, first), ...prefixed(SECOND, second)];
     await streamSafetensors(join(unfinished, OPTIMIZER_FILE), moments);
     if (snapshot) await streamSafetensors(join(unfinished, SNAPSHOT_FILE), snapshot);
@@ -147,12 +150,17 @@ export const readSnapshot = (path: string): Map<string, Float32Array> =>
     [...openSafetensors(join(path, SNAPSHOT_FILE)).tensors].map(([name, info]) => [name, readFloat32(info)]),
   );
 
-/** What a run goes on with from a checkpoint, as `readWholeCheckpoint` may have checked it before. */
+/**
+ * What a run goes on with from a checkpoint, as `readWholeCheckpoint` may have checked it before.
+ * @param hasStart whether its adapter began with singular vectors
+ */
 export function readCheckpoint(
   path: string,
   kind: Artifact['kind'] = 'adapter',
+  hasStart = false,
 ): Omit<CheckpointContents, 'snapshot'> {
-  const parameters = readParameters(path, kind);
+  const whole = readParameters(path, kind);
+  const { trained: parameters, start } = hasStart ? splitStart(whole) : { trained: whole, start: [] };
   const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));
   const moments = (prefix: string): TensorSource[] =>
     parameters.map(({ name, shape }) => {
@@ -167,6 +175,7 @@ export function readCheckpoint(
     });
   return {
     parameters,
+    start,
     first: moments(FIRST),
     second: moments(SECOND),
     state: readCheckpointState(path, z.unknown()),

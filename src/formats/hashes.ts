@@ -28,6 +28,13 @@ export async function startHash(): Promise<RunningHash> {
   };
 }
 
+/** A hash of bytes that are all there: 16 hexadecimal digits. */
+export async function wholeHash(): Promise<(bytes: Uint8Array) => string> {
+  loaded ??= xxhash();
+  const { h64Raw } = await loaded;
+  return (bytes) => h64Raw(bytes).toString(16).padStart(16, '0');
+}
+
 /** Bytes of a file from `start` up to `end`. */
 export type Range = readonly [start: number, end: number];
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type AdapterConfig, adapterSources, writeAdapter } from './adapter.js';
 import { type ModelForm, writeModel } from './modelFolder.js';
 import { openModelWeights } from './modelShards.js';
+import { withStart } from './startFactors.js';
 import { fileSource } from './tensors/file.js';
 import type { TensorSource } from './tensors/source.js';
 
@@ -10,15 +11,21 @@ export type Artifact =
   | { readonly kind: 'adapter'; readonly config: AdapterConfig }
   | { readonly kind: 'model'; readonly configFile: string; readonly form: ModelForm };
 
-/** Publishes trained parameters as `folder/adapter` or `folder/model`. @returns that path */
+/**
+ * Publishes trained parameters as `folder/adapter` or `folder/model`.
+ * @param start of an adapter: what is taken away of it (startFactors.ts)
+ * @returns that path
+ */
 export async function writeParameters(
   folder: string,
   artifact: Artifact,
   parameters: readonly TensorSource[],
+  start: readonly TensorSource[] = [],
 ): Promise<string> {
   const path = join(folder, artifact.kind);
-  if (artifact.kind === 'adapter') await writeAdapter(path, artifact.config, parameters);
-  else await writeModel(path, artifact.configFile, artifact.form, parameters);
+  if (artifact.kind === 'adapter') {
+    await writeAdapter(path, artifact.config, start.length === 0 ? parameters : withStart(parameters, start));
+  } else await writeModel(path, artifact.configFile, artifact.form, parameters);
   return path;
 }
 

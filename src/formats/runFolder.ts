@@ -182,7 +182,7 @@ export async function checkUntaken(folder: string, resumes: boolean): Promise<vo
 export function prepareRunFolder(folder: string, file: RunFile): void {
   const { options, checkpoints } = runPaths(folder);
   try {
-    makeFolder(checkpoints, []);
+    makeFolder(checkpoints);
     removeLeftovers(folder);
     removeLeftovers(checkpoints);
     publishFile(options, [new TextEncoder().encode(`${JSON.stringify(file, null, 2)}\n`)]);
@@ -224,7 +224,7 @@ function refusedEntry(path: string, expected: string, isLink: boolean): InputErr
  * /proc does.
  * @param made where those that were not there are listed, children first
  */
-function makeFolder(path: string, made: string[]): void {
+export function makeFolder(path: string, made: string[] = []): void {
   if (existsSync(path)) return;
   makeFolder(dirname(path), made);
   try {

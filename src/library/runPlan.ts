@@ -30,6 +30,23 @@ export interface RunPlan {
   readonly recompute: boolean;
   /** Bytes that each model takes on its device: weights, moments, gradients and activations. */
   readonly memory: { readonly student: number; readonly teacher?: number };
+  /** The cache of the teacher's hidden states. */
+  readonly teacherCache: CachePlan | undefined;
+}
+
+export interface CachePlan {
+  readonly folder: string;
+  readonly dtype: 'f32' | 'bf16';
+  /** Whether all of the text is known to be there: no teacher starts then. */
+  readonly isCovered: boolean;
+  /** Kernels that filled it, where those of this run are others: the teacher is not asked for what is missing. */
+  readonly filledOn: string | undefined;
+  readonly bytesPerToken: number;
+  /** What the tokens of the whole run take where none of them are read twice. */
+  readonly mostBytes: number;
+  readonly storedBytes: number;
+  /** On its disk. */
+  readonly freeBytes: number;
 }
 
 /**
@@ -63,6 +80,18 @@ export function runPlan(prepared: PreparedOn): RunPlan {
       student: totalBytes(plans.student),
       ...(plans.teacher && { teacher: totalBytes(plans.teacher) }),
     },
+    teacherCache: cachePlan(prepared),
+  };
+}
+
+function cachePlan({ cache, options, schedule }: Preparation): CachePlan | undefined {
+  if (!cache) return undefined;
+  const { folder, identity, asks, isCovered, bytesPerToken, storedBytes, freeBytes } = cache;
+  const tokens = (schedule.steps * options.batch * options.sequence) / Math.max(1, options.epochs ?? 1);
+  return {
+    ...{ folder, dtype: identity.dtype, isCovered, bytesPerToken, storedBytes, freeBytes },
+    filledOn: asks ? undefined : identity.kernels,
+    mostBytes: Math.ceil(tokens * bytesPerToken),
   };
 }
 

@@ -21,7 +21,15 @@ export interface LoraOptions {
   /** Ranks and alphas of layers that differ, by PEFT's patterns. */
   readonly rankPattern?: Readonly<Record<string, number>>;
   readonly alphaPattern?: Readonly<Record<string, number>>;
+  /**
+   * The factors start as singular vectors, A0 and B0, and what they are then is taken away again:
+   * y = x W^T + s (x A^T) B^T - s (x A0^T) B0^T. PiSSA (Meng et al. 2024) has the first ones, MiLoRA (Wang et al. 2024) the
+   * last.
+   */
+  readonly start?: SingularStart;
 }
+
+export type SingularStart = 'pissa' | 'milora';
 
 /** Names of layers in an error. */
 const MOST_NAMES = 3;
@@ -136,26 +144,62 @@ export const parameterCount = (shapes: ReadonlyMap<string, readonly number[]>): 
 export interface LoraValues {
   readonly options: LoraOptions;
   readonly values: ReadonlyMap<string, Value>;
+  /** A0 and B0 by the names of A and B; empty where nothing is taken away. */
+  readonly start: ReadonlyMap<string, Value>;
 }
 
-/** @param role `parameter` to train them, `state` for a copy that is only read. */
+/**
+ * @param role `parameter` to train them, `state` for a copy that is only read
+ * @param start what is taken away, where it is declared already
+ */
 export function declareLora(
   b: Builder,
   config: ModelConfig,
   options: LoraOptions,
   role: Extract<Role, 'parameter' | 'state'>,
-  prefix = '',
+  { prefix = '', start }: { readonly prefix?: string; readonly start?: LoraValues['start'] } = {},
 ): LoraValues {
-  const values = new Map<string, Value>();
-  for (const [name, shape] of loraShapes(config, options)) {
-    values.set(name, b.value(role, prefix + name, shape));
-  }
-  return { options, values };
+  const shapes = [...loraShapes(config, options)];
+  const declare = (as: typeof role, before: string) =>
+    new Map(shapes.map(([name, shape]) => [name, b.value(as, before + name, shape)]));
+  const values = declare(role, prefix);
+  // As state, not weights: those may be kept as halves, and at the start A0 and A have to be the same.
+  return { options, values, start: start ?? (options.start ? declare('state', START) : new Map()) };
 }
 
+const START = 'start.';
+
+/**
+ * Checks that every adapted layer has as many singular vectors as its rank says.
+ * @throws InputError naming the first that has not
+ */
+export function checkSingularStart(config: ModelConfig, options: LoraOptions): void {
+  if (!options.start) return;
+  for (const { module, layer } of adaptedLayers(config, options)) {
+    const most = Math.min(...linearShape(config, layer));
+    const rank = loraRank(options, module);
+    if (rank <= most) continue;
+    throw new InputError(
+      `--init ${options.start}: expected a rank of at most ${most} for ${module}, which has no more singular vectors, ` +
+        `found ${rank}; lower --rank or --rank-pattern`,
+    );
+  }
+}
+
+/**
+ * The adapter as it is saved. One that began with singular vectors is a plain one of twice the rank, [A; A0] and [B, -B0],
+ * at the same scale: alpha is doubled, with rsLoRA times sqrt 2.
+ */
 export function adapterConfig(options: LoraOptions, baseModel: string): AdapterConfig {
-  const { rank, alpha, rsLora, dropout, rankPattern = {}, alphaPattern = {} } = options;
-  const patterns = { rankPattern: { ...rankPattern }, alphaPattern: { ...alphaPattern } };
+  const { rsLora, dropout } = options;
+  const [ranks, alphas] = options.start ? [2, rsLora ? Math.SQRT2 : 2] : [1, 1];
+  const [rank, alpha] = [ranks * options.rank, alphas * options.alpha];
+  const times = (patterns: Readonly<Record<string, number>> = {}, factor: number) =>
+    Object.fromEntries(Object.entries(patterns).map(([key, value]) => [key, factor * value]));
+  const patterns = {
+    rankPattern: times(options.rankPattern, ranks),
+    alphaPattern: times(options.alphaPattern, alphas),
+  };
   const layers = {
     targetModules: [...options.targetModules],
     ...(options.modules && { modules: [...options.modules] }),

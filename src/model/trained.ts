@@ -15,6 +15,8 @@ export interface Trained {
   readonly values: ReadonlyMap<string, Value>;
   /** The same names: as they were at the last snapshot. */
   readonly snapshot: ReadonlyMap<string, Value>;
+  /** What an adapter began with and is taken away, see `LoraValues`. */
+  readonly start: ReadonlyMap<string, Value>;
   readonly training: ForwardModel;
   readonly evaluation: ForwardModel;
 }
@@ -31,8 +33,10 @@ export function declareTrained(
   if (lora) {
     const weights = declareWeights(b, files, positions);
     const factors = declareLora(b, files.config, lora, 'parameter');
-    const copies = declareLora(b, files.config, lora, 'state', SNAPSHOT);
+    const { start } = factors;
+    const copies = declareLora(b, files.config, lora, 'state', { prefix: SNAPSHOT, start });
     return {
+      start,
       values: factors.values,
       snapshot: copies.values,
       training: { weights, lora: factors },
@@ -46,6 +50,7 @@ export function declareTrained(
     ropeTable: weights.ropeTable,
   });
   return {
+    start: new Map(),
     values: weights.values,
     snapshot: copies.values,
     training: { weights, lora: undefined },

@@ -93,7 +93,10 @@ class Decoder {
     return rmsnorm(this.#b, `${which}_norm`, projected, weight, config.normEps);
   }
 
-  /** residual + x W^T + bias where the layer has one, plus s (dropout(x) A^T) B^T where the layer is adapted. */
+  /**
+   * residual + x W^T + bias where the layer has one, plus s (dropout(x) A^T) B^T where the layer is adapted, minus
+   * s (x A0^T) B0^T where the adapter began with singular vectors.
+   */
   #linear(x: Value, block: number, layer: LinearLayer, residual: Value | null = null): Value {
     const name = layerName(block, layer);
     const terms: LinearTerm[] = [{ x, weight: this.weight(name) }];
@@ -105,7 +108,17 @@ class Decoder {
       terms.push({ x: low, weight: bFactor, scale: loraScale(this.#lora.options, name) });
     }
     const bias = this.#weights.values.get(`${name}.bias`) ?? null;
-    return linear(this.#b, layer, terms, residual, bias);
+    return this.#withoutStart(linear(this.#b, layer, terms, residual, bias), x, name);
+  }
+
+  /** What the weight has in common with the adapter's start is not dropped with it: it is the base model's. */
+  #withoutStart(y: Value, x: Value, name: string): Value {
+    const a = this.#lora?.start.get(`${name}.lora_A.weight`);
+    const bFactor = this.#lora?.start.get(`${name}.lora_B.weight`);
+    if (!this.#lora || !a || !bFactor) return y;
+    const low = linear(this.#b, 'start', [{ x, weight: a }]);
+    const scale = -loraScale(this.#lora.options, name);
+    return linear(this.#b, 'without_start', [{ x: low, weight: bFactor, scale }], y);
   }
 
   #drop(x: Value, site: number): Value {

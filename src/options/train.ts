@@ -30,6 +30,19 @@ export const TRAIN_OPTIONS = {
     default: 'none',
     help: 'the model to learn from, with the same tokenizer; none implies --alpha 0',
   },
+  teacherCache: {
+    group: 'model',
+    value: 'DIR',
+    schema: text.optional(),
+    operational: true,
+    help: "keep the teacher's hidden states in this folder, and ask the teacher for none that is there; documents are cut at multiples of --sequence (--packing best-fit)",
+  },
+  teacherCacheDtype: {
+    group: 'model',
+    value: 'TYPE',
+    schema: oneOf('f32', 'bf16').optional(),
+    help: 'type of the hidden states that are kept: f32, exact | bf16, half as large (default: as those that are there, f32 for the first ones)',
+  },
   trainable: {
     group: 'model',
     value: 'WHAT',
@@ -133,9 +146,12 @@ export const TRAIN_OPTIONS = {
   },
   init: {
     group: 'adapter',
-    value: 'ADAPTER',
-    schema: text.optional(),
-    help: 'start from this PEFT adapter, a folder or owner/name; its rank, alpha and layers are used (default: random A, B = 0)',
+    value: 'HOW|ADAPTER',
+    schema: text,
+    default: 'random',
+    help:
+      'random: A uniform, B = 0 | pissa | milora: the first or last singular vectors of each weight | a PEFT adapter, a ' +
+      'folder (./pissa, if it is called so) or owner/name, whose rank, alpha and layers are used',
   },
   lr: {
     group: 'optimizer',
@@ -317,7 +333,7 @@ export type TrainInput = { readonly [K in keyof TrainOptions]?: TrainOptions[K] 
 /** What a fork may change: nothing that the tensors, or the text and its order, depend on. */
 const FORKABLE = new Set(
   [
-    'batch microBatch evalTokens steps tokens epochs alpha divergence beta temperature loraDropout',
+    'batch microBatch evalTokens steps tokens epochs alpha divergence beta temperature teacherCacheDtype loraDropout',
     'lr warmup schedule decay loraPlus weightDecay beta1 beta2 epsilon clip',
     'device teacherDevice kernels tune out fork',
   ].flatMap((names) => names.split(' ')),

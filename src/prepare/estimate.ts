@@ -16,9 +16,13 @@ export interface StepTimes {
  * What a step's parts will take, from a few replays of each of its programs on this device. Weights are zeros, which
  * compute as fast as others; reading text, evaluations and checkpoints are not in it.
  */
-export async function stepTimes({ student, teacher }: Preparation, devices: DeviceHosts): Promise<StepTimes> {
+export async function stepTimes(
+  { student, teacher, cache }: Preparation,
+  devices: DeviceHosts,
+): Promise<StepTimes> {
   const { learn, update } = await timeStudent(devices.student, student);
-  const forward = teacher ? await timeTeacher(devices.teacher, teacher, student.train) : 0;
+  const forward =
+    teacher && !cache?.isCovered ? await timeTeacher(devices.teacher, teacher, student.train) : 0;
   return { microBatch: learn + forward, update };
 }
 

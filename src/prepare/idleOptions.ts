@@ -17,9 +17,14 @@ const devices = ({ device, teacherDevice = device }: TrainOptions) => [device, t
 
 const DEPENDENCES: readonly Dependence[] = [
   {
-    options: ['alpha', 'divergence', 'beta', 'temperature', 'teacherDevice'],
+    options: ['alpha', 'divergence', 'beta', 'temperature', 'teacherDevice', 'teacherCache'],
     against: ({ teacher }) => teacher === 'none' && '--teacher none',
     needs: '--teacher MODEL',
+  },
+  {
+    options: ['teacherCacheDtype'],
+    against: ({ teacherCache }) => teacherCache === undefined && 'none',
+    needs: '--teacher-cache DIR',
   },
   {
     options: ['beta'],
@@ -33,6 +38,7 @@ const DEPENDENCES: readonly Dependence[] = [
   },
   {
     options: [
+      'init',
       'rank',
       'loraAlpha',
       'rslora',

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import type { RunFile } from '../formats/runFile.js';
 import { repositoryOf, resolveModel } from '../hub/resolveModel.js';
+import { isStart } from '../options/init.js';
 import type { TrainOptions } from '../options/train.js';
 import type { DownloadRecord } from '../records.js';
 
@@ -9,7 +10,7 @@ export interface Models {
   /** Folder of the student, or of the config it is made from: where its tokenizer is. */
   readonly student: string;
   readonly teacher: string | undefined;
-  /** The adapter to start from. */
+  /** The adapter to start from, if it is one. */
   readonly init: string | undefined;
   /** The student's name for the adapter's config: without a revision. */
   readonly baseModel: string;
@@ -27,7 +28,8 @@ export async function locateModels(
   const commits: Record<string, string> = {};
   const locate = async (option: 'student' | 'teacher' | 'init'): Promise<string | undefined> => {
     const text = options[option];
-    if (text === undefined || (option === 'teacher' && text === 'none')) return undefined;
+    const isNone = (option === 'teacher' && text === 'none') || (option === 'init' && isStart(text!));
+    if (text === undefined || isNone) return undefined;
     const commit = pinned?.[option];
     const wanted = commit === undefined ? text : `${repositoryOf(text)}@${commit}`;
     const kind = option === 'init' ? 'adapter' : 'model';

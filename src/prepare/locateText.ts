@@ -26,7 +26,10 @@ export function textOptions(
 }
 
 /** A run that goes on gets the commits it began with. @throws InputError, RunError as `datasetCommit` does */
-export async function locateText(options: TrainOptions, before: RunFile | undefined): Promise<TextPaths> {
+export async function locateText(
+  options: Pick<TrainOptions, 'data' | 'evalData'>,
+  before: RunFile | undefined,
+): Promise<TextPaths> {
   const known = before?.commits ?? {};
   const commits: Record<string, string> = {};
   const locate = async (path: string): Promise<string> => {

@@ -16,15 +16,18 @@ import type { ModelConfig } from '../model/config.js';
 import {
   adapterConfig,
   checkPatterns,
+  checkSingularStart,
   type LoraOptions,
   loraOptions,
   loraShapes,
   parameterCount,
+  type SingularStart,
   targetModules,
 } from '../model/lora.js';
 import { blankModelFiles, checkSequence, checkTokenizer, openModelFiles } from '../model/modelFiles.js';
 import type { StudentOptions } from '../model/programs.js';
 import { type ModelFiles, weightShapes } from '../model/weights.js';
+import { isStart } from '../options/init.js';
 import { flagOf, withDefaults } from '../options/table.js';
 import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
 import type { DownloadRecord, ProgressRecord } from '../records.js';
@@ -36,6 +39,7 @@ import { chooseWay, type Plans, type Way } from './memory.js';
 import { checkLength, findOrigin, type Origin } from './origin.js';
 import { prepareText, type TextPreparation } from './prepareText.js';
 import type { Given, RunRequest } from './resolveOptions.js';
+import { type FoundCache, findCache, textKey } from './teacherCache.js';
 
 /** Everything a run needs to know before anything is allocated or written. */
 export interface Preparation {
@@ -54,6 +58,8 @@ export interface Preparation {
   readonly student: StudentOptions;
   readonly artifact: Artifact;
   readonly teacher: ModelFiles | undefined;
+  /** Where the teacher's hidden states are kept. */
+  readonly cache: FoundCache | undefined;
   readonly schedule: ScheduleOptions;
   readonly microBatch: number;
   readonly parameters: number;
@@ -87,15 +93,21 @@ export async function prepare(
   const options = lora ? withAdapter(asked, lora, models.init) : asked;
   const read = await openTexts(options, { text, tokenizer, folder: student.folder, before, resume });
   await checkModels(options, tokenizer, student, teacher);
+  const cache =
+    teacher && (await cacheOf(options, { text, encoding: read.encoding, tokenizer, teacher, devices }));
   const studentWith = (way: Way) => studentOptions(options, { student, teacher, lora, devices }, way);
   emit({ type: 'progress', doing: 'planning' });
-  const { way, plans } = chooseWay(options, devices, studentWith, teacher);
+  const { way, plans } = chooseWay(options, devices, studentWith, cache?.isCovered ? undefined : teacher);
   const steps =
     options.steps ?? (options.epochs && (await stepsOfEpochs(options, { ...read, tokenizer }, emit)));
   const schedule = scheduleOf({ ...options, steps });
   if (resume) checkSteps(given, resume, schedule, { out, before });
   return {
-    options: recorded({ ...options, steps, out }, way, read.packing),
+    options: recorded(
+      { ...options, steps, out, teacherCacheDtype: cache?.identity.dtype },
+      way,
+      read.packing,
+    ),
     asked: options,
     out,
     models,
@@ -105,6 +117,7 @@ export async function prepare(
     resume,
     student: studentWith(way),
     teacher,
+    cache,
     schedule,
     artifact: lora
       ? { kind: 'adapter', config: adapterConfig(lora, models.baseModel) }
@@ -148,7 +161,43 @@ async function openTexts(
   const evaluation = text.evalData && (await open(text.evalData));
   const texts = [{ documents, from }, ...(evaluation ? [{ documents: evaluation }] : [])];
   const prepared = await prepareText(options, { folder, bos }, before, texts);
-  return { ...prepared, documents, packing: options.packing ?? (await packingOf(documents)) };
+  return { ...prepared, documents, packing: await packingFor(options, documents) };
+}
+
+/** With a cache, documents are cut alike in every epoch: at multiples of N from their own start. */
+async function packingFor(
+  { packing, teacherCache }: TrainOptions,
+  documents: DocumentSource,
+): Promise<Packing> {
+  if (teacherCache === undefined) return packing ?? (await packingOf(documents));
+  if (packing !== 'stream') return 'best-fit';
+  throw new InputError(
+    '--packing: expected best-fit with --teacher-cache, found stream, which cuts documents wherever a row ends and ' +
+      'elsewhere in the next epoch; leave one out',
+  );
+}
+
+interface CacheSetting {
+  readonly text: TextPaths;
+  readonly encoding: EncodingOptions;
+  readonly tokenizer: Tokenizer;
+  readonly teacher: ModelFiles;
+  readonly devices: DeviceHosts;
+}
+
+/** A run that goes on without having had a cache is exact: so is one that it gets. */
+async function cacheOf(
+  options: TrainOptions,
+  { text, encoding, tokenizer, teacher, devices }: CacheSetting,
+): Promise<FoundCache | undefined> {
+  const { teacherCache: folder, teacherCacheDtype, resume, sequence } = options;
+  if (folder === undefined) return undefined;
+  const evalFraction = options.evalData === undefined ? options.evalFraction : 0;
+  return findCache(folder, {
+    ...{ teacher, tokenizer, sequence, kernels: devices.teacher.info.kernels },
+    dtype: teacherCacheDtype ?? (resume ? 'f32' : undefined),
+    text: await textKey(text.data, { ...options, evalFraction }, encoding),
+  });
 }
 
 /** A run begun before there was a choice goes on with BOS where the tokenizer has one, see `resolveOptions`. */
@@ -239,10 +288,14 @@ function adapterOptions(
     targetModules: targetModules(options.targetModules.split(',')),
     rankPattern: options.rankPattern ?? {},
     alphaPattern: options.alphaPattern ?? {},
+    ...(isSingular(options.init) && { start: options.init }),
   };
   checkPatterns(config, lora);
+  checkSingularStart(config, lora);
   return lora;
 }
+
+const isSingular = (init: string): init is SingularStart => isStart(init) && init !== 'random';
 
 const FILE_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
 

@@ -26,7 +26,7 @@ interface Text {
  * resumed run changed
  */
 export async function prepareText(
-  options: TrainOptions,
+  options: Pick<TrainOptions, 'chatTemplate' | 'eos' | 'lossOn' | 'resume'>,
   { folder, bos }: { readonly folder: string; readonly bos: Bos },
   before: RunFile | undefined,
   texts: readonly Text[],

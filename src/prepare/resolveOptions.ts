@@ -94,7 +94,7 @@ export function withMiniature(given: Given): Given {
 }
 
 /** A student is given, or made from a config, which is only possible when all of it is trained. */
-function studentProblems({ student, fromConfig, trainable, init }: Given): string[] {
+function studentProblems({ student, fromConfig, trainable }: Given): string[] {
   const problems: string[] = [];
   if (student === undefined && fromConfig === undefined) {
     problems.push(missingOption('student', TRAIN_OPTIONS.student));
@@ -104,9 +104,6 @@ function studentProblems({ student, fromConfig, trainable, init }: Given): strin
   }
   if (fromConfig !== undefined && trainable !== 'all') {
     problems.push('--from-config: expected --trainable all with it, found none');
-  }
-  if (init !== undefined && trainable === 'all') {
-    problems.push('--init: expected --trainable lora, found all; leave one out');
   }
   return problems;
 }

@@ -1,16 +1,18 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { Actors } from '../actors/actors.js';
 import type { Evaluator, EvaluatorSetup } from '../actors/evaluator.js';
 import type { LoaderSetup } from '../actors/loader.js';
-import type { Starting } from '../actors/starting.js';
+import type { StartingMessage } from '../actors/starting.js';
 import type { Student, StudentSetup } from '../actors/student.js';
-import type { TeacherSetup } from '../actors/teacher.js';
+import type { Teacher, TeacherSetup } from '../actors/teacher.js';
 import { Threads } from '../actors/threads.js';
 import { DeviceLostError, DivergedError, InputError, isDiskFull, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
+import { warnOnce } from '../base/warnings.js';
 import { hashTexts } from '../data/documents/contentHash.js';
 import type { DeviceHost, DeviceHosts } from '../devices/host.js';
 import { copyCheckpoint } from '../formats/checkpoint.js';
@@ -98,6 +100,7 @@ class Run {
   readonly #isOneOfMany: boolean;
   #journal: Journal | undefined;
   #student!: Comlink.Remote<Student>;
+  #teacher: Comlink.Remote<Teacher> | undefined;
   /** Whether a stop has anything to save, or to wait for. */
   #isWriting = false;
   #lastStep = 0;
@@ -186,7 +189,7 @@ class Run {
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
-    const { teacher, microBatch, options } = this.#prepared;
+    const { teacher, cache, microBatch, options } = this.#prepared;
     const shape = { rows: microBatch, sequence: options.sequence };
     const toTeacher = new MessageChannel();
     const toStudent = teacher ? new MessageChannel() : toTeacher;
@@ -195,27 +198,30 @@ class Run {
       'student',
       this.#studentSetup(devices.student, toStudent.port2, snapshots.port1),
     );
-    const others = [this.#actors.start('loader', this.#loaderSetup(toTeacher.port1))];
-    if (teacher) {
-      const setup: TeacherSetup = {
-        files: teacher,
-        shape,
-        device: devices.teacher.connect(),
-        source: toTeacher.port2,
-        port: toStudent.port1,
-        progress: this.#startingPort(),
-      };
-      others.push(this.#actors.start('teacher', setup));
-    }
-    await Promise.all([student, ...others]);
+    const loader = this.#actors.start('loader', this.#loaderSetup(toTeacher.port1));
+    const setup: TeacherSetup | undefined = teacher && {
+      files: teacher,
+      shape,
+      device: devices.teacher.connect(),
+      ...(cache && { cache: { ...cache, onUnwritable: 'go on' } }),
+      source: toTeacher.port2,
+      port: toStudent.port1,
+      progress: this.#startingPort(),
+    };
+    const taught = setup && this.#actors.start<Teacher>('teacher', setup);
+    await Promise.all([student, loader, taught]);
     this.#student = await student;
+    this.#teacher = await taught;
     if (this.#evaluates) await this.#startEvaluator(devices.student, snapshots.port2);
   }
 
   /** Where an actor says how far its start is. */
   #startingPort(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (starting: Starting) => this.#hooks.emit({ type: 'progress', ...starting }));
+    port1.on('message', (message: StartingMessage) => {
+      if ('warning' in message) warnOnce(message.warning);
+      else this.#hooks.emit({ type: 'progress', ...message });
+    });
     port1.unref();
     return port2;
   }
@@ -239,6 +245,7 @@ class Run {
       port,
       keepsRows: this.#isOneOfMany,
       step: resume?.state.step ?? 0,
+      repeat: true,
       progress: this.#startingPort(),
       ...cursor,
     };
@@ -260,6 +267,7 @@ class Run {
       keep: options.keep,
       device: device.connect(),
       progress: this.#startingPort(),
+      threads: options.threads ?? availableParallelism(),
       credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
       ...(this.#evaluates ? { evaluator } : {}),
       ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),
@@ -334,6 +342,7 @@ class Run {
   }
 
   async #beforeCheckpoint(step: number, snapshot?: number): Promise<CheckpointFacts> {
+    await this.#teacher?.flush();
     const { bytes, hash, held } = await this.#journal!.flushedOr(this.#hooks.stopped, [step, snapshot]);
     return {
       format: 2,

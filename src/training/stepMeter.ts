@@ -41,6 +41,7 @@ export class StepMeter {
   #ce: Float32Array[] = [];
   #labels: Int32Array[] = [];
   #ms = { data: 0, student: 0, device: 0, loader: 0, teacher: 0, forTeacher: 0 };
+  #teacherTokens = 0;
   #skipped: { total: number; found: string[] } = { total: 0, found: [] };
 
   /** @param elapsedBefore seconds of the run before this process. */
@@ -68,6 +69,7 @@ export class StepMeter {
     this.#ms.forTeacher += waited - forData;
     this.#ms.loader += spent.loaderMs;
     this.#ms.teacher += spent.teacherMs;
+    this.#teacherTokens += spent.teacherTokens;
   }
 
   ran({ totalMs, waitMs }: RunStats): void {
@@ -90,7 +92,8 @@ export class StepMeter {
           `${klSum}, squared gradient norm ${square}) in documents ${documents}; lower --lr or look at the text`,
       );
     }
-    const { index, filled: tokens, labels } = batch;
+    const { index, labels } = batch;
+    const tokens = sum(batch.filled);
     this.#facts.push({ index, count, ceSum, klSum, square, tokens, slots: labels.length });
     this.#ce.push(ce);
     this.#labels.push(batch.labels);
@@ -125,6 +128,7 @@ export class StepMeter {
       ...(lossScale && { loss_scale: lossScale.value, skipped_steps: lossScale.skipped }),
       ...(this.#skipped.found.length > 0 && { skipped_documents: this.#skipped }),
       noise_scale: noiseScale(facts, square),
+      teacher_tokens: this.#teacherTokens,
       tokens_per_s: round((batch.tokens / total) * 1000, 1),
       elapsed_s: round(this.#elapsedBefore + (now - this.#started) / 1000, 3),
       busy: { loader: fraction(ms.loader), teacher: fraction(ms.teacher), student: fraction(ms.student) },
@@ -132,6 +136,7 @@ export class StepMeter {
       memory_bytes: process.memoryUsage.rss(),
     };
     this.#ms = { data: 0, student: 0, device: 0, loader: 0, teacher: 0, forTeacher: 0 };
+    this.#teacherTokens = 0;
     this.#skipped = { total: this.#skipped.total, found: [] };
     this.#counts = [];
     this.#facts = [];

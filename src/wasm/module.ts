@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { RunError } from '../base/errors.js';
 
 /** The AssemblyScript modules that the build puts beside this file. */
-export type WasmName = 'kernels' | 'tokenizer' | 'losses';
+export type WasmName = 'kernels' | 'tokenizer' | 'losses' | 'svd';
 
 const compiled = new Map<WasmName, WebAssembly.Module>();
 
@@ -15,7 +15,7 @@ const compiled = new Map<WasmName, WebAssembly.Module>();
 export function compileWasm(name: WasmName): WebAssembly.Module {
   let module = compiled.get(name);
   if (module === undefined) {
-    if (name === 'kernels') enableRelaxedSimd();
+    if (name === 'kernels' || name === 'svd') enableRelaxedSimd();
     module = new WebAssembly.Module(readWasm(name));
     compiled.set(name, module);
   }

@@ -73,7 +73,12 @@ export async function openChanged(change: Partial<Target>, changes: Changes = {}
   return {
     ...{ gpu, target },
     info: {
-      ...{ name: 'webgpu', description: 'changed for a test', microBatchTokens: 2048 },
+      ...{
+        name: 'webgpu',
+        description: 'changed for a test',
+        kernels: `webgpu ${kernels}`,
+        microBatchTokens: 2048,
+      },
       ...{ maxSessionBytes: Infinity, maxTotalBytes: Infinity, lossScaling: kernels === 'f16' },
     },
     plan: (module) => planOn(module, target),

@@ -79,6 +79,19 @@ for (const [what, options] of Object.entries<Partial<TrainInput>>({
   });
 }
 
+for (const [what, options] of Object.entries<Partial<TrainInput>>({
+  'PiSSA, and ranks that differ': {
+    init: 'pissa',
+    rank: 4,
+    rankPattern: { v_proj: 2, 'layers.0.mlp.up_proj': 9 },
+  },
+  'MiLoRA, rsLoRA and alphas that differ': { init: 'milora', rslora: true, alphaPattern: { q_proj: 2 } },
+})) {
+  withPeft(`load an adapter that began with singular vectors: ${what}`, async () => {
+    await assertSameLogits((await trainAdapter(options)).adapter);
+  });
+}
+
 for (const flags of [[], ['--rslora']]) {
   withPeft(`make an adapter that trains on here ${flags}`, async () => {
     const made = join(freshFolder(), 'peft');

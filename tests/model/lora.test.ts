@@ -4,6 +4,7 @@ import type { ModelConfig } from '#src/model/config.js';
 import {
   adapterConfig,
   checkPatterns,
+  checkSingularStart,
   type LoraOptions,
   loraOptions,
   loraRank,
@@ -103,6 +104,33 @@ shapes('a pattern for no adapted layer is refused, and names some that there are
   assert.match(
     await inputErrorOf(() => checkPatterns(small, { ...targets, alphaPattern })),
     /^--alpha-pattern: .*, found layers\.2\.self_attn\.q_proj, which no layer ends in; /,
+  );
+});
+
+shapes('an adapter that began with singular vectors is saved at twice the rank and the same scale', () => {
+  for (const rsLora of [false, true]) {
+    const started: LoraOptions = {
+      ...{ ...options(6), alpha: 5, rsLora, start: 'pissa' },
+      ...{ rankPattern: { v_proj: 3 }, alphaPattern: { q_proj: 7, v_proj: 2 } },
+    };
+    const saved = loraOptions(adapterConfig(started, 'base'), llama1b);
+    assert.is(saved.start, undefined);
+    for (const module of ['q_proj', 'k_proj', 'v_proj'].map((name) => `model.layers.3.self_attn.${name}`)) {
+      assert.is(loraRank(saved, module), 2 * loraRank(started, module));
+      const [is, was] = [saved, started].map((lora) => loraScale(lora, module));
+      assert.ok(Math.abs(is! - was!) <= 1e-15 * was!, `${module}: ${is} for ${was}`);
+    }
+  }
+});
+
+shapes('a rank above the singular vectors of a layer is refused where they are the start', async () => {
+  const start = 'milora';
+  checkSingularStart(llama1b, { ...options(512), start });
+  checkSingularStart(llama1b, options(9999));
+  assert.is(
+    await inputErrorOf(() => checkSingularStart(llama1b, { ...options(513), start })),
+    '--init milora: expected a rank of at most 512 for model.layers.0.self_attn.k_proj, which has no more singular ' +
+      'vectors, found 513; lower --rank or --rank-pattern',
   );
 });
 

@@ -16,6 +16,7 @@ class FaultyDevice implements Device {
   readonly info = {
     name: 'wasm',
     description: 'faulty',
+    kernels: 'faulty',
     maxSessionBytes: 0,
     maxTotalBytes: 0,
     microBatchTokens: 2048,

@@ -22,6 +22,7 @@ function devicesOf(maxSessionBytes: number): DeviceHosts {
     info: {
       name: 'wasm',
       description: '',
+      kernels: 'wasm',
       maxSessionBytes,
       maxTotalBytes: Infinity,
       microBatchTokens: 2048,

@@ -53,7 +53,13 @@ const missing = (what: string): never => assert.unreachable(`references have no 
 
 export const referenceDevice: Device = {
   info: {
-    ...{ name: 'wasm', description: 'references in f64', microBatchTokens: Infinity, lossScaling: false },
+    ...{
+      name: 'wasm',
+      description: 'references in f64',
+      kernels: 'references',
+      microBatchTokens: Infinity,
+      lossScaling: false,
+    },
     ...{ maxSessionBytes: Infinity, maxTotalBytes: Infinity },
   },
   plan: planMemory,

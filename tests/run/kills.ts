@@ -58,10 +58,10 @@ export function assertSameOutcome(run: string, reference: Outcome, what: string)
 }
 
 /** A run that nobody disturbs. */
-export async function undisturbed(fixture: Fixture): Promise<Reference> {
+export async function undisturbed(fixture: Fixture, options = runOptions(fixture)): Promise<Reference> {
   const cwd = mkdtempSync(join(fixture.folder, 'undisturbed-'));
   const start = performance.now();
-  const { code, stderr } = await runProgram('train', flags(runOptions(fixture)), { cwd });
+  const { code, stderr } = await runProgram('train', flags(options), { cwd });
   assert.is(code, 0, stderr);
   return { ...outcomeOf(join(cwd, 'run')), lifeMs: performance.now() - start };
 }
@@ -82,13 +82,14 @@ export async function killRuns(
   reference: Reference,
   kills: number,
   seed: number,
+  options = runOptions(fixture),
 ): Promise<string[]> {
   const dice = diceOf(seed);
   const struck: string[] = [];
   while (struck.length < kills) {
     const cwd = mkdtempSync(join(fixture.folder, 'killed-'));
     const wanted = 1 + Math.floor(dice() * Math.min(MOST_KILLS_OF_A_RUN, kills - struck.length));
-    const places = await killRun(fixture, cwd, wanted, dice, reference.lifeMs);
+    const places = await killRun(options, cwd, wanted, dice, reference.lifeMs);
     struck.push(...places);
     assertSameOutcome(join(cwd, 'run'), reference, `after kills at ${places.join(', ')} (${cwd})`);
   }
@@ -97,7 +98,7 @@ export async function killRuns(
 
 /** One run, killed up to `kills` times, until it ends by itself. */
 async function killRun(
-  fixture: Fixture,
+  options: TrainInput,
   cwd: string,
   kills: number,
   dice: Dice,
@@ -107,7 +108,7 @@ async function killRun(
   mkdirSync(join(run, 'checkpoints'), { recursive: true });
   const places: string[] = [];
   for (let resume = false; ; resume = true) {
-    const { child, ended } = startProgram('train', flags({ ...runOptions(fixture), resume }), { cwd });
+    const { child, ended } = startProgram('train', flags({ ...options, resume }), { cwd });
     const stopWatching = places.length < kills ? strike(child, run, dice, lifeMs) : () => {};
     const { code, signal, stderr } = await ended;
     stopWatching();
@@ -115,7 +116,7 @@ async function killRun(
       assert.is(code, 0, stderr);
       return places;
     }
-    places.push(assertWhole(run));
+    places.push(assertWhole(run, options.init === 'pissa'));
   }
 }
 
@@ -140,8 +141,10 @@ function strike(child: ChildProcess, run: string, dice: Dice, lifeMs: number): (
 }
 
 /** Every published checkpoint is whole. @returns the last one's step */
-function assertWhole(run: string): string {
+function assertWhole(run: string, hasStart: boolean): string {
   const checkpoints = listCheckpoints(join(run, 'checkpoints'));
-  for (const { path, step } of checkpoints) assert.is(readCheckpoint(path).state.step, step);
+  for (const { path, step } of checkpoints) {
+    assert.is(readCheckpoint(path, 'adapter', hasStart).state.step, step);
+  }
   return `step ${checkpoints.at(-1)?.step ?? 0}`;
 }

@@ -65,6 +65,18 @@ const HALF_AN_EPOCH = Math.ceil(545 / 2 / 64);
 const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   student: { change: { student: fixture.teacher } },
   teacher: { change: taught },
+  teacherCache: {
+    beside: { ...taught, packing: 'best-fit' },
+    change: { teacherCache: freshFolder() },
+    check: (changed, plain) => {
+      sameAdapter(changed, plain);
+      assert.ok(readdirSync(String(readRunFile(changed.out)!.options.teacherCache)).length > 0);
+    },
+  },
+  teacherCacheDtype: {
+    beside: { ...taught, teacherCache: freshFolder() },
+    change: { teacherCacheDtype: 'bf16', teacherCache: freshFolder() },
+  },
   trainable: {
     change: { trainable: 'all' },
     check: (changed) => {

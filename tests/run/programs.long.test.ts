@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { version } from '#src/base/version.js';
 import { commandOf } from '#src/cli/command.js';
+import { CACHE_FLAGS } from '#src/options/cache.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
 import { STUDY_OPTIONS } from '#src/options/study.js';
 import { flagOf, problemsOf } from '#src/options/table.js';
@@ -30,6 +31,7 @@ for (const [name, table] of [
   ['evaluate', EVALUATE_FLAGS],
   ['study', STUDY_OPTIONS],
   ['tokenize', TOKENIZE_FLAGS],
+  ['cache', CACHE_FLAGS],
 ] as const) {
   help(`${name}: usage, every option with its default, examples; within 80 columns`, async () => {
     const { code, stdout, stderr } = await start(name, ['--help']);
@@ -67,7 +69,7 @@ help('--version', async () => {
 help('rivulet runs each verb, and names the nearest where there is none', async () => {
   const none = await start('rivulet', []);
   assert.is(none.code, 0);
-  for (const verb of ['train', 'evaluate', 'study', 'tokenize']) {
+  for (const verb of ['train', 'evaluate', 'cache', 'study', 'tokenize']) {
     assert.match(none.stdout, new RegExp(`^  ${verb} `, 'm'));
     const { code, stdout } = await start('rivulet', [verb, '--help']);
     assert.is(code, 0);
@@ -77,7 +79,7 @@ help('rivulet runs each verb, and names the nearest where there is none', async 
   assert.is(wrong.code, 2);
   assert.is(
     wrong.stderr,
-    'error: expected train, evaluate, study, tokenize, found trian; did you mean train?\n',
+    'error: expected train, evaluate, cache, study, tokenize, found trian; did you mean train?\n',
   );
   const inherited = await start('rivulet', ['constructor']);
   assert.is(inherited.code, 2);
@@ -94,6 +96,7 @@ for (const [name, args, message] of [
   ['train', ['--teacher', 'none'], /^error: --student: .*; --data: .*$/],
   ['evaluate', ['--model', fixture.student, '--perplexity', 'nowhere.txt'], /^error: nowhere\.txt: .*$/],
   ['tokenize', ['--mdoel', 'x'], /^error: unknown option --mdoel; did you mean --model\?$/],
+  ['cache', ['--model', 'x', '--data', 'y'], /^error: --out: expected DIR, found nothing; .*$/],
   ['tokenize', ['--json'], /^error: --model: expected MODEL, .*; --data: .*$/],
 ] as const) {
   errors(`${name} ${args[0]}: one line on stderr, nothing on stdout, exit 2`, async () => {

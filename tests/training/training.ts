@@ -7,7 +7,7 @@ import { rowLogits } from '#src/evaluation/perplexity.js';
 import { type Adapter, readAdapter } from '#src/formats/adapter.js';
 import { openSafetensors, readFloat32, type TensorInfo, tensorChunks } from '#src/formats/safetensors.js';
 import type { TeacherSignal } from '#src/messages.js';
-import { loraOptions } from '#src/model/lora.js';
+import { loraOptions, type SingularStart } from '#src/model/lora.js';
 import { openModelFiles } from '#src/model/modelFiles.js';
 import {
   type BatchShape,
@@ -20,7 +20,7 @@ import {
 } from '#src/model/programs.js';
 import { headName, loadTensor, loadWeights, type ModelFiles, sourcesOf } from '#src/model/weights.js';
 import { LossScale } from '#src/training/lossScale.js';
-import { learningRate } from '#src/training/schedule.js';
+import { learningRate, type ScheduleOptions } from '#src/training/schedule.js';
 import { TrainingStep } from '#src/training/step.js';
 
 /** The program's own training step, set up for tests to compare with PyTorch and with itself. */
@@ -38,6 +38,8 @@ export interface TrainingOptions {
   readonly teacher: ModelFiles | undefined;
   /** None: all weights of the student are trained. */
   readonly adapter: Adapter | undefined;
+  /** The adapter's tensors are singular vectors, which are taken away again. */
+  readonly start?: SingularStart;
   readonly alpha: number;
   readonly temperature: number;
   readonly divergence?: Objective['divergence'];
@@ -71,6 +73,8 @@ export interface CaseFile {
   readonly learning_rate: number;
   readonly weight_decay: number;
   readonly clip: number;
+  /** Default: cosine. */
+  readonly schedule?: ScheduleOptions['schedule'];
   readonly divergence?: Objective['divergence'];
   readonly beta?: number;
   /** The case whose student teaches; only in `full.json`. */
@@ -174,12 +178,13 @@ export class Training {
     const { student, teacher, adapter, alpha, temperature, weightDecay, microRows, sequence } = options;
     const { divergence = 'forward-kl', beta = 0.5, dropout = 0, recompute = false } = options;
     const { clip = 0, seed = 0 } = options;
+    const singular = options.start && { start: options.start };
     const shape = { rows: microRows, sequence };
     const microBatches = (options.rows ?? microRows) / microRows;
     const module = studentModule({
       student,
       teacher,
-      lora: adapter && { ...loraOptions(adapter.config, student.config), dropout },
+      lora: adapter && { ...loraOptions(adapter.config, student.config), dropout, ...singular },
       objective: { alpha, temperature, divergence, beta },
       optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay },
       ...{ recompute, lossScaling, microBatches, train: shape, evaluate: shape },
@@ -188,6 +193,7 @@ export class Training {
     await loadWeights(session, sourcesOf(student), module.trained.training.weights);
     for (const [name, { data }] of adapter?.tensors ?? []) {
       await session.write(module.trained.values.get(name)!, data);
+      if (options.start) await session.write(module.trained.start.get(name)!, data);
     }
     if (teacher) {
       const head = sourcesOf(teacher).get(headName(teacher.config))!;
@@ -252,8 +258,8 @@ export class Training {
 
   /** One optimizer update (`step` from 1), skipped after an overflow, which halves the loss scale. @returns the gradient norm before clipping */
   async update(file: CaseFile, step: number, count: number): Promise<number> {
-    const { learning_rate: lr, warmup, steps } = file;
-    const rate = learningRate({ lr, warmup, schedule: 'cosine', decay: 0, steps }, step);
+    const { learning_rate: lr, warmup, steps, schedule = 'cosine' } = file;
+    const rate = learningRate({ lr, warmup, schedule, decay: 0, steps }, step);
     const { squares } = await this.#step.update({ step, learningRate: rate, count });
     const norm = Math.sqrt(squares.reduce((a, b) => a + b, 0)) / (count * this.#factor);
     this.#lossScale?.count(!Number.isFinite(norm));

@@ -35,6 +35,7 @@ export class WasmDevice implements Device {
     return {
       name: 'wasm',
       description,
+      kernels: 'wasm',
       maxSessionBytes: MAX_BYTES,
       maxTotalBytes: totalmem(),
       microBatchTokens: MICRO_BATCH_TOKENS,

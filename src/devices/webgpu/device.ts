@@ -55,6 +55,7 @@ export class WebGpuDevice implements Device {
     this.info = {
       name: 'webgpu',
       description,
+      kernels: `webgpu ${kernels}`,
       lossScaling,
       maxSessionBytes: maxTotalBytes,
       maxTotalBytes,

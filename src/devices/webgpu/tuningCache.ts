@@ -1,17 +1,9 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { cacheFolder } from '../../base/cacheFolder.js';
 
 /** Names of variants by the keys of products. */
 export type Choices = Readonly<Record<string, string>>;
-
-/** The user's cache folder, as the system has it; RIVULET_CACHE puts ours elsewhere. */
-function cacheFolder(env = process.env): string {
-  if (env.RIVULET_CACHE) return env.RIVULET_CACHE;
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'rivulet');
-  const base = process.platform === 'win32' ? env.LOCALAPPDATA : env.XDG_CACHE_HOME;
-  return join(base || join(homedir(), '.cache'), 'rivulet');
-}
 
 const fileOf = (folder: string, adapter: string): string =>
   join(cacheFolder(), folder, `${adapter.replaceAll(/[^\w.]+/g, '-')}.json`);

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { existsSync, statfsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { hashOfTemplate } from '../data/chat/source.js';
+import { hashTexts, rangesOf } from '../data/documents/contentHash.js';
+import type { EncodingOptions } from '../data/encoding.js';
+import { fingerprintOf } from '../data/shards/fingerprint.js';
+import type { Tokenizer } from '../data/tokenizer.js';
+import { hashRanges, startHash } from '../formats/hashes.js';
+import { isCovered } from '../formats/teacherCache/coverage.js';
+import {
+  bytesPerToken,
+  type CacheDtype,
+  type CacheIdentity,
+  storedSegments,
+  TeacherCache,
+} from '../formats/teacherCache.js';
+import { isRemote } from '../hub/address.js';
+import type { ModelFiles } from '../model/weights.js';
+import type { TrainOptions } from '../options/train.js';
+
+/** A cache of a teacher's hidden states, as it is found. */
+export interface FoundCache {
+  readonly folder: string;
+  readonly identity: CacheIdentity;
+  /** Whether the teacher may be asked for what is missing: not where other kernels filled the cache. */
+  readonly asks: boolean;
+  /** Whether all of the text is known to be there, so that no teacher is needed. */
+  readonly isCovered: boolean;
+  readonly bytesPerToken: number;
+  readonly storedBytes: number;
+  /** On the disk. */
+  readonly freeBytes: number;
+}
+
+/** What decides which hidden states are wanted. */
+export interface CacheWish {
+  readonly teacher: ModelFiles;
+  readonly tokenizer: Tokenizer;
+  readonly sequence: number;
+  /** Default: as what is there, f32 where there is nothing. */
+  readonly dtype: CacheDtype | undefined;
+  /** Of the device that the teacher would run on. */
+  readonly kernels: string;
+  /** See `textKey`. */
+  readonly text: string;
+}
+
+/**
+ * Looks at a cache, which need not exist. Writes nothing.
+ * @throws InputError when it holds something else, or is damaged
+ */
+export async function findCache(folder: string, wish: CacheWish): Promise<FoundCache> {
+  const there = await TeacherCache.peek(folder);
+  const { teacher, tokenizer, sequence } = wish;
+  const identity: CacheIdentity = {
+    format: 1,
+    teacher: await teacherHash(teacher),
+    tokenizer: fingerprintOf(tokenizer),
+    sequence,
+    width: teacher.config.hiddenSize,
+    dtype: wish.dtype ?? there?.dtype ?? 'f32',
+    kernels: there?.kernels ?? wish.kernels,
+  };
+  const cache = await TeacherCache.open(folder, identity);
+  return {
+    folder,
+    identity,
+    asks: identity.kernels === wish.kernels,
+    isCovered: isCovered(folder, wish.text, cache.segments),
+    bytesPerToken: bytesPerToken(identity),
+    storedBytes: storedSegments(folder).bytes,
+    freeBytes: freeBytes(folder),
+  };
+}
+
+/**
+ * What tells a teacher from another one: XXH64 of its weights' files, of more than 4 GiB of blocks as `hashTexts` takes
+ * them, and its config.
+ */
+async function teacherHash({ config, tensors }: ModelFiles): Promise<string> {
+  const paths = [...new Set([...tensors.values()].map(({ path }) => path))].sort();
+  const sizes = paths.map((path) => statSync(path).size);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const hash = await startHash();
+  hash.update(new TextEncoder().encode(JSON.stringify([config, sizes])));
+  for (const [i, path] of paths.entries()) await hashRanges(hash, path, rangesOf(sizes[i]!, total));
+  return hash.digest();
+}
+
+/** What decides which pieces a text has, apart from the tokenizer and N. */
+export type TextSelection = Pick<
+  TrainOptions,
+  'textColumn' | 'separator' | 'onBadDocument' | 'longDocuments' | 'evalFraction'
+>;
+
+/** What tells a text, as documents of it become pieces, from others. */
+export async function textKey(
+  paths: readonly string[],
+  { textColumn, separator, onBadDocument, longDocuments, evalFraction }: TextSelection,
+  { bos, eos, lossOn, chatTemplate }: EncodingOptions,
+): Promise<string> {
+  const contents = Object.values(await hashTexts(paths)).sort();
+  const facts = [
+    ...[contents, paths.filter(isRemote).sort(), textColumn, separator, onBadDocument, longDocuments],
+    ...[evalFraction, bos, eos, lossOn, chatTemplate && hashOfTemplate(chatTemplate)],
+  ];
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
+}
+
+function freeBytes(folder: string): number {
+  let there = resolve(folder);
+  while (!existsSync(there)) there = dirname(there);
+  const { bavail, bsize } = statfsSync(there);
+  return bavail * bsize;
+}
