@@ -110,8 +110,7 @@ test('a cell is the run of its command', async () => {
   for (const { key, options } of [record.cells[0]!, record.cells.at(-1)!]) {
     const { code, stderr } = await startProgram('train', [...flags(options), '--out', key], { cwd }).ended;
     assert.is(code, 0, stderr);
-    const results = (run: string) =>
-      timelessMetrics(run).filter((line) => /"type":"(step|eval)"/.test(line));
+    const results = (run: string) => timelessMetrics(run).filter((line) => /"type":"(step|eval)"/.test(line));
     assert.equal(results(join(cwd, key)), results(join(whole, 'cells', key)));
     assert.equal(adapterBytes(join(cwd, key)), adapterBytes(join(whole, 'cells', key)));
   }
