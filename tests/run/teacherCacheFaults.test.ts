@@ -1,11 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import type { TrainInput } from 'rivulet';
+import { type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TeacherCache } from '#src/formats/teacherCache.js';
 import { makeFixture, STUDENT, TEACHER, writeModel } from '../fixtures.js';
+import { inputErrorOf } from '../inputErrors.js';
 import { adapterBytes, type Ending, flags, runProgram, startProgram } from './process.js';
 
 /** Caches that are damaged, of something else, on full disks, filled by several and by killed ones: one line each. */
@@ -92,7 +101,7 @@ refused(
     bytes[bytes.length - 3]! ^= 4;
     writeFileSync(segment, bytes);
     const cwd = freshFolder();
-    const ending = await trainIn(cwd, { teacherCache: cache, steps: 40 });
+    const ending = await trainIn(cwd, { teacherCache: cache });
     assertOneError(
       ending,
       2,
@@ -129,23 +138,24 @@ for (const [name, change, message] of [
   [
     'stream packing',
     { packing: 'stream' },
-    /^error: --packing: expected best-fit with --teacher-cache, found stream, /,
+    /^--packing: expected best-fit with --teacher-cache, found stream, /,
   ],
   [
     'no teacher',
     { teacher: 'none' },
-    /^error: --teacher-cache: expected --teacher MODEL with it, found --teacher none; /,
+    /^--teacher-cache: expected --teacher MODEL with it, found --teacher none; /,
   ],
   [
     'a file',
     { teacherCache: fixture.text },
-    /^error: --teacher-cache: expected a folder, found ENOTDIR at .*; choose another path$/,
+    /^--teacher-cache: expected a folder, found ENOTDIR at .*; choose another path$/,
   ],
 ] as [string, Partial<TrainInput>, RegExp][]) {
   refused(`${name}: one line, and nothing is written`, async () => {
-    const cwd = freshFolder();
-    assertOneError(await trainIn(cwd, { teacherCache: whole, ...change }), 2, message);
-    assert.equal(readdirSync(cwd), []);
+    const out = join(freshFolder(), 'run');
+    const { finished } = train({ ...options, teacherCache: whole, out, ...change });
+    assert.match(await inputErrorOf(() => finished), message);
+    assert.not(existsSync(out));
   });
 }
 

@@ -2,11 +2,18 @@ import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDevice } from '#src/devices/openDevice.js';
+import { planOn } from '#src/devices/wasm/layout.js';
 import { rowLogits } from '#src/evaluation/perplexity.js';
 import { type Adapter, readAdapter } from '#src/formats/adapter.js';
-import { adapterConfig, type LoraOptions, type SingularStart } from '#src/model/lora.js';
+import {
+  adapterConfig,
+  type LoraOptions,
+  loraShapes,
+  parameterCount,
+  type SingularStart,
+} from '#src/model/lora.js';
 import { openModelFiles } from '#src/model/modelFiles.js';
-import { evaluationModule } from '#src/model/programs.js';
+import { evaluationModule, studentModule } from '#src/model/programs.js';
 import { loadWeights, type ModelFiles, sourcesOf } from '#src/model/weights.js';
 import { singularStart } from '#src/training/starts.js';
 import { gpuSuite } from '../devices/gpuDevice.js';
@@ -204,6 +211,26 @@ for (const start of ['pissa', 'milora'] as const) {
     bareGpu.test(what, () => compare('f32'));
   }
 }
+
+bare('what is taken away is planned: the memory of the adapter once more', () => {
+  const student = openModelFiles(fixture.student);
+  const lora: LoraOptions = {
+    ...{ rank: 4, alpha: 8, rsLora: false, dropout: 0, targetModules: ['q_proj', 'up_proj'] },
+  };
+  const shape = { rows: 1, sequence: 8 };
+  const persistent = (options: LoraOptions) => {
+    const { module } = studentModule({
+      ...{ student, lora: options, recompute: false, lossScaling: false, microBatches: 1 },
+      ...{ train: shape, evaluate: shape },
+      objective: { alpha: 0, temperature: 1, divergence: 'forward-kl', beta: 0.5 },
+      optimizer: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
+    });
+    return planOn(module).bytes.persistent;
+  };
+  const more = persistent({ ...lora, start: 'milora' }) - persistent(lora);
+  const factors = 4 * parameterCount(loraShapes(student.config, lora));
+  assert.ok(more >= factors && more < 1.5 * factors, `${more} bytes for factors of ${factors}`);
+});
 
 bare.run();
 bareGpu.tests.run();
