@@ -6,6 +6,7 @@ import type * as Comlink from 'comlink';
 import { offer, reach } from '#src/actors/actor.js';
 import { Actors } from '#src/actors/actors.js';
 import type { Teacher, TeacherSetup } from '#src/actors/teacher.js';
+import { Threads } from '#src/actors/threads.js';
 import { randomUint32 } from '#src/data/random.js';
 import { type CacheDtype, type CacheIdentity, TeacherCache } from '#src/formats/teacherCache.js';
 import type { BatchSource, MicroBatch } from '#src/messages.js';
@@ -55,7 +56,7 @@ export class CachedSignals {
       cache: { folder, identity, asks: false, onUnwritable: 'stop' },
       ...{ source: toTeacher.port2, port: fromTeacher.port1, progress: progress.port1 },
     };
-    const actors = new Actors([]);
+    const actors = new Actors([], new Threads());
     await actors.start<Teacher>('teacher', setup);
     return new CachedSignals(folder, actors, reach<BatchSource>(fromTeacher.port2));
   }

@@ -1,4 +1,4 @@
-export { InputError, RunError } from './base/errors.js';
+export { DivergedError, InputError, RunError } from './base/errors.js';
 export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
 export { loadModel, type Model } from './inference/model.js';
@@ -11,6 +11,7 @@ export {
 } from './library/cacheTeacher.js';
 export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
 export type { CachePlan, RunPlan } from './library/runPlan.js';
+export { type Study, type StudyResult, study } from './library/study.js';
 export {
   type Corpus,
   type PackedRows,
@@ -21,7 +22,9 @@ export {
 export { type Run, train } from './library/train.js';
 export type { CacheInput } from './options/cache.js';
 export type { EvaluateInput } from './options/evaluate.js';
+export type { StudyInput } from './options/study.js';
 export type { TokenizeInput } from './options/tokenize.js';
 export type { TrainInput, TrainOptions } from './options/train.js';
 export type * from './records.js';
 export type { RunResult } from './run/result.js';
+export type * from './study/records.js';

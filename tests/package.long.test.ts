@@ -194,10 +194,11 @@ tests('a strict project compiles with its types, which reach nothing internal', 
 });
 
 tests('every verb says what its options are', async () => {
-  assert.match(await rivulet('--help'), /train .*\n.*evaluate .*\n.*tokenize /);
+  assert.match(await rivulet('--help'), /train .*\n.*evaluate .*\n.*cache .*\n.*study .*\n.*tokenize /);
   const flags = {
     train: '--student',
     evaluate: '--perplexity',
+    study: '--config',
     tokenize: '--text-column',
     cache: '--teacher-cache-dtype',
   };

@@ -28,8 +28,8 @@ export const DOCUMENTS: CorpusSizes = {
   corpus: 5000,
   student: 40_000,
   teacher: 60_000,
-  general: 160,
-  examples: 3000,
+  general: 150,
+  examples: 6000,
 };
 
 const MIXTURE: { readonly [K in keyof Corpora]: Mixture } = {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { InputError } from '#src/base/errors.js';
 import { runProgram } from '#src/cli/program.js';
 import { DOCUMENTS, makeCorpora, toJsonl, toLines } from './corpora.js';
-import { makeExamples, puzzleOf, sumOf } from './examples.js';
+import { equationOf, makeExamples, puzzleOf, taleOf } from './examples.js';
 
 /**
  * Writes longer texts than the bundled ones: `node build/recipes/miniature/text.js KIND DOCUMENTS FILE.jsonl`. KIND is
@@ -18,7 +18,9 @@ const KINDS: Readonly<Record<string, (documents: number) => string>> = {
     });
     const heldOut = makeExamples({ corpus: corpus.slice(0, DOCUMENTS.corpus), examples, ...others });
     const asked = new Set([...heldOut.puzzles, ...heldOut.arithmetic].map(({ prompt }) => prompt));
-    const found = corpus.slice(DOCUMENTS.corpus).flatMap((text) => puzzleOf(text) ?? sumOf(text) ?? []);
+    const found = corpus
+      .slice(DOCUMENTS.corpus)
+      .flatMap((text) => puzzleOf(text) ?? equationOf(text) ?? taleOf(text) ?? []);
     return toLines(found.filter(({ prompt }) => !asked.has(prompt)));
   },
 };

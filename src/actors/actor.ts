@@ -1,18 +1,20 @@
-import { type MessagePort, parentPort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, parentPort, Worker } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import { DeviceLostError, InputError, RunError } from '../base/errors.js';
+import { DeviceLostError, DivergedError, InputError, RunError } from '../base/errors.js';
 
-/** An actor as its owner sees it: calls cross to its thread. */
-export interface Actor<T> {
-  readonly remote: Comlink.Remote<T>;
+/** A thread for actors of one kind, one after the other. */
+export interface Thread {
+  readonly name: string;
+  /** A new actor as its owner sees it: calls cross to the thread. */
+  create<T>(): Comlink.Remote<T>;
   /** Resolves with the cause when the thread has died by itself; Comlink's pending calls never settle then. */
   readonly died: Promise<string>;
   close(): Promise<void>;
 }
 
 /** Starts an actor's file in a worker thread. */
-export function spawn<T>(name: string, file: URL): Actor<T> {
+export function spawn(name: string, file: URL): Thread {
   const worker = new Worker(file, { name });
   let closing = false;
   const died = new Promise<string>((resolve) => {
@@ -22,7 +24,12 @@ export function spawn<T>(name: string, file: URL): Actor<T> {
     });
   });
   return {
-    remote: Comlink.wrap<T>(nodeEndpoint(worker)),
+    name,
+    create<T>() {
+      const { port1, port2 } = new MessageChannel();
+      worker.postMessage(port2, [port2]);
+      return reach<T>(port1);
+    },
     died,
     async close() {
       closing = true;
@@ -31,9 +38,9 @@ export function spawn<T>(name: string, file: URL): Actor<T> {
   };
 }
 
-/** The actor's own side: offers `actor` to the thread that spawned it. */
-export function serve(actor: object): void {
-  Comlink.expose(actor, nodeEndpoint(parentPort!));
+/** The thread's own side: offers a new actor at each port that comes. Nothing of one is left in the next. */
+export function serve(create: () => object): void {
+  parentPort!.on('message', (port: MessagePort) => offer(create(), port));
 }
 
 /** Offers `object` at a port, for another actor. */
@@ -60,6 +67,8 @@ function asNamed(error: unknown, where: string): Error {
   if (error.name === 'InputError') return new InputError(error.message);
   if (error instanceof DeviceLostError) return new DeviceLostError(`${where}: ${error.message}`);
   if (error.name === 'DeviceLostError') return new DeviceLostError(error.message);
+  if (error instanceof DivergedError) return new DivergedError(`${where}: ${error.message}`);
+  if (error.name === 'DivergedError') return new DivergedError(error.message);
   const hasCrossed = !(error instanceof RunError);
   if (error.name === 'RunError' && hasCrossed) return new RunError(error.message);
   return new RunError(`${where}: ${error.message}`, { cause: error });

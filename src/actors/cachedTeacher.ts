@@ -11,7 +11,7 @@ export interface CacheSetup {
   readonly identity: CacheIdentity;
   /** Whether the teacher is asked for what is not there: not where other kernels filled the cache. */
   readonly asks: boolean;
-  /** Where states can't be written: stop, or tell of it and go on without keeping more. */
+  /** Where states can't be written, or others put something else into the folder: stop, or tell of it and go on without keeping more. */
   readonly onUnwritable: 'stop' | 'go on';
 }
 
@@ -27,7 +27,7 @@ export class CachedTeacher implements TeacherSource {
   #live: Promise<TeacherSource> | undefined;
   #keeps = true;
 
-  /** @param start starts the teacher. @param tell is told, once, that nothing can be written */
+  /** @param start starts the teacher. @param tell is told, once, that nothing more is kept, and why */
   constructor(
     setup: CacheSetup,
     cache: TeacherCache,
@@ -61,8 +61,7 @@ export class CachedTeacher implements TeacherSource {
     try {
       this.#cache.flush();
     } catch (error) {
-      if (error instanceof InputError) throw error;
-      this.#unwritable(error);
+      this.#stopKeeping(error);
     }
   }
 
@@ -83,9 +82,13 @@ export class CachedTeacher implements TeacherSource {
     return answer;
   }
 
-  #unwritable(error: unknown): void {
+  #stopKeeping(error: unknown): void {
     const { folder, onUnwritable } = this.#setup;
-    const problem = `--teacher-cache: expected to write to ${folder}, found ${systemCode(error)}`;
+    const isForeign = error instanceof InputError;
+    if (isForeign && onUnwritable === 'stop') throw error;
+    const problem = isForeign
+      ? error.message
+      : `--teacher-cache: expected to write to ${folder}, found ${systemCode(error)}`;
     if (onUnwritable === 'stop') {
       throw new RunError(`${problem}; what was stored before is whole: mend that, then start again to go on`);
     }

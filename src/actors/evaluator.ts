@@ -1,30 +1,13 @@
 import type { MessagePort } from 'node:worker_threads';
-import { InputError } from '../base/errors.js';
-import { openDocuments } from '../data/documents.js';
-import { createEncode, type EncodingOptions } from '../data/encoding.js';
-import { holdOut } from '../data/holdOut.js';
 import type { Row } from '../data/packing.js';
-import { loadTokenizer } from '../data/tokenizer.js';
-import { PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
+import { type Device, PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
+import { type EvaluationText, evaluationWindows } from '../evaluation/heldOut.js';
 import { meanLoss } from '../evaluation/perplexity.js';
-import { windowsOf } from '../evaluation/windows.js';
 import type { Tensors } from '../messages.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import type { EvalRecord } from '../records.js';
 import { named, offer, serve } from './actor.js';
-import type { TextOptions } from './loader.js';
-
-export interface EvaluationText {
-  readonly tokenizer: string;
-  readonly text: TextOptions;
-  /** Evaluate on this share of the text, held out of training; 0: on all of it. */
-  readonly evalFraction: number;
-  readonly encoding: EncodingOptions;
-  readonly sequence: number;
-  /** The most tokens to read. */
-  readonly tokens: number;
-}
 
 export interface EvaluatorSetup {
   readonly text: EvaluationText;
@@ -43,24 +26,6 @@ export interface SnapshotSink {
   halt(): Promise<number | undefined>;
 }
 
-/** Rows of windows of the evaluation text, as many as `tokens` allows; short ones share a row. */
-export async function evaluationWindows(options: EvaluationText): Promise<Row[]> {
-  const { sequence, evalFraction, encoding } = options;
-  const encode = createEncode(await loadTokenizer(options.tokenizer), encoding);
-  const documents = await openDocuments(options.text);
-  const source = evalFraction > 0 ? (await holdOut(documents, evalFraction)).evaluation : documents;
-  const { onBad } = options.text;
-  const rows: Row[] = [];
-  for await (const row of windowsOf(source, encode, { sequence, onBad, tokens: options.tokens }))
-    rows.push(row);
-  if (rows.length === 0) {
-    throw new InputError(
-      `expected text to evaluate on, found nothing to predict within --sequence ${sequence} tokens; give more, or raise it`,
-    );
-  }
-  return rows;
-}
-
 interface Deferred {
   readonly promise: Promise<EvalRecord>;
   readonly resolve: (record: EvalRecord | Promise<EvalRecord>) => void;
@@ -68,6 +33,8 @@ interface Deferred {
 
 /** Scores held-out text with snapshots of the adapter, on the student's weights and at the lowest priority. */
 class Evaluator implements SnapshotSink {
+  #setup!: EvaluatorSetup;
+  #device!: Device;
   #rows!: Row[];
   #session!: Session;
   #model!: StudentModule;
@@ -79,11 +46,19 @@ class Evaluator implements SnapshotSink {
   readonly #results = new Map<number, Deferred>();
 
   async start(setup: EvaluatorSetup): Promise<void> {
+    this.#setup = setup;
     this.#rows = await evaluationWindows(setup.text);
     this.#model = studentModule(setup.student);
     this.#rowsPerRun = setup.student.evaluate.rows;
-    this.#session = await joinDevice(setup.device).attach(this.#model.module, setup.session);
+    this.#device = joinDevice(setup.device);
+    this.#session = await this.#device.attach(this.#model.module, setup.session);
     offer(this, setup.port);
+  }
+
+  async end(): Promise<void> {
+    await this.#running;
+    await this.#device.close();
+    this.#setup.port.close();
   }
 
   async load(step: number, parameters: Tensors): Promise<void> {
@@ -150,6 +125,6 @@ function deferredRecord(): Deferred {
   return { promise, resolve: settle };
 }
 
-serve(new Evaluator());
+serve(() => new Evaluator());
 
 export type { Evaluator };

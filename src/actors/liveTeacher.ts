@@ -1,4 +1,4 @@
-import { PRIORITY, type Session } from '../devices/device.js';
+import { type Device, PRIORITY, type Session } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import type { MicroBatch } from '../messages.js';
 import { type BatchShape, type TeacherModule, teacherModule } from '../model/programs.js';
@@ -22,10 +22,12 @@ export interface TeacherSource {
 
 /** The teacher itself, on a device. */
 export class LiveTeacher implements TeacherSource {
+  readonly #device: Device;
   readonly #session: Session;
   readonly #model: TeacherModule;
 
-  private constructor(session: Session, model: TeacherModule) {
+  private constructor(device: Device, session: Session, model: TeacherModule) {
+    this.#device = device;
     this.#session = session;
     this.#model = model;
   }
@@ -38,11 +40,16 @@ export class LiveTeacher implements TeacherSource {
   ): Promise<LiveTeacher> {
     tell({ doing: 'compiling the teacher' });
     const model = teacherModule(files, shape);
-    const session = await joinDevice(device).compile(model.module);
+    const joined = joinDevice(device);
+    const session = await joined.compile(model.module);
     await loadWeights(session, sourcesOf(files), model.weights, (bytes, total) =>
       tell(loadingOf('teacher', bytes, total)),
     );
-    return new LiveTeacher(session, model);
+    return new LiveTeacher(joined, session, model);
+  }
+
+  close(): Promise<void> {
+    return this.#device.close();
   }
 
   async read(batch: MicroBatch): Promise<TeacherAnswer> {

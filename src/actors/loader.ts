@@ -3,19 +3,14 @@ import * as Comlink from 'comlink';
 import { type DocumentSource, openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
+import { keptRows, type RowSource } from '../data/packing/keptRows.js';
 import { emptyRow } from '../data/packing/rows.js';
 import { blockRowsOf, type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
-import { loadTokenizer } from '../data/tokenizer.js';
+import { sharedTokenizer } from '../data/tokenizer/shared.js';
+import type { TextOptions } from '../evaluation/heldOut.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
 import { named, offer, serve } from './actor.js';
 import { teller } from './starting.js';
-
-export interface TextOptions {
-  readonly paths: readonly string[];
-  readonly textColumn?: string | undefined;
-  readonly separator?: string | undefined;
-  readonly onBad: 'stop' | 'skip';
-}
 
 export interface LoaderSetup {
   readonly tokenizer: string;
@@ -38,6 +33,8 @@ export interface LoaderSetup {
   readonly cursor?: Cursor;
   /** Where batches are offered. */
   readonly port: MessagePort;
+  /** Whether runs after this one in the thread may read the same rows. */
+  readonly keepsRows: boolean;
   /** Told of the tokens read so far, until the first micro-batch is there. */
   readonly progress?: MessagePort;
 }
@@ -55,7 +52,7 @@ export async function trainingText(
 /** Reads, tokenizes, packs and shuffles text; gives micro-batches of whole rows, one per pull. */
 class Loader implements BatchSource {
   #setup!: LoaderSetup;
-  #rows!: RowStream;
+  #rows!: RowSource;
   #step = 1;
   #index = 0;
   #first: Promise<MicroBatch | null> | undefined;
@@ -65,9 +62,20 @@ class Loader implements BatchSource {
   async start(setup: LoaderSetup): Promise<void> {
     this.#setup = setup;
     this.#step = setup.step + 1;
+    const { text, cursor, keepsRows, port, progress, step: _, batch: __, microBatch: ___, ...others } = setup;
+    const open = () => this.#open();
+    this.#rows = keepsRows && !cursor ? await keptRows({ ...others, text }, text.paths, open) : await open();
+    this.#first = this.#next();
+    await this.#first;
+    progress?.close();
+    offer(this, port);
+  }
+
+  async #open(): Promise<RowStream> {
+    const setup = this.#setup;
     const { sequence, packing, longDocuments, seed, repeat } = setup;
     const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
-    const encode = createEncode(await loadTokenizer(setup.tokenizer), setup.encoding);
+    const encode = createEncode(await sharedTokenizer(setup.tokenizer), setup.encoding);
     const { onBad } = setup.text;
     const blockRows = setup.shuffleRows ?? blockRowsOf(sequence);
     const tell = teller(setup.progress);
@@ -77,11 +85,13 @@ class Loader implements BatchSource {
       tell({ doing: 'reading text', done, unit: 'tokens' });
     };
     const options = { sequence, packing, longDocuments, blockRows, seed, repeat, onBad, onDocument };
-    this.#rows = new RowStream(documents, encode, options, setup.cursor);
-    this.#first = this.#next();
-    await this.#first;
-    setup.progress?.close();
-    offer(this, setup.port);
+    return new RowStream(documents, encode, options, setup.cursor);
+  }
+
+  /** Batches are on their way until the last pull has been answered. */
+  async end(): Promise<void> {
+    await this.#ahead;
+    this.#setup.port.close();
   }
 
   /** Pulls are answered in order, one at a time. */
@@ -149,4 +159,4 @@ class Loader implements BatchSource {
   }
 }
 
-serve(new Loader());
+serve(() => new Loader());

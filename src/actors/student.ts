@@ -1,8 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { lastValueFrom, takeWhile } from 'rxjs';
-import { RunError } from '../base/errors.js';
-import type { Session, SessionHandle } from '../devices/device.js';
+import { DivergedError } from '../base/errors.js';
+import type { Device, Session, SessionHandle } from '../devices/device.js';
 
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import { checkAdapter, readAdapter } from '../formats/adapter.js';
@@ -82,6 +82,7 @@ export interface StepObserver {
 export class Student {
   #setup!: StudentSetup;
   #tell!: (starting: Starting) => void;
+  #device!: Device;
   #session!: Session;
   #model!: StudentModule;
   #source!: Comlink.Remote<BatchSource>;
@@ -112,7 +113,8 @@ export class Student {
     this.#tell = teller(setup.progress);
     this.#tell({ doing: 'compiling the student' });
     this.#model = studentModule(setup.student);
-    this.#session = await joinDevice(setup.device).compile(this.#model.module);
+    this.#device = joinDevice(setup.device);
+    this.#session = await this.#device.compile(this.#model.module);
     if (teacher && this.#model.teacherHead) {
       const head = sourcesOf(teacher).get(headName(teacher.config))!;
       await loadTensor(this.#session, head, this.#model.teacherHead);
@@ -130,6 +132,12 @@ export class Student {
     setup.progress.close();
     this.#source = reach<BatchSource>(setup.source);
     if (setup.evaluator) this.#evaluator = reach<SnapshotSink>(setup.evaluator);
+  }
+
+  async end(): Promise<void> {
+    await this.#device.close();
+    this.#setup.source.close();
+    this.#setup.evaluator?.close();
   }
 
   handle(): SessionHandle {
@@ -326,7 +334,7 @@ export class Student {
   readonly #finite = (source: TensorSource): TensorSource =>
     finiteSource(source, ({ index, value }) => {
       const place = placeOf(index, source.shape).join(', ');
-      return new RunError(
+      return new DivergedError(
         `tensor ${source.name}: expected finite numbers after the last step, found ${value} at [${place}]; lower --lr`,
       );
     });
@@ -358,4 +366,4 @@ export class Student {
 const dataOf = (tensors: ReadonlyMap<string, { data: Float32Array }>): Tensors =>
   new Map([...tensors].map(([name, { data }]) => [name, data]));
 
-serve(new Student());
+serve(() => new Student());

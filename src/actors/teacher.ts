@@ -25,13 +25,21 @@ export interface TeacherSetup {
 
 /** Adds the teacher's hidden states to each micro-batch on its way to the student. */
 class Teacher implements BatchSource {
+  #setup!: TeacherSetup;
   #teacher!: TeacherSource;
   #cached: CachedTeacher | undefined;
+  /** Once it has started, which with a cache it need not. */
+  #live: Promise<LiveTeacher> | undefined;
   #source!: Comlink.Remote<BatchSource>;
   #ahead: Promise<unknown> = Promise.resolve();
 
-  async start({ files, shape, device, cache, source, port, progress }: TeacherSetup): Promise<void> {
-    const live = () => LiveTeacher.start(files, shape, device, teller(progress));
+  async start(setup: TeacherSetup): Promise<void> {
+    const { files, shape, device, cache, source, port, progress } = setup;
+    this.#setup = setup;
+    const live = () => {
+      this.#live = LiveTeacher.start(files, shape, device, teller(progress));
+      return this.#live;
+    };
     if (cache) {
       const opened = await TeacherCache.open(cache.folder, cache.identity);
       const warn = (warning: string) => progress.postMessage({ warning } satisfies StartingMessage);
@@ -40,6 +48,14 @@ class Teacher implements BatchSource {
     this.#teacher = this.#cached ?? (await live());
     this.#source = reach<BatchSource>(source);
     offer(this, port);
+  }
+
+  async end(): Promise<void> {
+    await this.#ahead;
+    this.flush();
+    await (await this.#live)?.close();
+    const { port, progress } = this.#setup;
+    for (const one of [port, progress]) one.close();
   }
 
   pull(): Promise<MicroBatch | null> {
@@ -76,6 +92,6 @@ class Teacher implements BatchSource {
   }
 }
 
-serve(new Teacher());
+serve(() => new Teacher());
 
 export type { Teacher };

@@ -12,12 +12,20 @@ export class InputError extends Error {
 
 /** The run failed after it had started (a dead worker, a full disk, a NaN loss). Programs exit with code 1. */
 export class RunError extends Error {
-  override readonly name = 'RunError';
+  override readonly name: string = 'RunError';
 
   constructor(message: string, options?: ErrorOptions) {
     super(oneLine(message), options);
   }
 }
+
+/** A run whose losses, gradients or weights are no finite numbers any more: its learning rate was too high. */
+export class DivergedError extends RunError {
+  override readonly name: string = 'DivergedError';
+}
+
+/** Whether a full disk, or one's share of it, is why something failed; messages cross threads, codes do not. */
+export const isDiskFull = ({ message }: Error): boolean => /\b(ENOSPC|EDQUOT)\b/.test(message);
 
 /** The device has failed, and everything on it is lost; the run can go on from its last checkpoint on a new one. */
 export class DeviceLostError extends Error {

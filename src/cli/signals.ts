@@ -1,5 +1,4 @@
 import { constants } from 'node:os';
-import type { Run } from '../library/train.js';
 
 /** What asks a program to end; a lost terminal among it. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -8,7 +7,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * The first signal ends the run, which saves what is trained; a second one ends the process at once.
  * @returns the signal that came, if one did
  */
-export function stopOnSignals(run: Run): { readonly signal: NodeJS.Signals | undefined } {
+export function stopOnSignals(run: { stop(): void }): { readonly signal: NodeJS.Signals | undefined } {
   const came: { signal: NodeJS.Signals | undefined } = { signal: undefined };
   for (const signal of SIGNALS) {
     process.on(signal, () => {

@@ -7,6 +7,7 @@ const VERBS = {
   train: 'train a LoRA adapter with distillation, or a model',
   evaluate: 'score a text with a model',
   cache: "keep a teacher's hidden states of a text for train",
+  study: 'run a grid of trainings to one question',
   tokenize: 'say what text comes to in tokens, and write token shards',
 } as const;
 

@@ -4,17 +4,7 @@ import { appendPiece, emptyRow, NO_LABEL, type Row } from '../data/packing/rows.
 import type { Session } from '../devices/device.js';
 import type { EvaluationValues } from '../model/programs.js';
 import { replays } from './perplexity.js';
-import type { ScoringHooks } from './scoring.js';
-
-/** What a model makes of the learned tokens of an example, given the tokens before each. */
-export interface ContinuationScore {
-  /** Sum of log p over these tokens, in nats. */
-  readonly logLikelihood: number;
-  /** How many they are. */
-  readonly tokens: number;
-  /** Whether greedy decoding gives them: each is the likeliest, of equally likely ones that with the lowest id. */
-  readonly isGreedy: boolean;
-}
+import type { ContinuationScore, ScoringHooks } from './scoring.js';
 
 /**
  * Scores the learned tokens of examples, of each whole, in one forward pass. Short examples share a row, where they do

@@ -1,4 +1,4 @@
-import { InputError, RunError } from '../base/errors.js';
+import { DivergedError, InputError } from '../base/errors.js';
 import { throwIfStopped } from '../base/stopping.js';
 import { NO_LABEL, type Row } from '../data/packing.js';
 import type { Session } from '../devices/device.js';
@@ -34,7 +34,7 @@ export async function meanLoss(
   if (tokens === 0)
     throw new InputError('expected text with a token to predict, found none; give longer text');
   const nll = sum / tokens;
-  if (!Number.isFinite(nll)) throw new RunError(`expected a finite held-out loss, found ${nll}`);
+  if (!Number.isFinite(nll)) throw new DivergedError(`expected a finite held-out loss, found ${nll}`);
   return { nll, tokens };
 }
 

@@ -5,6 +5,16 @@ export interface MeanLoss {
   readonly tokens: number;
 }
 
+/** What a model makes of the learned tokens of an example, given the tokens before each. */
+export interface ContinuationScore {
+  /** Sum of log p over these tokens, in nats. */
+  readonly logLikelihood: number;
+  /** How many they are. */
+  readonly tokens: number;
+  /** Whether greedy decoding gives them: each is the likeliest, of equally likely ones that with the lowest id. */
+  readonly isGreedy: boolean;
+}
+
 export interface ScoringHooks {
   /** Looked at before each replay. */
   readonly signal?: AbortSignal | undefined;

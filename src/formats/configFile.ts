@@ -22,7 +22,7 @@ const NOT_IN_FILES = ['config'];
  */
 export function readConfigFile(path: string, table: OptionTable): Record<string, unknown> {
   const lines = new LineCounter();
-  const document = parse(path, lines);
+  const document = parseYaml(path, lines);
   const values: Record<string, unknown> = {};
   const problems: string[] = [];
   for (const { written, value, offset } of entriesOf(path, document)) {
@@ -37,7 +37,8 @@ export function readConfigFile(path: string, table: OptionTable): Record<string,
   return values;
 }
 
-function parse(path: string, lineCounter: LineCounter): Document.Parsed {
+/** A YAML or JSON file of at most 65,536 characters. @throws InputError naming the line of a fault */
+export function parseYaml(path: string, lineCounter: LineCounter): Document.Parsed {
   const text = readText(path);
   if (text.length > MAX_CHARACTERS) {
     throw new InputError(
@@ -99,7 +100,8 @@ function problemOf(table: OptionTable, written: string, value: unknown): string 
   return problem && `${written}: ${problem}`;
 }
 
-function problemOfValue(option: Option, value: unknown): string | undefined {
+/** What is wrong with the value of an option that a file gives, in words. */
+export function problemOfValue(option: Option, value: unknown): string | undefined {
   const values = option.many ? [value].flat() : [value];
   const kind = kindOf(option.many ? (option.schema as z.ZodArray).element : option.schema);
   const wrong = values.find((each) => typeof each !== kind);
@@ -125,7 +127,7 @@ function kindOf(schema: z.core.$ZodType): Kind {
 const shown = (value: unknown): string => (value == null ? 'nothing' : excerpt(value));
 
 /** `lora-alpha` -> `loraAlpha`. */
-const camelCase = (name: string): string =>
+export const camelCase = (name: string): string =>
   name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** A JSON schema of such files, for editors. Kebab-case names are allowed but not suggested. */

@@ -110,9 +110,13 @@ export class TeacherCache {
     this.#waitingBytes += data.byteLength;
   }
 
-  /** Publishes what waits. @throws the system's error when it can't be written: it waits on */
+  /**
+   * Publishes what waits.
+   * @throws the system's error when it can't be written, or as `open` does for what others have published: it waits on
+   */
   flush(): void {
     if (this.#waiting.size === 0) return;
+    this.refresh();
     makeFolder(resolve(this.#folder));
     removeStale(this.#folder);
     writeSegment(this.#folder, this.#identity, this.#waiting, this.#hash);

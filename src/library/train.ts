@@ -12,6 +12,7 @@ import type { RunResult } from '../run/result.js';
 import { type RunHooks, stoppedResult } from '../run/run.js';
 import { outcomeOf } from './failures.js';
 import { type PreparedOn, type RunPlan, runPlan } from './runPlan.js';
+import { createStop } from './stop.js';
 
 /** A training run in progress. */
 export interface Run {
@@ -62,22 +63,6 @@ export function train(options: TrainInput): Run {
   });
   prepared.catch(() => {});
   return { ...outcomeOf(done, records), prepared, stop: stop.ask };
-}
-
-function createStop() {
-  let resolve = () => {};
-  const asked = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  const stop = {
-    isAsked: false,
-    asked,
-    ask() {
-      stop.isAsked = true;
-      resolve();
-    },
-  };
-  return stop;
 }
 
 /** What `prepared` rejects with where the run is stopped before; `finished` resolves then. */

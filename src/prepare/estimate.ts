@@ -6,16 +6,30 @@ import { LossScale } from '../training/lossScale.js';
 import { type LearnedRows, TrainingStep } from '../training/step.js';
 import type { Preparation } from './prepare.js';
 
+/** Seconds of a step's parts: of every micro-batch, teacher included, and of the update. */
+export interface StepTimes {
+  readonly microBatch: number;
+  readonly update: number;
+}
+
 /**
- * Seconds an optimizer step will take, from a few replays of each of its programs on this device. Weights are zeros, which
+ * What a step's parts will take, from a few replays of each of its programs on this device. Weights are zeros, which
  * compute as fast as others; reading text, evaluations and checkpoints are not in it.
  */
-export async function secondsPerStep(prepared: Preparation, devices: DeviceHosts): Promise<number> {
-  const { student, teacher, cache } = prepared;
+export async function stepTimes(
+  { student, teacher, cache }: Preparation,
+  devices: DeviceHosts,
+): Promise<StepTimes> {
   const { learn, update } = await timeStudent(devices.student, student);
   const forward =
     teacher && !cache?.isCovered ? await timeTeacher(devices.teacher, teacher, student.train) : 0;
-  return student.microBatches * (learn + forward) + update;
+  return { microBatch: learn + forward, update };
+}
+
+/** Seconds of an optimizer step with all its parts. */
+export async function secondsPerStep(prepared: Preparation, devices: DeviceHosts): Promise<number> {
+  const { microBatch, update } = await stepTimes(prepared, devices);
+  return prepared.student.microBatches * microBatch + update;
 }
 
 async function timeStudent(

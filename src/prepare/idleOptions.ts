@@ -92,3 +92,7 @@ export function idleProblems(given: Readonly<Record<string, unknown>>, options: 
   }
   return [...found.values()];
 }
+
+/** Options that change nothing beside the others, whatever they say. */
+export const uselessOptions = (options: TrainOptions): Name[] =>
+  DEPENDENCES.flatMap(({ options: names, against }) => (against(options) ? names : []));

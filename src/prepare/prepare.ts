@@ -3,7 +3,8 @@ import { excerpt, InputError } from '../base/errors.js';
 import { type DocumentSource, openDocuments, type Place } from '../data/documents.js';
 import { type Bos, beginningOf, type EncodingOptions } from '../data/encoding.js';
 import { type Packing, packingOf } from '../data/packing.js';
-import { firstDifference, loadTokenizer, type Tokenizer } from '../data/tokenizer.js';
+import { sharedTokenizer } from '../data/tokenizer/shared.js';
+import { firstDifference, type Tokenizer } from '../data/tokenizer.js';
 import type { DeviceHosts } from '../devices/host.js';
 import { readAdapter } from '../formats/adapter.js';
 import type { ModelForm } from '../formats/modelFolder.js';
@@ -87,7 +88,7 @@ export async function prepare(
   const resume = await findOrigin(asked, out, before);
   emit({ type: 'progress', doing: 'finding text' });
   const text = await locateText(asked, before);
-  const tokenizer = await loadTokenizer(student.folder);
+  const tokenizer = await sharedTokenizer(student.folder);
   const lora = asked.trainable === 'lora' ? adapterOptions(request, models.init, student.config) : undefined;
   const options = lora ? withAdapter(asked, lora, models.init) : asked;
   const read = await openTexts(options, { text, tokenizer, folder: student.folder, before, resume });
@@ -348,7 +349,7 @@ async function checkModels(
     checkTokenizer(files, tokenizer);
   }
   if (!teacher) return;
-  const difference = firstDifference(tokenizer, await loadTokenizer(teacher.folder));
+  const difference = firstDifference(tokenizer, await sharedTokenizer(teacher.folder));
   if (difference !== undefined) {
     throw new InputError(
       `--teacher: expected the tokenizer of ${options.student ?? student.folder}, found another in ${options.teacher}: ${difference}`,

@@ -65,11 +65,12 @@ export async function prepareCache(
 }
 
 /** As many rows as are fast and fit, a power of two. @throws InputError when one does not fit */
-function shapeFor(teacher: ModelFiles, sequence: number, { info, plan }: DeviceHost): BatchShape {
+function shapeFor(teacher: ModelFiles, sequence: number, host: DeviceHost): BatchShape {
+  const { info } = host;
   const most = Math.max(1, Math.floor(info.microBatchTokens / sequence));
   let bytes = 0;
   for (let rows = 2 ** Math.floor(Math.log2(most)); rows >= 1; rows /= 2) {
-    bytes = totalBytes(plan(teacherModule(teacher, { rows, sequence }).module));
+    bytes = totalBytes(host.plan(teacherModule(teacher, { rows, sequence }).module));
     if (bytes <= Math.min(info.maxSessionBytes, info.maxTotalBytes)) return { rows, sequence };
   }
   const gib = (size: number) => `${(size / 2 ** 30).toFixed(2)} GiB`;

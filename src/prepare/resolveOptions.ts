@@ -77,13 +77,20 @@ function storedOptions({ resume, batch }: Given, before: RunFile): Given {
 }
 
 /** With no model and no text named, the run is the quickstart on the bundled miniature; what is given wins. */
-function withMiniature(given: Given): Given {
+export function withMiniature(given: Given): Given {
   const named = ['student', 'teacher', 'fromConfig', 'data', 'resume', 'fork'].some(
     (name) => given[name] !== undefined,
   );
   if (named || !hasMiniature()) return given;
   const { student, teacher, corpus, heldOut } = miniaturePaths();
-  return { ...QUICKSTART, student, teacher, data: [corpus], evalData: heldOut, ...given };
+  return {
+    ...withoutLength(QUICKSTART, given),
+    student,
+    teacher,
+    data: [corpus],
+    evalData: heldOut,
+    ...given,
+  };
 }
 
 /** A student is given, or made from a config, which is only possible when all of it is trained. */

@@ -6,6 +6,7 @@ import { Actors } from '../actors/actors.js';
 import { pulled } from '../actors/credits.js';
 import type { LoaderSetup } from '../actors/loader.js';
 import type { Teacher, TeacherSetup } from '../actors/teacher.js';
+import { Threads } from '../actors/threads.js';
 import { throwIfStopped } from '../base/stopping.js';
 import type { DeviceHost } from '../devices/host.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
@@ -28,7 +29,8 @@ export async function fillCache(
   onProgress: (tokens: FilledTokens) => void,
   signal: AbortSignal | undefined,
 ): Promise<FilledTokens> {
-  const actors = new Actors([host]);
+  const threads = new Threads();
+  const actors = new Actors([host], threads);
   try {
     return await actors.guard(
       named(
@@ -39,6 +41,7 @@ export async function fillCache(
     );
   } finally {
     await actors.close();
+    await threads.close();
   }
 }
 
@@ -97,6 +100,6 @@ function loaderSetup(
     text: textOptions(options, paths),
     ...{ evalFraction, encoding, sequence, longDocuments, port },
     ...{ batch: shape.rows, microBatch: shape.rows, shuffleRows: undefined, packing: 'best-fit' },
-    ...{ seed: 0, repeat: false, step: 0 },
+    ...{ seed: 0, repeat: false, keepsRows: false, step: 0 },
   };
 }

@@ -1,3 +1,4 @@
+import type { Threads } from '../actors/threads.js';
 import { DeviceLostError, RunError } from '../base/errors.js';
 import type { DeviceHosts, HostChoices } from '../devices/host.js';
 import { listCheckpoints } from '../formats/checkpointFiles.js';
@@ -40,17 +41,18 @@ export class Devices {
   }
 }
 
-/** Runs to the end; where a GPU is lost on the way, goes on from the last checkpoint on a new device. */
+/** Runs to the end, see `runPipeline`; where a GPU is lost on the way, goes on from the last checkpoint on a new device. */
 export async function runDespiteLosses(
   prepared: Preparation,
   devices: Devices,
   hooks: RunHooks,
+  threads?: Threads,
 ): Promise<RunResult> {
   const { out } = prepared;
   const losses: number[] = [];
   for (let current = prepared; ; ) {
     try {
-      return await runPipeline(current, devices.hosts, hooks);
+      return await runPipeline(current, devices.hosts, hooks, threads);
     } catch (error) {
       if (!(error instanceof DeviceLostError)) throw error;
       const last = listCheckpoints(runPaths(out).checkpoints).at(-1);

@@ -9,7 +9,8 @@ import type { LoaderSetup } from '../actors/loader.js';
 import type { StartingMessage } from '../actors/starting.js';
 import type { Student, StudentSetup } from '../actors/student.js';
 import type { Teacher, TeacherSetup } from '../actors/teacher.js';
-import { DeviceLostError, InputError, RunError } from '../base/errors.js';
+import { Threads } from '../actors/threads.js';
+import { DeviceLostError, DivergedError, InputError, isDiskFull, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import { warnOnce } from '../base/warnings.js';
 import { hashTexts } from '../data/documents/contentHash.js';
@@ -46,18 +47,22 @@ const SAVE_GRACE_MS = 2000;
 /**
  * The whole run: loader -> teacher -> student -> evaluator, each in its own thread. Everything that
  * can be wrong with the input fails before the first file is written. A run that is stopped ends within seconds.
+ * @param threads left for the next run by one that has come to its end (default: of this run alone)
  */
 export async function runPipeline(
   prepared: Preparation,
   devices: DeviceHosts,
   hooks: RunHooks,
+  threads?: Threads,
 ): Promise<RunResult> {
-  const actors = new Actors([...new Set([devices.student, devices.teacher])]);
-  const run = new Run(prepared, actors, hooks);
+  const actors = new Actors([...new Set([devices.student, devices.teacher])], threads ?? new Threads());
+  const run = new Run(prepared, actors, hooks, threads !== undefined);
   try {
     const going = run.go(devices);
     going.catch(() => {});
-    return await actors.guard(Promise.race([going, run.halted()]));
+    const result = await actors.guard(Promise.race([going, run.halted()]));
+    if (threads && result.finished) await actors.end();
+    return result;
   } catch (error) {
     throw explained(error, prepared.out);
   } finally {
@@ -68,12 +73,14 @@ export async function runPipeline(
 
 /** Errors that crossed threads are no instances of our classes any more. */
 function explained(error: unknown, out: string): Error {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  const reason = error instanceof Error ? error : new Error(String(error));
+  const { name, message } = reason;
   if (name === 'InputError') return new InputError(message);
   if (name === 'DeviceLostError') return new DeviceLostError(message);
   const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
-  const advice = /\b(ENOSPC|EDQUOT)\b/.test(message) ? '; free some space, then go on with --resume' : '';
-  return new RunError(`${message}${advice}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
+  const advice = isDiskFull(reason) ? '; free some space, then go on with --resume' : '';
+  const Failure = name === 'DivergedError' ? DivergedError : RunError;
+  return new Failure(`${message}${advice}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
 }
 
 /** Of a run that is stopped: as far as it is on the disk. */
@@ -89,6 +96,8 @@ class Run {
   readonly #actors: Actors;
   readonly #hooks: RunHooks;
   readonly #evaluates: boolean;
+  /** Whether other runs follow in the same threads. */
+  readonly #isOneOfMany: boolean;
   #journal: Journal | undefined;
   #student!: Comlink.Remote<Student>;
   #teacher: Comlink.Remote<Teacher> | undefined;
@@ -101,7 +110,8 @@ class Run {
   /** Of an evaluation: the run ends with the step at hand, not only where the journal is waited for. */
   #failed: Error | undefined;
 
-  constructor(prepared: Preparation, actors: Actors, hooks: RunHooks) {
+  constructor(prepared: Preparation, actors: Actors, hooks: RunHooks, isOneOfMany: boolean) {
+    this.#isOneOfMany = isOneOfMany;
     this.#prepared = prepared;
     this.#actors = actors;
     this.#hooks = hooks;
@@ -233,6 +243,7 @@ class Run {
       longDocuments,
       seed,
       port,
+      keepsRows: this.#isOneOfMany,
       step: resume?.state.step ?? 0,
       repeat: true,
       progress: this.#startingPort(),

@@ -1,7 +1,9 @@
+import { InputError } from '../base/errors.js';
 import type { Row } from '../data/packing/rows.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import { loadModel, type Model } from '../inference/model.js';
 import type { ModelOptions } from '../inference/options.js';
+import { readModelConfig } from '../model/config.js';
 import { findEvaluationText } from '../prepare/evaluationText.js';
 import { exactMatch, longestExample, readExamples } from './measures/examples.js';
 import { textLoss } from './measures/heldOut.js';
@@ -85,6 +87,7 @@ async function measureExamples(
     Object.entries(paths).map(async ([name, path]) => [name, await readExamples(path, tokenizer)] as const),
   );
   if (sets.length === 0) return {};
+  for (const [name, examples] of sets) checkLengths(paths[name]!, longestExample(examples), subject);
   const sequence = longestExample(sets.flatMap(([, examples]) => examples));
   return withModel(subject, sequence, options, async (model) => {
     const shares: Record<string, number> = {};
@@ -93,6 +96,17 @@ async function measureExamples(
     }
     return shares;
   });
+}
+
+/** @throws InputError for examples that are longer than the model or its attention reaches */
+function checkLengths(path: string, longest: number, { model }: Subject): void {
+  const { maxPositions, slidingWindow = maxPositions } = readModelConfig(model);
+  const most = Math.min(maxPositions, slidingWindow);
+  if (longest <= most) return;
+  throw new InputError(
+    `${path}: expected examples of at most ${most + 1} tokens, as far as ${model} reaches, found one of ${longest + 1}; ` +
+      'shorten its prompt',
+  );
 }
 
 async function withModel<T>(

@@ -88,7 +88,38 @@ export interface StudyRecord {
   /** Of the teacher, where there is one. */
   readonly teacher?: Readonly<Record<string, number>>;
   readonly cells: readonly CellRecord[];
+  /** What a reader should know, a line each: searches whose optimum does not lie inside of their grid. */
+  readonly notes: readonly string[];
   /** Cells that are still to be run, as far as is known. */
   readonly remaining: number;
   readonly seconds: number;
+}
+
+/** How far a study is. */
+export interface StudyProgress {
+  /** Cells that have ended, and all that are known. */
+  readonly done: number;
+  readonly known: number;
+  /** Tokens of the cells that have ended, and of all that are known. */
+  readonly tokens: number;
+  readonly knownTokens: number;
+  /** The cell that runs. */
+  readonly axes: CellRecord['axes'];
+  readonly step: number;
+  readonly steps: number;
+  /** Undefined before the first cell of this process has ended. */
+  readonly secondsLeft?: number;
+}
+
+/** What a study comes to: its cells known from the start, and the most there may be. */
+export interface StudyEstimate {
+  readonly cells: Bounds;
+  readonly tokens: Bounds;
+  /** Of training, evaluations and checkpoints aside. */
+  readonly seconds: Bounds;
+}
+
+export interface Bounds {
+  readonly least: number;
+  readonly most: number;
 }

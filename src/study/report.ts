@@ -21,11 +21,12 @@ export const reportPaths = (folder: string) => ({
  */
 export async function writeReport(folder: string, study: StudyRecord): Promise<void> {
   const report = buildReport(analyse(study));
-  const html = await toHtml(report);
   const paths = reportPaths(folder);
+  const files = [
+    [paths.html, await toHtml(report)],
+    [paths.markdown, toMarkdown(report)],
+    [paths.csv, toCsv(study)],
+  ] as const;
   mkdirSync(folder, { recursive: true });
-  const write = (path: string, text: string) => publishFile(path, [new TextEncoder().encode(text)]);
-  write(paths.html, html);
-  write(paths.markdown, toMarkdown(report));
-  write(paths.csv, toCsv(study));
+  for (const [path, text] of files) publishFile(path, [new TextEncoder().encode(text)]);
 }

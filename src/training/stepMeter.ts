@@ -1,4 +1,4 @@
-import { RunError } from '../base/errors.js';
+import { DivergedError } from '../base/errors.js';
 import { NO_LABEL } from '../data/packing.js';
 import type { RunStats } from '../devices/device.js';
 import type { MicroBatch } from '../messages.js';
@@ -77,7 +77,7 @@ export class StepMeter {
     this.#ms.device += waitMs;
   }
 
-  /** @throws RunError naming the documents when a loss is not a finite number. */
+  /** @throws DivergedError naming the documents when a loss is not a finite number. */
   learned(batch: MicroBatch, { ce, kl, squares }: Losses, lossScale: LossScale | undefined): void {
     const { count, ceSum, klSum, nonFinite } = summarizeLosses(ce, kl, batch.labels);
     const square = sum(squares) / (lossScale?.value ?? 1) ** 2;
@@ -87,7 +87,7 @@ export class StepMeter {
       const more = batch.documents.length - NAMED_DOCUMENTS;
       const documents =
         batch.documents.slice(0, NAMED_DOCUMENTS).join(', ') + (more > 0 ? ` and ${more} more` : '');
-      throw new RunError(
+      throw new DivergedError(
         `expected finite losses, found ${nonFinite} that are not (sum of CE ${ceSum}, of KL ` +
           `${klSum}, squared gradient norm ${square}) in documents ${documents}; lower --lr or look at the text`,
       );

@@ -186,4 +186,14 @@ for (const change of others) {
   });
 }
 
+damage('a folder into which another cache was put meanwhile: nothing is added to it', async () => {
+  const folder = freshFolder();
+  const cache = await TeacherCache.open(folder, identity);
+  cache.add(key(0), states(0));
+  await filled(1, folder, { ...identity, teacher: 'e' });
+  assert.match(await inputErrorOf(() => cache.flush()), 'found those of e;');
+  assert.is(readdirSync(folder).length, 1);
+  assert.equal(readAll(cache, 1), [states(0)]);
+});
+
 damage.run();

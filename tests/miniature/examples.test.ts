@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { EXAMPLES, type MiniatureExample, puzzleOf, sumOf } from '#recipes/miniature/examples.js';
+import {
+  EXAMPLES,
+  equationOf,
+  type MiniatureExample,
+  puzzleOf,
+  taleOf,
+} from '#recipes/miniature/examples.js';
 import { miniatureDocument } from '#recipes/miniature/grammar.js';
 import { hasMiniature, miniaturePaths } from '#src/prepare/miniature.js';
 import { questionsOf, replayTale } from './replay.js';
@@ -39,7 +45,7 @@ function resultOf(text: string): number {
 examples('sums end documents, and are right', () => {
   const counts = { sums: 0, tale: 0 };
   for (const { kind, text } of documents) {
-    const sum = sumOf(text);
+    const sum = equationOf(text) ?? taleOf(text);
     if (!sum) continue;
     counts[kind as 'sums']++;
     assert.is(sum.prompt + sum.completion, text);
@@ -62,7 +68,7 @@ whenMade('the bundled ones are in no text to train on', () => {
   const corpus = read(paths.corpus).map(({ text }) => text);
   for (const [path, count] of [
     [paths.puzzles, EXAMPLES.puzzles],
-    [paths.arithmetic, EXAMPLES.arithmetic],
+    [paths.arithmetic, EXAMPLES.equations + EXAMPLES.tales],
   ] as const) {
     const found = read(path);
     assert.is(found.length, count);

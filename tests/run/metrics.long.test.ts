@@ -209,7 +209,7 @@ processes('ends by itself after two runs', async () => {
 
 processes('an error callback alone handles a failure', async () => {
   const body = `run.metrics$.subscribe({ error: (error) => console.log('handled', error.name) });`;
-  assert.is(await runScript(script(failing(), body)), 'handled RunError');
+  assert.is(await runScript(script(failing(), body)), 'handled DivergedError');
 });
 
 /** Ways to listen that handle no failure. */
@@ -234,7 +234,7 @@ for (const [what, body] of Object.entries(LISTENING)) {
 processes('an error callback behind operators handles a failure, beside others without one', async () => {
   const body = `run.metrics$.subscribe(() => {});
     run.metrics$.pipe(filter(() => true)).subscribe({ error: (error) => console.log('handled', error.name) });`;
-  assert.is(await runScript(script(failing(), body)), 'handled RunError');
+  assert.is(await runScript(script(failing(), body)), 'handled DivergedError');
 });
 
 processes("other people's unhandled errors of RxJS stay what they are", async () => {

@@ -112,6 +112,11 @@ tests('what is not wanted is not measured; what is no example is refused with it
   assert.match(await refused(fixture.jsonl), /documents\.jsonl.*expected a prompt and its completion/);
   assert.match(await refused(join(fixture.folder, 'missing.jsonl')), /missing\.jsonl/);
   assert.match(await refused(write('empty.jsonl', [])), /empty\.jsonl/);
+  const long = write('long.jsonl', [{ prompt: 'the cat '.repeat(100), completion: 'sat' }]);
+  assert.match(
+    await refused(long),
+    /long\.jsonl: expected examples of at most 129 tokens, .* found one of \d+; shorten/,
+  );
   const lost = { model: join(fixture.folder, 'nowhere') };
   assert.match(await inputErrorOf(() => measure(lost, { heldOut }, options)), /nowhere/);
 });

@@ -195,6 +195,7 @@ export function studyOf(
     teacher: { nll: 1.6 },
     cells,
     remaining: 0,
+    notes: [],
     seconds: cells.reduce((sum, { seconds }) => sum + seconds, 0),
     ...more,
   };

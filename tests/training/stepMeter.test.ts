@@ -10,10 +10,10 @@ const SLOTS = 64;
 /** A micro-batch of which so many slots have a label, and as many more are read only. */
 function microBatch(labelled: number, filled: number): MicroBatch {
   const labels = new Int32Array(SLOTS).fill(NO_LABEL).fill(1, 0, labelled);
-  const spent = { loaderMs: 0, teacherMs: 0, teacherDataMs: 0 };
+  const spent = { loaderMs: 0, teacherMs: 0, teacherDataMs: 0, teacherTokens: filled };
   return {
     labels,
-    filled,
+    filled: [Math.ceil(filled / 2), Math.floor(filled / 2)],
     documents: ['a'],
     skipped: { total: 0, listed: [] },
     spent,
@@ -50,7 +50,8 @@ test('the noise scale is the trace over the squared norm, however the labels are
 });
 
 test('padding is the share of slots without a token; losses are means over labels', () => {
-  const { padding, ce, loss } = stepOf([10, 30], 0.5, 2);
+  const { padding, ce, loss, teacher_tokens } = stepOf([10, 30], 0.5, 2);
+  assert.is(teacher_tokens, 2 * (SLOTS - 4));
   assert.is(padding, 4 / SLOTS);
   assert.is(ce, 2);
   assert.is(loss, 2);

@@ -224,11 +224,14 @@ export interface TokenizerFile {
   eosToken?: string;
 }
 
+/** What a tokenizer is read from; the second one may be absent. */
+export const tokenizerPaths = (dir: string) =>
+  [join(dir, 'tokenizer.json'), join(dir, 'tokenizer_config.json')] as const;
+
 /** Reads `tokenizer.json` and, when it is there, `tokenizer_config.json`; throws an InputError. */
 export function readTokenizerFile(dir: string): TokenizerFile {
-  const path = join(dir, 'tokenizer.json');
+  const [path, configPath] = tokenizerPaths(dir);
   const file = readJsonFile(path, tokenizerSchema);
-  const configPath = join(dir, 'tokenizer_config.json');
   const config = existsSync(configPath) ? readJsonFile(configPath, configSchema) : {};
   return {
     path,

@@ -16,11 +16,12 @@ export function limitsOf(analysis: Analysis): string[] {
     ...missingLimit(analysis),
     ...edgeLimits(analysis),
     ...statusLimits(analysis),
+    ...study.notes,
     ...seedLimits(analysis),
     ...(roles.xs.includes('batch') && analysis.critical.length === 0
       ? ['No critical batch: no checkpoint has a finished branch of factor 1.']
       : []),
-    ...(roles.tunesRate ? analysis.views.flatMap(rankingLimit) : []),
+    ...(roles.tunesRate && roles.line !== undefined ? analysis.views.flatMap(rankingLimit) : []),
     'Intervals are over seeds alone: the model, the text and the held-out text are the same in every run, and another ' +
       `model or text may say otherwise${study.teacher ? '; so may another teacher' : ''}.`,
     ...(roles.tunesRate ? [CHOSEN] : []),

@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+import { type Observable, Subject } from 'rxjs';
+import { InputError } from '../base/errors.js';
+import { holdsRun, type RunFolder, takeRunFolder } from '../formats/runFolder.js';
+import { STUDY_OPTIONS, type StudyInput } from '../options/study.js';
+import { checkedOptions } from '../options/table.js';
+import { readStudyConfig } from '../study/config.js';
+import { StudyEngine } from '../study/engine.js';
+import { estimateStudy } from '../study/estimate.js';
+import { StudyPlan } from '../study/plan.js';
+import type { CellRecord, StudyEstimate, StudyProgress } from '../study/records.js';
+import { writeReport } from '../study/report.js';
+import { outcomeOf } from './failures.js';
+import { createStop } from './stop.js';
+
+/** How a study ended. */
+export interface StudyResult {
+  readonly out: string;
+  /** Of a dry run, which has no cells: what the study comes to. */
+  readonly estimate?: StudyEstimate;
+  /** Whether nothing is left to run; false when it was stopped. */
+  readonly finished: boolean;
+  /** Cells that have ended, those among them that failed, and those that are still to be run as far as is known. */
+  readonly cells: number;
+  readonly failed: number;
+  readonly remaining: number;
+}
+
+/** A study in progress. */
+export interface Study {
+  /** Every cell as it ends, also those that were there already: hot, so subscribe in the same turn as `study`. */
+  readonly cells$: Observable<CellRecord>;
+  /** How far it is: at the beginning of each cell, and after each of its steps. */
+  readonly progress$: Observable<StudyProgress>;
+  /** What is not as it should be and what was done about it, a line each. */
+  readonly notes$: Observable<string>;
+  /** Resolves once all that ended is in `cells.json`; rejects with an InputError or a RunError. */
+  readonly finished: Promise<StudyResult>;
+  /** Ends the study within about five seconds; given again, it goes on where it was, amid a cell. */
+  stop(): void;
+}
+
+/**
+ * Runs a grid of trainings to one question: the library form of `node dist/study.js`. Errors reach `cells$` and `finished`
+ * alike, as those of `train`.
+ */
+export function study(options: StudyInput): Study {
+  const [cells, progress, notes] = [
+    new Subject<CellRecord>(),
+    new Subject<StudyProgress>(),
+    new Subject<string>(),
+  ];
+  const stop = createStop();
+  let failed = 0;
+  const hooks = {
+    cell: (record: CellRecord) => {
+      if (record.status === 'failed') failed++;
+      cells.next(record);
+    },
+    progress: (told: StudyProgress) => progress.next(told),
+    note: (text: string) => notes.next(text),
+    shouldStop: () => stop.isAsked,
+    stopped: stop.asked,
+  };
+  const work = async (): Promise<StudyResult> => {
+    const { config: path, out, cells = join(out, 'cells'), dryRun } = checkedOptions(STUDY_OPTIONS, options);
+    const config = readStudyConfig(path);
+    const plan = new StudyPlan(config);
+    if (dryRun) return { out, ...NOTHING, remaining: plan.jobs.length, estimate: await estimateStudy(plan) };
+    const folder = await takeStudyFolder(out);
+    try {
+      const engine = new StudyEngine({ config, out, cells }, plan, hooks);
+      const ending = await engine.run();
+      if (ending.finished) await writeReport(out, engine.record);
+      return { out, failed, ...ending };
+    } finally {
+      folder.release();
+    }
+  };
+  const done = Promise.resolve()
+    .then(work)
+    .finally(() => {
+      progress.complete();
+      notes.complete();
+    });
+  const { finished, metrics$: cells$ } = outcomeOf(done, cells);
+  return { cells$, progress$: progress, notes$: notes, finished, stop: stop.ask };
+}
+
+const NOTHING = { finished: false, cells: 0, failed: 0 };
+
+async function takeStudyFolder(out: string): Promise<RunFolder> {
+  if (holdsRun(out)) {
+    throw new InputError(
+      `--out: expected the folder of a study or a new one, found a run in ${out}; choose another`,
+    );
+  }
+  return takeRunFolder(out, true);
+}

@@ -1,0 +1,261 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { Threads } from '../actors/threads.js';
+import { InputError, isDiskFull, RunError } from '../base/errors.js';
+import { checkpointPath } from '../formats/checkpointFiles.js';
+import { runPaths } from '../formats/runFolder.js';
+import type { TrainOptions } from '../options/train.js';
+import { type Preparation, prepare } from '../prepare/prepare.js';
+import { resolveOptions } from '../prepare/resolveOptions.js';
+import { readRecords } from '../report/journal.js';
+import type { Devices } from '../run/recovery.js';
+import { runCell, secondsAt } from './cell.js';
+import { cellRecord, failure } from './cellRecord.js';
+import type { StudyConfig } from './config.js';
+import { devicesOf } from './devices.js';
+import { Identities } from './identity.js';
+import { type Measures, Measuring } from './measuring.js';
+import { StudyMeter } from './meter.js';
+import type { Job, StudyPlan } from './plan.js';
+import type { Branch, CellRecord, StudyProgress, StudyRecord } from './records.js';
+import { type CellResult, CellStore, type StoredCell } from './store.js';
+import { type AsTheyAre, studyRecord, writeStudy } from './studyFile.js';
+
+export interface StudyHooks {
+  readonly cell: (record: CellRecord) => void;
+  readonly progress: (progress: StudyProgress) => void;
+  /** Told in a line what is not as it should be, and what was done about it. */
+  readonly note: (text: string) => void;
+  readonly shouldStop: () => boolean;
+  readonly stopped: Promise<void>;
+}
+
+export interface StudySetting {
+  readonly config: StudyConfig;
+  /** Where `cells.json` goes. */
+  readonly out: string;
+  /** Where cells are. */
+  readonly cells: string;
+}
+
+export interface StudyEnding {
+  readonly finished: boolean;
+  readonly cells: number;
+  readonly remaining: number;
+}
+
+/** A job, by what its key is made of. */
+interface Known {
+  readonly job: Job;
+  readonly options: TrainOptions;
+  readonly key: string;
+}
+
+/** Runs cells until none is left, or until it is stopped. */
+export class StudyEngine {
+  readonly #setting: StudySetting;
+  readonly #plan: StudyPlan;
+  readonly #hooks: StudyHooks;
+  readonly #store: CellStore;
+  readonly #devices: Devices;
+  readonly #threads = new Threads();
+  readonly #meter: StudyMeter;
+  readonly #stop = new AbortController();
+  #identities!: Identities;
+  #measuring!: Measuring;
+  #models: AsTheyAre | undefined;
+  /** What it runs on, in words. */
+  #device = '';
+
+  constructor(setting: StudySetting, plan: StudyPlan, hooks: StudyHooks) {
+    this.#setting = setting;
+    this.#plan = plan;
+    this.#hooks = hooks;
+    this.#store = new CellStore(setting.cells);
+    this.#devices = devicesOf(plan);
+    this.#meter = new StudyMeter(plan, hooks.progress);
+    void hooks.stopped.then(() => this.#stop.abort());
+  }
+
+  async run(): Promise<StudyEnding> {
+    const { config, cells } = this.#setting;
+    const hosts = await this.#devices.open(undefined);
+    this.#device = hosts.description;
+    try {
+      this.#identities = new Identities(hosts.student.info.name);
+      const identify = (model: string) => this.#identities.ofModel(model, 'model');
+      this.#measuring = new Measuring(config, cells, identify, this.#stop.signal);
+      // Whatever can't be found or read is known before anything is written.
+      for (const job of this.#plan.jobs) await this.#known(job);
+      mkdirSync(cells, { recursive: true });
+      await this.#runAll();
+    } catch (error) {
+      throw this.#explained(error as Error);
+    } finally {
+      await this.#threads.close();
+      await this.#devices.close();
+    }
+    for (const note of this.#plan.notes) this.#hooks.note(note);
+    const remaining = this.#plan.jobs.length;
+    return { finished: remaining === 0, cells: this.#plan.records.length, remaining };
+  }
+
+  async #runAll(): Promise<void> {
+    for (let [job] = this.#plan.jobs; job && !this.#hooks.shouldStop(); [job] = this.#plan.jobs) {
+      this.#meter.begin(job);
+      const known = await this.#known(job);
+      const ended = await this.#cell(known);
+      if (!ended) break;
+      const { job: of, options, key } = known;
+      const fork = of.branch && this.#forkOf(of.branch);
+      const record = cellRecord(of, { key, options, fork }, ended.result);
+      this.#plan.add(job, record);
+      this.#hooks.cell(record);
+      for (const [cell, steps] of this.#plan.keptSteps(job.line)) this.#store.prune(cell, steps);
+      if (ended.isNew) await this.#write();
+    }
+    await this.#write();
+  }
+
+  async #known(job: Job): Promise<Known> {
+    const { options } = resolveOptions(job.options);
+    return { job, options, key: await this.#identities.keyOf(options, job.branch) };
+  }
+
+  /** What a cell came to that is there or is run now; undefined when it was stopped. */
+  async #cell(
+    known: Known,
+  ): Promise<
+    { readonly result: CellResult | ReturnType<typeof failure>; readonly isNew: boolean } | undefined
+  > {
+    try {
+      const stored = await this.#find(known.key);
+      if (stored) return { result: stored.result, isNew: false };
+      const result = await this.#run(known);
+      return result && { result, isNew: true };
+    } catch (error) {
+      if (this.#hooks.shouldStop()) return undefined;
+      if (isDiskFull(error as Error)) throw error;
+      await this.#startAnew();
+      // Kept in memory alone: the next start tries again.
+      return { result: failure((error as Error).message), isNew: true };
+    }
+  }
+
+  /** A stored cell that is as it was written and has the measures that are wanted; another one is set aside. */
+  async #find(key: string): Promise<StoredCell | undefined> {
+    let stored: StoredCell | undefined;
+    try {
+      stored = await this.#store.find(key);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      this.#hooks.note(`${error.message}; set aside as ${this.#store.setAside(key)}, the cell is run again`);
+    }
+    if (!stored || stored.measured === this.#measuring.definition) return stored;
+    return this.#remeasured(key, stored);
+  }
+
+  /** The same run with the measures that are wanted now; undefined where what it made was not kept. */
+  async #remeasured(key: string, { result }: StoredCell): Promise<StoredCell | undefined> {
+    const out = this.#store.pathOf(key);
+    if (result.status === 'diverged') return { result, measured: this.#measuring.definition };
+    if (!existsSync(runPaths(out).adapter)) {
+      this.#store.reopen(key);
+      return undefined;
+    }
+    const prepared = await prepare(resolveOptions({ out, resume: true }), this.#devices.hosts, () => {});
+    return this.#publish(key, result, prepared);
+  }
+
+  async #run(known: Known): Promise<CellResult | undefined> {
+    const start = performance.now();
+    const { job, key } = known;
+    const { branch } = job;
+    if (branch && !(await this.#hasCheckpoint(branch))) return undefined;
+    const given = branch ? { ...job.given, fork: this.#forkOf(branch) } : job.given;
+    const { note } = this.#hooks;
+    const ended = await runCell(this.#store, key, given, {
+      ...{ devices: this.#devices, threads: this.#threads, note },
+      hooks: { ...this.#hooks, emit: (record) => this.#meter.follow(job, record) },
+    });
+    if (!ended) return undefined;
+    const seconds = Number((ended.result.seconds - (branch ? this.#secondsBefore(branch) : 0)).toFixed(3));
+    const { result } = await this.#publish(key, { ...ended.result, seconds }, ended.prepared);
+    if (result.status === 'diverged') await this.#startAnew();
+    this.#meter.ran(job, (performance.now() - start) / 1000);
+    return result;
+  }
+
+  async #publish(key: string, result: CellResult, prepared: Preparation): Promise<StoredCell> {
+    const { nll } = result.measures;
+    const kept = nll === undefined ? {} : { nll };
+    const isDone = result.status === 'done';
+    const taken = isDone ? await this.#measuring.ofCell(this.#store.pathOf(key), nll, prepared) : {};
+    const stored = {
+      result: { ...result, measures: { ...kept, ...taken } },
+      measured: this.#measuring.definition,
+    };
+    await this.#store.publish(key, stored);
+    return stored;
+  }
+
+  /** Whether a branch can begin: another study may have had no need of the checkpoint, then the cell is run once more. */
+  async #hasCheckpoint({ from, step }: Branch): Promise<boolean> {
+    if (existsSync(checkpointPath(runPaths(this.#store.pathOf(from)).checkpoints, step))) return true;
+    this.#store.reopen(from);
+    return (await this.#run(await this.#known(this.#plan.jobOf(from)))) !== undefined;
+  }
+
+  #secondsBefore({ from, step }: Branch): number {
+    return secondsAt(readRecords(runPaths(this.#store.pathOf(from)).metrics), step);
+  }
+
+  #forkOf({ from, step }: Branch): string {
+    return `${this.#store.pathOf(from)}@${step}`;
+  }
+
+  /** After a failure nobody knows what threads and device are at. */
+  async #startAnew(): Promise<void> {
+    await this.#threads.close();
+    await this.#devices.open(undefined);
+  }
+
+  /** All that was found so far. */
+  get record(): StudyRecord {
+    return studyRecord(this.#setting.config, this.#plan, this.#models ?? { base: {} }, this.#device);
+  }
+
+  async #write(): Promise<void> {
+    this.#models ??= await this.#modelsAsTheyAre();
+    writeStudy(this.#setting.out, this.record);
+  }
+
+  /** Of the first line's student, and of the first teacher that there is. */
+  async #modelsAsTheyAre(): Promise<AsTheyAre | undefined> {
+    if (this.#hooks.shouldStop()) return undefined;
+    const found: { base?: Measures; teacher?: Measures } = {};
+    for (const { options } of this.#plan.firstJobs) {
+      const request = resolveOptions(options);
+      if (found.base && (found.teacher || request.options.teacher === 'none')) continue;
+      try {
+        const prepared = await prepare(request, this.#devices.hosts, () => {});
+        const { student, teacher } = prepared.models;
+        found.base ??= await this.#measuring.ofModel(student, prepared);
+        if (teacher !== undefined) found.teacher ??= await this.#measuring.ofModel(teacher, prepared);
+      } catch (error) {
+        if (this.#hooks.shouldStop()) return undefined;
+        // A line that can't be run has cells that say so.
+        if (!(error instanceof InputError)) throw error;
+      }
+    }
+    return { base: {}, ...found };
+  }
+
+  #explained(error: Error): Error {
+    if (!isDiskFull(error)) return error;
+    const [reason] = error.message.split('; ');
+    return new RunError(
+      `${this.#setting.out}: expected room on the disk, found none (${reason}); free some space, then give the same command again`,
+      { cause: error },
+    );
+  }
+}
