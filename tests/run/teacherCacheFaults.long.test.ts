@@ -148,7 +148,12 @@ for (const [name, change, message] of [
   [
     'a file',
     { teacherCache: fixture.text },
-    /^--teacher-cache: expected a folder, found ENOTDIR at .*; choose another path$/,
+    /^--teacher-cache: expected a folder, found a file at .*; choose another path$/,
+  ],
+  [
+    'a path below a file',
+    { teacherCache: join(fixture.text, 'cache') },
+    /found a file at .*text\.txt; choose/,
   ],
 ] as [string, Partial<TrainInput>, RegExp][]) {
   refused(`${name}: one line, and nothing is written`, async () => {
