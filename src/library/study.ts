@@ -9,6 +9,7 @@ import { StudyEngine } from '../study/engine.js';
 import { estimateStudy } from '../study/estimate.js';
 import { StudyPlan } from '../study/plan.js';
 import type { CellRecord, StudyEstimate, StudyProgress } from '../study/records.js';
+import { writeReport } from '../study/report.js';
 import { outcomeOf } from './failures.js';
 import { createStop } from './stop.js';
 
@@ -68,7 +69,9 @@ export function study(options: StudyInput): Study {
     if (dryRun) return { out, ...NOTHING, remaining: plan.jobs.length, estimate: await estimateStudy(plan) };
     const folder = await takeStudyFolder(out);
     try {
-      const ending = await new StudyEngine({ config, out, cells }, plan, hooks).run();
+      const engine = new StudyEngine({ config, out, cells }, plan, hooks);
+      const ending = await engine.run();
+      if (ending.finished) await writeReport(out, engine.record);
       return { out, failed, ...ending };
     } finally {
       folder.release();

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { excerpt, InputError } from '../base/errors.js';
 import { nearestName } from '../base/nearestName.js';
 import { parseYaml } from '../formats/configFile.js';
+import { measuresSchema } from './measures/wanted.js';
 
 /** What a study is asked to be: the form of its YAML file (docs/study.md). */
 
@@ -17,14 +18,6 @@ const axis = z.union(
   [z.array(z.union([z.string(), z.number(), z.boolean()])).min(1), z.record(z.string(), options.nullable())],
   'expected a list of values, or names with the options of each; at least one',
 );
-
-/** What is measured of every cell, beside its held-out loss. */
-const measures = z.strictObject({
-  /** A text of another kind: `forgetting`. */
-  unrelated: z.string().optional(),
-  /** Prompts with completions, by name: `exact_match.NAME`. */
-  examples: z.record(z.string(), z.string()).default({}),
-});
 
 const LENGTH = 'expected {tokens: N}, {steps: N} or both';
 
@@ -71,7 +64,7 @@ const schema = z.strictObject(
     curve: count.default(4),
     checkpoints: count.default(4),
     branches: branches.optional(),
-    measures: measures.prefault({}),
+    measures: measuresSchema.omit({ sharpness: true }).prefault({}),
   },
   'expected names with values, as docs/study.md has them',
 );

@@ -16,7 +16,7 @@ import { Identities } from './identity.js';
 import { type Measures, Measuring } from './measuring.js';
 import { StudyMeter } from './meter.js';
 import type { Job, StudyPlan } from './plan.js';
-import type { Branch, CellRecord, StudyProgress } from './records.js';
+import type { Branch, CellRecord, StudyProgress, StudyRecord } from './records.js';
 import { type CellResult, CellStore, type StoredCell } from './store.js';
 import { type AsTheyAre, studyRecord, writeStudy } from './studyFile.js';
 
@@ -63,6 +63,8 @@ export class StudyEngine {
   #identities!: Identities;
   #measuring!: Measuring;
   #models: AsTheyAre | undefined;
+  /** What it runs on, in words. */
+  #device = '';
 
   constructor(setting: StudySetting, plan: StudyPlan, hooks: StudyHooks) {
     this.#setting = setting;
@@ -77,6 +79,7 @@ export class StudyEngine {
   async run(): Promise<StudyEnding> {
     const { config, cells } = this.#setting;
     const hosts = await this.#devices.open(undefined);
+    this.#device = hosts.description;
     try {
       this.#identities = new Identities(hosts.student.info.name);
       const identify = (model: string) => this.#identities.ofModel(model, 'model');
@@ -216,11 +219,14 @@ export class StudyEngine {
     await this.#devices.open(undefined);
   }
 
+  /** All that was found so far. */
+  get record(): StudyRecord {
+    return studyRecord(this.#setting.config, this.#plan, this.#models ?? { base: {} }, this.#device);
+  }
+
   async #write(): Promise<void> {
-    const { config, out } = this.#setting;
     this.#models ??= await this.#modelsAsTheyAre();
-    const { description } = this.#devices.hosts;
-    writeStudy(out, studyRecord(config, this.#plan, this.#models ?? { base: {} }, description));
+    writeStudy(this.#setting.out, this.record);
   }
 
   /** Of the first line's student, and of the first teacher that there is. */

@@ -8,8 +8,8 @@ import { hashFile, hashRanges, startHash } from '../formats/hashes.js';
 import { isRemote, parseAddress, pinned } from '../hub/address.js';
 import { datasetCommit } from '../hub/dataset.js';
 import { resolveModel } from '../hub/resolveModel.js';
+import { isStart } from '../options/init.js';
 import { isOperational, type TrainOptions } from '../options/train.js';
-import { isWordOfStart } from './starts.js';
 
 /** Where a branch begins. */
 export interface Beginning {
@@ -24,9 +24,10 @@ const FORM = 1;
 /** What the files of a model or an adapter end in. */
 const MODEL_FILES = /\.(json|safetensors|jinja|model)$/;
 
-/** How options that change no result, but what is told of it, or are places are left out of keys. */
+/** Places, and how a run is started. */
 const LEFT_OUT = ['out', 'fork', 'config', 'resume', 'dryRun'];
-const TOLD = ['evalEvery'];
+/** Options that may change on a resume, and yet say what is told, or, where there is a cache, how documents are cut. */
+const TOLD = ['evalEvery', 'teacherCache'];
 
 /** Tells cells apart by the contents of all that decides their results. Files are hashed once each. */
 export class Identities {
@@ -59,7 +60,9 @@ export class Identities {
       case 'teacher':
         return value === 'none' ? value : this.ofModel(String(value), 'model');
       case 'init':
-        return isWordOfStart(String(value)) ? value : this.ofModel(String(value), 'adapter');
+        return isStart(String(value)) ? value : this.ofModel(String(value), 'adapter');
+      case 'teacherCache':
+        return true;
       case 'fromConfig':
       case 'chatTemplate':
         return this.#once(`file ${value}`, () => hashFile(String(value)));

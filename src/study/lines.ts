@@ -1,6 +1,7 @@
 import { InputError } from '../base/errors.js';
 import { unknownOption } from '../base/nearestName.js';
 import { camelCase, problemOfValue } from '../formats/configFile.js';
+import { isStart } from '../options/init.js';
 import { optionOf, problemsOf, withDefaults } from '../options/table.js';
 import { TRAIN_OPTIONS } from '../options/train.js';
 import { uselessOptions } from '../prepare/idleOptions.js';
@@ -10,7 +11,7 @@ import { beta2At, isScaled } from './moments.js';
 import { withPaths } from './paths.js';
 import type { AxisValue, View } from './records.js';
 import { GRID_RATIO, type Grid, gridAround, type Spot } from './search.js';
-import { isWordOfStart, STARTS } from './starts.js';
+import { STARTS } from './starts.js';
 
 /** Cells that differ in learning rate and seed alone. */
 export interface Line {
@@ -167,7 +168,7 @@ function idleNames(given: Given): readonly string[] {
   const problems = problemsOf(TRAIN_OPTIONS, standIn);
   if (problems.length > 0) throw new InputError(problems.join('; '));
   const idle: string[] = uselessOptions(withDefaults(TRAIN_OPTIONS, standIn));
-  const isAdapter = typeof given.init === 'string' && !isWordOfStart(given.init);
+  const isAdapter = typeof given.init === 'string' && !isStart(given.init);
   return isAdapter ? [...idle, ...OF_ADAPTERS] : idle;
 }
 

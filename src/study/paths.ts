@@ -2,11 +2,12 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
 import { parseData } from '../data/documents/sources.js';
 import { isRemote } from '../hub/address.js';
+import { isStart } from '../options/init.js';
 
 /** Options that are paths, or names on the Hub where nothing is there. */
 const MODELS = ['student', 'teacher', 'init'];
 const TEXTS = ['data', 'evalData'];
-const FILES = ['fromConfig', 'chatTemplate'];
+const FILES = ['fromConfig', 'chatTemplate', 'teacherCache'];
 
 /** Options of a study's file as `train` takes them: its paths are relative to the file, those of `train` to here. */
 export function withPaths(
@@ -23,7 +24,8 @@ export function withPaths(
 
 /** A path, or a name, of a study's file as the option `name` of `train` takes it. */
 export function fromFolder(name: string, value: string, folder: string): string {
-  if (isAbsolute(value) || isRemote(value)) return value;
+  const isWord = (name === 'init' && isStart(value)) || (name === 'teacher' && value === 'none');
+  if (isWord || isAbsolute(value) || isRemote(value)) return value;
   const path = relative('', join(folder, value)) || '.';
   if (FILES.includes(name) || TEXTS.includes(name)) return path;
   const isMeant = /^\.\.?(\/|$)/.test(value) || existsSync(parseData(path).path);

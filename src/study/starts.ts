@@ -7,7 +7,3 @@ export const STARTS: Readonly<Record<string, Given>> = {
   pissa: { init: 'pissa' },
   milora: { init: 'milora' },
 };
-
-/** Whether a value of `init` names a way to start, not an adapter. */
-export const isWordOfStart = (init: string): boolean =>
-  ['random', ...Object.values(STARTS).map((given) => given.init)].includes(init);

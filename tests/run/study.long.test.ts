@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CellRecord, type StudyRecord, study } from 'rivulet';
@@ -235,6 +236,35 @@ test('a dry run says cells, tokens and time, and writes nothing', async () => {
   assert.is(code, 0);
   assert.match(stdout, /^cells {3}6 known, 14 at most\ntokens {2}768 known, 1,\d+ at most\ntime /);
   assert.equal(readdirSync(cwd), []);
+});
+
+const disk = smallDisk();
+
+/** A folder on a disk of its own, 2 MiB large; undefined where this process may not mount one. */
+function smallDisk(): string | undefined {
+  const folder = freshFolder();
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]);
+  if (status !== 0) return undefined;
+  process.on('exit', () => spawnSync('umount', ['-l', folder]));
+  return folder;
+}
+
+(disk ? test : test.skip)('a disk that fills up: one line, and it goes on once there is room', async () => {
+  const filler = join(disk!, 'filler');
+  writeFileSync(filler, new Uint8Array(2 ** 21 - 200_000));
+  const args = ['--config', small, '--out', 'out'];
+  const full = await startProgram('study', args, { cwd: disk! }).ended;
+  assert.is(full.code, 1, full.stderr);
+  const errors = full.stderr.split('\n').filter((line) => line.startsWith('error: '));
+  assert.is(errors.length, 1, full.stderr);
+  assert.match(
+    errors[0]!,
+    /expected room on the disk, found none \(.*ENOSPC.*\); free some space, then give the same/,
+  );
+  rmSync(filler);
+  const { code, stderr } = await startProgram('study', args, { cwd: disk! }).ended;
+  assert.is(code, 0, stderr);
+  assert.equal(timeless(join(disk!, 'out')), timeless(whole));
 });
 
 test('what is wrong with its file or folder is one line, and nothing is written', async () => {
