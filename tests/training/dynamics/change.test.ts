@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomStream } from '#src/data/random.js';
-import { type Change, changeFacts } from '#src/training/dynamics.js';
+import { type Change, changeFacts } from '#src/training/dynamics/change.js';
 import { singularTriplets } from '#src/training/starts/singular.js';
 
 /** What an adapter has made of a weight, against dW written out. */
