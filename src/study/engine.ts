@@ -12,6 +12,7 @@ import { runCell, secondsAt } from './cell.js';
 import { cellRecord, failure } from './cellRecord.js';
 import type { StudyConfig } from './config.js';
 import { devicesOf } from './devices.js';
+import { cellDynamics } from './dynamics.js';
 import { Identities } from './identity.js';
 import { type Measures, Measuring } from './measuring.js';
 import { StudyMeter } from './meter.js';
@@ -190,8 +191,11 @@ export class StudyEngine {
     const kept = nll === undefined ? {} : { nll };
     const isDone = result.status === 'done';
     const taken = isDone ? await this.#measuring.ofCell(this.#store.pathOf(key), nll, prepared) : {};
+    const hooks = { problem: this.#hooks.note, signal: this.#stop.signal };
+    const hasDynamics = isDone && this.#setting.config.measures.dynamics;
+    const dynamics = hasDynamics ? await cellDynamics(result.dynamics, prepared, hooks) : [];
     const stored = {
-      result: { ...result, measures: { ...kept, ...taken } },
+      result: { ...result, measures: { ...kept, ...taken }, dynamics },
       measured: this.#measuring.definition,
     };
     await this.#store.publish(key, stored);
