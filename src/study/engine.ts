@@ -14,6 +14,7 @@ import type { StudyConfig } from './config.js';
 import { devicesOf } from './devices.js';
 import { cellDynamics } from './dynamics.js';
 import { Identities } from './identity.js';
+import { needsFloats } from './measures/sharpness.js';
 import { type Measures, Measuring } from './measuring.js';
 import { StudyMeter } from './meter.js';
 import type { Job, StudyPlan } from './plan.js';
@@ -83,8 +84,13 @@ export class StudyEngine {
     this.#device = hosts.description;
     try {
       this.#identities = new Identities(hosts.student.info.name);
-      const identify = (model: string) => this.#identities.ofModel(model, 'model');
-      this.#measuring = new Measuring(config, cells, identify, this.#stop.signal);
+      const { lossScaling, kernels } = hosts.student.info;
+      if (config.measures.sharpness && lossScaling) throw needsFloats();
+      const identify: Identities['ofModel'] = (model, kind) => this.#identities.ofModel(model, kind);
+      const { note } = this.#hooks;
+      this.#measuring = new Measuring(config, {
+        ...{ folder: cells, identify, kernels, note, signal: this.#stop.signal },
+      });
       // Whatever can't be found or read is known before anything is written.
       for (const job of this.#plan.jobs) await this.#known(job);
       mkdirSync(cells, { recursive: true });
