@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { InputError } from '../base/errors.js';
 import { hashOfTemplate } from '../data/chat/source.js';
 import { hashTexts, rangesOf } from '../data/documents/contentHash.js';
 import type { EncodingOptions } from '../data/encoding.js';
@@ -51,6 +52,7 @@ export interface CacheWish {
  * @throws InputError when it holds something else, or is damaged
  */
 export async function findCache(folder: string, wish: CacheWish): Promise<FoundCache> {
+  const freeBytes = freeBytesAt(folder);
   const there = await TeacherCache.peek(folder);
   const { teacher, tokenizer, sequence } = wish;
   const identity: CacheIdentity = {
@@ -70,7 +72,7 @@ export async function findCache(folder: string, wish: CacheWish): Promise<FoundC
     isCovered: isCovered(folder, wish.text, cache.segments),
     bytesPerToken: bytesPerToken(identity),
     storedBytes: storedSegments(folder).bytes,
-    freeBytes: freeBytes(folder),
+    freeBytes,
   };
 }
 
@@ -108,9 +110,13 @@ export async function textKey(
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
 }
 
-function freeBytes(folder: string): number {
+/** Of the disk that a folder is on, or would be. @throws InputError when it is a file, or below one */
+function freeBytesAt(folder: string): number {
   let there = resolve(folder);
   while (!existsSync(there)) there = dirname(there);
+  if (!statSync(there).isDirectory()) {
+    throw new InputError(`--teacher-cache: expected a folder, found a file at ${there}; choose another path`);
+  }
   const { bavail, bsize } = statfsSync(there);
   return bavail * bsize;
 }

@@ -64,7 +64,7 @@ export class StudyEngine {
   readonly #stop = new AbortController();
   #identities!: Identities;
   #measuring!: Measuring;
-  #models: AsTheyAre | undefined;
+  #models: AsTheyAre = { base: {} };
   /** What it runs on, in words. */
   #device = '';
 
@@ -93,6 +93,11 @@ export class StudyEngine {
       });
       // Whatever can't be found or read is known before anything is written.
       for (const job of this.#plan.jobs) await this.#known(job);
+      this.#models = await this.#modelsAsTheyAre().catch((error: unknown) => {
+        // Measures end with an error where the study is stopped.
+        if (!this.#hooks.shouldStop()) throw error;
+        return { base: {} };
+      });
       mkdirSync(cells, { recursive: true });
       await this.#runAll();
     } catch (error) {
@@ -118,9 +123,10 @@ export class StudyEngine {
       this.#plan.add(job, record);
       this.#hooks.cell(record);
       for (const [cell, steps] of this.#plan.keptSteps(job.line)) this.#store.prune(cell, steps);
-      if (ended.isNew) await this.#write();
+      if (ended.isNew) this.#write();
     }
-    await this.#write();
+    // What is there already may be more than was looked at before a stop.
+    if (!this.#hooks.shouldStop()) this.#write();
   }
 
   async #known(job: Job): Promise<Known> {
@@ -231,31 +237,25 @@ export class StudyEngine {
 
   /** All that was found so far. */
   get record(): StudyRecord {
-    return studyRecord(this.#setting.config, this.#plan, this.#models ?? { base: {} }, this.#device);
+    return studyRecord(this.#setting.config, this.#plan, this.#models, this.#device);
   }
 
-  async #write(): Promise<void> {
-    this.#models ??= await this.#modelsAsTheyAre();
+  #write(): void {
     writeStudy(this.#setting.out, this.record);
   }
 
   /** Of the first line's student, and of the first teacher that there is. */
-  async #modelsAsTheyAre(): Promise<AsTheyAre | undefined> {
-    if (this.#hooks.shouldStop()) return undefined;
+  async #modelsAsTheyAre(): Promise<AsTheyAre> {
     const found: { base?: Measures; teacher?: Measures } = {};
     for (const { options } of this.#plan.firstJobs) {
       const request = resolveOptions(options);
       if (found.base && (found.teacher || request.options.teacher === 'none')) continue;
-      try {
-        const prepared = await prepare(request, this.#devices.hosts, () => {});
-        const { student, teacher } = prepared.models;
-        found.base ??= await this.#measuring.ofModel(student, prepared);
-        if (teacher !== undefined) found.teacher ??= await this.#measuring.ofModel(teacher, prepared);
-      } catch (error) {
-        if (this.#hooks.shouldStop()) return undefined;
-        // A line that can't be run has cells that say so.
-        if (!(error instanceof InputError)) throw error;
-      }
+      // A line that can't be run has cells that say so.
+      const prepared = await prepare(request, this.#devices.hosts, () => {}).catch(unlessWrong);
+      if (!prepared) continue;
+      const { student, teacher } = prepared.models;
+      found.base ??= await this.#measuring.ofModel(student, prepared);
+      if (teacher !== undefined) found.teacher ??= await this.#measuring.ofModel(teacher, prepared);
     }
     return { base: {}, ...found };
   }
@@ -268,4 +268,8 @@ export class StudyEngine {
       { cause: error },
     );
   }
+}
+
+function unlessWrong(error: unknown): undefined {
+  if (!(error instanceof InputError)) throw error;
 }

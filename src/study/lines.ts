@@ -30,20 +30,22 @@ export interface Line {
 }
 
 /** Options that the study gives itself. */
-const OWN: Readonly<Record<string, string>> = {
-  steps: 'length',
-  tokens: 'length',
-  epochs: 'length',
-  warmup: 'warmup',
-  evalEvery: 'curve',
-  checkpointEvery: 'checkpoints',
-  keep: 'checkpoints',
-  out: '--out',
-  fork: 'branches',
-  resume: '--out',
-  config: '--config',
-  dryRun: '--dry-run',
-};
+const OWN = new Map(
+  Object.entries({
+    steps: 'length',
+    tokens: 'length',
+    epochs: 'length',
+    warmup: 'warmup',
+    evalEvery: 'curve',
+    checkpointEvery: 'checkpoints',
+    keep: 'checkpoints',
+    out: '--out',
+    fork: 'branches',
+    resume: '--out',
+    config: '--config',
+    dryRun: '--dry-run',
+  }),
+);
 
 /** What all cells share, since a study has one device. */
 const OF_DEVICES = ['device', 'teacherDevice', 'threads', 'kernels', 'tune'];
@@ -108,7 +110,7 @@ function pointsOf(config: StudyConfig, name: string, values: StudyConfig['axes']
 }
 
 function startPoint(config: StudyConfig, label: string): AxisPoint {
-  return { label, options: STARTS[label] ?? withPaths({ init: label }, config.folder) };
+  return { label, options: STARTS.get(label) ?? withPaths({ init: label }, config.folder) };
 }
 
 /** Options by their names in code, each with a value that it may have. */
@@ -116,7 +118,7 @@ function checkedGiven({ folder }: StudyConfig, where: string, given: Given): Giv
   const checked: Record<string, unknown> = {};
   for (const [written, value] of Object.entries(given)) {
     const name = camelCase(written);
-    const own = OWN[name];
+    const own = OWN.get(name);
     if (own !== undefined) {
       throw new InputError(`${where}: expected ${own} to say it, found ${written}; leave it out`);
     }
@@ -190,13 +192,17 @@ function rates(
     const sorted = [...lr].sort((a, b) => a - b);
     return { grid: { places: sorted.map((_, i) => i), extensions: 0 }, rateAt: (place) => sorted[place]! };
   }
-  const from = typeof lr.from === 'number' ? lr.from : lr.from[String(start)];
+  const from = typeof lr.from === 'number' ? lr.from : ownValue(lr.from, String(start));
   if (from === undefined) {
     throw new InputError(`axes.lr.from: expected a rate for start ${start}, found none; add one`);
   }
   const rateAt = (place: number) => Number((from * GRID_RATIO ** place).toPrecision(4));
   return { grid: gridAround(lr.points, lr.extensions), rateAt };
 }
+
+/** Names that objects inherit are none. */
+const ownValue = <T>(values: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(values, name) ? values[name] : undefined;
 
 /** Seeds of a study, in the order in which they are spent. */
 export function seedsOf({ axes, options }: StudyConfig, count: number): number[] {

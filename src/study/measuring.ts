@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Row } from '../data/packing.js';
@@ -72,6 +72,7 @@ export class Measuring {
     if (existsSync(path)) return readJsonFile(path, keptSchema, 'delete it');
     const held = await this.#texts.of(prepared);
     const measures = await this.#measure({ model }, prepared, undefined, held?.rows);
+    mkdirSync(this.#folder, { recursive: true });
     publishFile(path, [new TextEncoder().encode(`${JSON.stringify(measures)}\n`)]);
     return measures;
   }

@@ -238,6 +238,25 @@ test('a dry run says cells, tokens and time, and writes nothing', async () => {
   assert.equal(readdirSync(cwd), []);
 });
 
+test('measures are taken of every cell; others later, of the adapters that are there', async () => {
+  const out = join(freshFolder(), 'out');
+  const text = 'axes: {start: [random, full]}\nlength: {steps: 2}\ncurve: 1\ncheckpoints: 1\n';
+  const bare = await run(written(text), out);
+  assert.equal(Object.keys(bare.cells[0]!.measures), ['nll', 'bits_per_byte']);
+  const adapter = statSync(join(out, 'cells', bare.cells[0]!.key, 'adapter', 'adapter_model.safetensors'));
+  const { cells, result } = await run(written(`${text}measures: {unrelated: ${fixture.text}}\n`), out);
+  assert.ok(result.finished);
+  const { base } = recordOf(out);
+  for (const [i, { measures, key }] of cells.entries()) {
+    assert.is(key, bare.cells[i]!.key);
+    assert.is(measures.nll, bare.cells[i]!.measures.nll);
+    assert.is(measures.forgetting, measures.unrelated_nll! - base.unrelated_nll!);
+  }
+  assert.not.equal(cells[0]!.measures.forgetting, cells[1]!.measures.forgetting);
+  const again = statSync(join(out, 'cells', cells[0]!.key, 'adapter', 'adapter_model.safetensors'));
+  assert.is(again.mtimeMs, adapter.mtimeMs, 'it was not trained again');
+});
+
 const disk = smallDisk();
 
 /** A folder on a disk of its own, 2 MiB large; undefined where this process may not mount one. */
@@ -273,6 +292,11 @@ test('what is wrong with its file or folder is one line, and nothing is written'
   const unknown = await startProgram('study', ['--config', wrong, '--out', 'out'], { cwd }).ended;
   assert.is(unknown.code, 2);
   assert.is(unknown.stderr, 'error: axes: unknown option bacth; did you mean batch?\n');
+  assert.equal(readdirSync(cwd), []);
+  const measures = written('length: {steps: 2}\nmeasures: {unrelated: none.jsonl}\n');
+  const unmeasurable = await startProgram('study', ['--config', measures, '--out', 'out'], { cwd }).ended;
+  assert.is(unmeasurable.code, 2);
+  assert.match(unmeasurable.stderr, /^error: .*none\.jsonl: .*\n$/);
   assert.equal(readdirSync(cwd), []);
   const missing = await startProgram('study', ['--config', 'none.yaml', '--out', 'out'], { cwd }).ended;
   assert.is(missing.code, 2);

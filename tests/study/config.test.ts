@@ -119,6 +119,11 @@ for (const [what, text, expected] of [
   ['an unknown field', 'axis: {batch: [1]}\n', /study\.yaml.*unknown field axis; did you mean axes\?/],
   ['an unknown axis', 'axes: {bacth: [1]}\n', /axes: unknown option bacth; did you mean batch\?/],
   [
+    'a name that objects inherit',
+    'axes: {constructor: [2]}\n',
+    /axes: unknown option constructor; see --help/,
+  ],
+  [
     'an axis without values',
     'axes: {batch: []}\n',
     /study\.yaml:\d: axes\.batch: expected a list .*found \[\]/,

@@ -43,7 +43,8 @@ const quiet = { progress() {}, problem: (text: string) => assert.unreachable(tex
 
 async function startedAdapter(files: ModelFiles, lora: LoraOptions): Promise<Adapter> {
   const tensors = await singularStart(files, lora, 2, quiet);
-  const config = adapterConfig({ ...lora, start: undefined } as never, '');
+  const { start: _, ...plain } = lora;
+  const config = adapterConfig(plain, '');
   return { folder: '', config, tensors: new Map(tensors) };
 }
 

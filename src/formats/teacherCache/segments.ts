@@ -42,7 +42,7 @@ export function listSegments(folder: string): string[] {
       .sort();
   } catch (error) {
     throw new InputError(
-      `--teacher-cache: expected a folder, found ${systemCode(error)} at ${folder}; choose another path`,
+      `--teacher-cache: expected a folder to read, found ${systemCode(error)} at ${folder}; check its permissions`,
     );
   }
 }
