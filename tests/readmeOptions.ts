@@ -1,5 +1,6 @@
 import { CACHE_FLAGS } from '#src/options/cache.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
+import { STUDY_OPTIONS } from '#src/options/study.js';
 import { flagOf } from '#src/options/table.js';
 import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
 import { TRAIN_OPTIONS } from '#src/options/train.js';
@@ -11,6 +12,7 @@ const TABLES: Readonly<Record<string, Table>> = {
   evaluate: EVALUATE_FLAGS,
   tokenize: TOKENIZE_FLAGS,
   cache: CACHE_FLAGS,
+  study: STUDY_OPTIONS,
 };
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');

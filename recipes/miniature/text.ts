@@ -2,12 +2,15 @@ import { writeFileSync } from 'node:fs';
 import { InputError } from '#src/base/errors.js';
 import { runProgram } from '#src/cli/program.js';
 import { DOCUMENTS, makeCorpora, toJsonl, toLines } from './corpora.js';
-import { equationOf, makeExamples, puzzleOf, taleOf } from './examples.js';
+import { equationOf, type MiniatureExample, makeExamples, puzzleOf, taleOf } from './examples.js';
+
+/** Of a question and its answer: they fit a row of 64 tokens. */
+const MOST_CHARACTERS = 160;
 
 /**
  * Writes longer texts than the bundled ones: `node build/recipes/miniature/text.js KIND DOCUMENTS FILE.jsonl`. KIND is
- * `text`, which begins with the documents of corpus.jsonl, or `questions`: what documents behind these ask, as prompts and
- * completions to fine-tune on. Nothing in them is held out.
+ * `text`, which begins with the documents of corpus.jsonl, or `questions`: what short documents behind these ask, as
+ * prompts and completions to fine-tune on. Nothing in them is held out.
  */
 const KINDS: Readonly<Record<string, (documents: number) => string>> = {
   text: (documents) => toJsonl(makeCorpora({ ...DOCUMENTS, corpus: documents }).corpus),
@@ -21,7 +24,9 @@ const KINDS: Readonly<Record<string, (documents: number) => string>> = {
     const found = corpus
       .slice(DOCUMENTS.corpus)
       .flatMap((text) => puzzleOf(text) ?? equationOf(text) ?? taleOf(text) ?? []);
-    return toLines(found.filter(({ prompt }) => !asked.has(prompt)));
+    const isShort = ({ prompt, completion }: MiniatureExample) =>
+      prompt.length + completion.length <= MOST_CHARACTERS;
+    return toLines(found.filter((example) => isShort(example) && !asked.has(example.prompt)));
   },
 };
 
