@@ -72,7 +72,7 @@ export class Measuring {
     if (existsSync(path)) return readJsonFile(path, keptSchema, 'delete it');
     const held = await this.#texts.of(prepared);
     const measures = await this.#measure({ model }, prepared, undefined, held?.rows);
-    mkdirSync(this.#folder, { recursive: true });
+    mkdirSync(folder, { recursive: true });
     publishFile(path, [new TextEncoder().encode(`${JSON.stringify(measures)}\n`)]);
     return measures;
   }
