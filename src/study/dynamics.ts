@@ -8,6 +8,14 @@ import { readRecords } from '../report/journal.js';
 import { adapterChanges, type DynamicsHooks } from '../training/dynamics.js';
 import type { DynamicsPoint } from './records.js';
 
+interface StudyDynamicsHooks {
+  readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** A large model's singular vectors take long, the first time. */
+const SOON_MS = 10_000;
+
 /**
  * What the adapter of a cell did to the weights of its model: at its checkpoints, evenly spaced, and at the end. Of an adapter
  * that it started from, too, the change is that from the model. What can't be read is told, and leaves it out.
@@ -18,14 +26,14 @@ import type { DynamicsPoint } from './records.js';
 export async function cellDynamics(
   before: readonly DynamicsPoint[],
   prepared: Preparation,
-  hooks: DynamicsHooks,
+  { note, signal }: StudyDynamicsHooks,
 ): Promise<DynamicsPoint[]> {
   if (before.length > 0) return [...before];
   try {
-    return await runDynamics(prepared, hooks);
+    return await runDynamics(prepared, { problem: note, progress: toldOnce(note), signal });
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    hooks.problem(error.message);
+    note(error.message);
     return [];
   }
 }
@@ -49,4 +57,16 @@ async function runDynamics(
     const step = inner[i] ?? steps;
     return { step, tokens: tokens.get(step) ?? 0, norm, stable_rank: stableRank, top, bottom };
   });
+}
+
+function toldOnce(note: (text: string) => void): (done: number, total: number) => void {
+  const start = performance.now();
+  let isTold = false;
+  return (done, total) => {
+    if (isTold || performance.now() - start < SOON_MS) return;
+    isTold = true;
+    note(
+      `dynamics: ${done} of ${total} layers are looked through; their singular vectors are found once, and kept`,
+    );
+  };
 }

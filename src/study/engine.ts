@@ -203,7 +203,7 @@ export class StudyEngine {
     const kept = nll === undefined ? {} : { nll };
     const isDone = result.status === 'done';
     const taken = isDone ? await this.#measuring.ofCell(this.#store.pathOf(key), nll, prepared) : {};
-    const hooks = { problem: this.#hooks.note, signal: this.#stop.signal };
+    const hooks = { note: this.#hooks.note, signal: this.#stop.signal };
     const hasDynamics = isDone && this.#setting.config.measures.dynamics;
     const dynamics = hasDynamics ? await cellDynamics(result.dynamics, prepared, hooks) : [];
     const stored = {

@@ -7,6 +7,8 @@ import { threadsFor } from './starts/room.js';
 export interface DynamicsHooks {
   /** What went wrong with what is kept of singular vectors, in a line: it cost time, nothing else. */
   readonly problem: (text: string) => void;
+  /** Layers of all that are done. */
+  readonly progress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -23,7 +25,7 @@ export async function adapterChanges(
   lora: LoraOptions,
   folders: readonly string[],
   threads: number,
-  { problem, signal }: DynamicsHooks,
+  { problem, progress = () => {}, signal }: DynamicsHooks,
 ): Promise<LayerChange[]> {
   const jobs = loraModules(config, lora).map(
     (module): LayerJob => ({
@@ -36,11 +38,18 @@ export async function adapterChanges(
     }),
   );
   const most = threadsFor(jobs, threads, 'leave dynamics out of the measures');
+  const told = new Set<string>();
   const layers = await shareOut<LayerJob, LayerChanges>(jobs, most, {
     url: new URL('./dynamics/thread.js', import.meta.url),
     name: 'dynamics',
     what: ({ module }) => `dynamics of ${module}`,
-    found: ({ problems }) => problems.forEach(problem),
+    found: ({ problems }, done) => {
+      for (const text of problems) {
+        if (!told.has(text)) problem(text);
+        told.add(text);
+      }
+      progress(done, jobs.length);
+    },
     signal,
   });
   return folders.map((_, i) => meanChange(layers.map(({ changes }) => changes[i]!)));
