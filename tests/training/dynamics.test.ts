@@ -202,10 +202,13 @@ test('a folder without an adapter is refused, and a signal ends the work', async
   stop.abort();
   const whole = await written(factors(9, 1));
   const stopped = adapterChanges(files, lora, [whole], 2, { ...quiet, signal: stop.signal });
-  await stopped.then(() => assert.unreachable(), (error: Error) => {
-    assert.is(error.name, 'RunError');
-    assert.match(error.message, 'stopped');
-  });
+  await stopped.then(
+    () => assert.unreachable(),
+    (error: Error) => {
+      assert.is(error.name, 'RunError');
+      assert.match(error.message, 'stopped');
+    },
+  );
 });
 
 test.run();
