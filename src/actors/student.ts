@@ -5,33 +5,21 @@ import { DivergedError } from '../base/errors.js';
 import type { Device, Session, SessionHandle } from '../devices/device.js';
 
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
-import { checkAdapter, readAdapter } from '../formats/adapter.js';
 import { readCheckpoint, readSnapshot, writeCheckpoint } from '../formats/checkpoint.js';
 import { pruneCheckpoints } from '../formats/checkpointFiles.js';
 import { type Artifact, writeParameters } from '../formats/parameters.js';
 import { finiteSource, placeOf } from '../formats/tensors/finite.js';
 import type { TensorSource } from '../formats/tensors/source.js';
 import type { BatchSource, CheckpointFacts, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
-import { type LoraOptions, loraShapes } from '../model/lora.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import { sessionSources } from '../model/sessionSource.js';
-import {
-  fillValue,
-  headName,
-  loadRopeTable,
-  loadTensor,
-  loadWeights,
-  type ModelWeights,
-  sourcesOf,
-  weightShapes,
-} from '../model/weights.js';
+import { fillValue, headName, loadTensor, sourcesOf } from '../model/weights.js';
 import type { Value } from '../program/types.js';
 import type { StepRecord } from '../records.js';
 import { ALONE, totalsOf } from '../training/batchTotals.js';
-import { randomLora, randomWeights } from '../training/initialise.js';
+import { fillFrozen, fillStart } from '../training/begin.js';
 import { LossScale } from '../training/lossScale.js';
 import { learningRate, type ScheduleOptions } from '../training/schedule.js';
-import { singularStart } from '../training/starts.js';
 import { TrainingStep } from '../training/step.js';
 import { StepMeter } from '../training/stepMeter.js';
 import { named, reach, serve } from './actor.js';
@@ -265,15 +253,19 @@ export class Student {
     await this.#observer.afterCheckpoint(step);
   }
 
-  /** Fills in frozen weights, and what is trained: from a checkpoint, from `init`, or fresh. */
+  /** Fills in frozen weights, and what is trained: from a checkpoint, or as it begins. */
   async #restore(): Promise<void> {
-    const { resume, student, artifact } = this.#setup;
+    const { resume, artifact, student, init, seed, threads, progress: port } = this.#setup;
     const { trained } = this.#model;
-    const { weights } = trained.training;
-    if (student.lora) await this.#load(weights);
-    else await loadRopeTable(this.#session, weights);
+    const beginning = { files: student.student, lora: student.lora, init, seed, threads };
+    const loaded = (bytes: number, total: number) => this.#tell(loadingOf('student', bytes, total));
+    await fillFrozen(this.#session, trained, beginning, loaded);
     if (resume === undefined) {
-      await this.#initialise();
+      await fillStart(this.#session, trained, beginning, {
+        loaded,
+        progress: (done, total) => this.#tell({ doing: 'starting point', done, total, unit: 'matrices' }),
+        problem: (warning) => port.postMessage({ warning } satisfies StartingMessage),
+      });
       return;
     }
     const hasStart = trained.start.size > 0;
@@ -284,46 +276,6 @@ export class Student {
     await this.#fill(this.#model.optimizer.second, second);
     this.#state = state;
     this.#savedStep = state.step;
-  }
-
-  #load(weights: ModelWeights): Promise<void> {
-    const sources = sourcesOf(this.#setup.student.student);
-    return loadWeights(this.#session, sources, weights, (bytes, total) =>
-      this.#tell(loadingOf('student', bytes, total)),
-    );
-  }
-
-  async #initialise(): Promise<void> {
-    const { init, student, seed } = this.#setup;
-    const { values, training } = this.#model.trained;
-    const { config, tensors } = student.student;
-    if (!student.lora) {
-      if (tensors.size > 0) await this.#load(training.weights);
-      else await this.#write(values, dataOf(randomWeights(weightShapes(config), seed)));
-      return;
-    }
-    const shapes = loraShapes(config, student.lora);
-    if (student.lora.start) {
-      const factors = dataOf(await this.#singularStart(student.lora));
-      await this.#write(values, factors);
-      await this.#write(this.#model.trained.start, factors);
-      return;
-    }
-    if (init === undefined) {
-      await this.#write(values, dataOf(randomLora(shapes, seed)));
-      return;
-    }
-    const adapter = readAdapter(init);
-    checkAdapter(adapter, shapes);
-    await this.#write(values, dataOf(adapter.tensors));
-  }
-
-  #singularStart(lora: LoraOptions) {
-    const { student, threads, progress: port } = this.#setup;
-    return singularStart(student.student, lora, threads, {
-      progress: (done, total) => this.#tell({ doing: 'starting point', done, total, unit: 'matrices' }),
-      problem: (warning) => port.postMessage({ warning } satisfies StartingMessage),
-    });
   }
 
   get #start(): TensorSource[] {
@@ -354,16 +306,6 @@ export class Student {
     const arrays = await Promise.all(values.map((value) => this.#session.read(value)));
     return arrays as { [I in keyof V]: Float32Array };
   }
-
-  async #write(
-    values: ReadonlyMap<string, Value>,
-    tensors: ReadonlyMap<string, Float32Array>,
-  ): Promise<void> {
-    for (const [name, value] of values) await this.#session.write(value, tensors.get(name)!);
-  }
 }
-
-const dataOf = (tensors: ReadonlyMap<string, { data: Float32Array }>): Tensors =>
-  new Map([...tensors].map(([name, { data }]) => [name, data]));
 
 serve(() => new Student());

@@ -39,7 +39,7 @@ const MOST_NAMES = 3;
  * elsewhere may have such patterns, as PEFT allows them.
  */
 export function checkPatterns(config: ModelConfig, options: LoraOptions): void {
-  const modules = adaptedLayers(config, options).map(({ module }) => module);
+  const modules = loraModules(config, options);
   for (const [flag, patterns = {}] of [
     ['--rank-pattern', options.rankPattern],
     ['--alpha-pattern', options.alphaPattern],
@@ -126,6 +126,10 @@ export function loraShapes(config: ModelConfig, options: LoraOptions): Map<strin
   return shapes;
 }
 
+/** Whole names of the layers that get an adapter, in the order of the forward pass. */
+export const loraModules = (config: ModelConfig, options: LoraOptions): string[] =>
+  adaptedLayers(config, options).map(({ module }) => module);
+
 /** The layers that get an adapter, in the order of the forward pass. */
 function adaptedLayers(config: ModelConfig, { targetModules: targets, modules }: LoraOptions) {
   const named = modules && new Set(modules);
@@ -211,7 +215,7 @@ export function adapterConfig(options: LoraOptions, baseModel: string): AdapterC
 export function loraOptions(adapter: AdapterConfig, config: ModelConfig): LoraOptions {
   const { targetModules: names, modules, baseModel: _, ...options } = adapter;
   const lora = { ...options, targetModules: TARGET_MODULES.filter((name) => names.includes(name)) };
-  const named = modules && adaptedLayers(config, { ...lora, modules }).map(({ module }) => module);
+  const named = modules && loraModules(config, { ...lora, modules });
   if (!named || named.length === adaptedLayers(config, lora).length) return lora;
   return { ...lora, modules: named };
 }

@@ -64,7 +64,7 @@ const schema = z.strictObject(
     curve: count.default(4),
     checkpoints: count.default(4),
     branches: branches.optional(),
-    measures: measuresSchema.omit({ sharpness: true }).prefault({}),
+    measures: measuresSchema.prefault({}),
   },
   'expected names with values, as docs/study.md has them',
 );

@@ -12,7 +12,9 @@ import { runCell, secondsAt } from './cell.js';
 import { cellRecord, failure } from './cellRecord.js';
 import type { StudyConfig } from './config.js';
 import { devicesOf } from './devices.js';
+import { cellDynamics } from './dynamics.js';
 import { Identities } from './identity.js';
+import { needsFloats } from './measures/sharpness.js';
 import { type Measures, Measuring } from './measuring.js';
 import { StudyMeter } from './meter.js';
 import type { Job, StudyPlan } from './plan.js';
@@ -82,8 +84,13 @@ export class StudyEngine {
     this.#device = hosts.description;
     try {
       this.#identities = new Identities(hosts.student.info.name);
-      const identify = (model: string) => this.#identities.ofModel(model, 'model');
-      this.#measuring = new Measuring(config, cells, identify, this.#stop.signal);
+      const { lossScaling, kernels } = hosts.student.info;
+      if (config.measures.sharpness && lossScaling) throw needsFloats();
+      const identify: Identities['ofModel'] = (model, kind) => this.#identities.ofModel(model, kind);
+      const { note } = this.#hooks;
+      this.#measuring = new Measuring(config, {
+        ...{ folder: cells, identify, kernels, note, signal: this.#stop.signal },
+      });
       // Whatever can't be found or read is known before anything is written.
       for (const job of this.#plan.jobs) await this.#known(job);
       this.#models = await this.#modelsAsTheyAre().catch((error: unknown) => {
@@ -196,8 +203,11 @@ export class StudyEngine {
     const kept = nll === undefined ? {} : { nll };
     const isDone = result.status === 'done';
     const taken = isDone ? await this.#measuring.ofCell(this.#store.pathOf(key), nll, prepared) : {};
+    const hooks = { note: this.#hooks.note, signal: this.#stop.signal };
+    const hasDynamics = isDone && this.#setting.config.measures.dynamics;
+    const dynamics = hasDynamics ? await cellDynamics(result.dynamics, prepared, hooks) : [];
     const stored = {
-      result: { ...result, measures: { ...kept, ...taken } },
+      result: { ...result, measures: { ...kept, ...taken }, dynamics },
       measured: this.#measuring.definition,
     };
     await this.#store.publish(key, stored);

@@ -212,9 +212,13 @@ export function seedsOf({ axes, options }: StudyConfig, count: number): number[]
   return Array.from({ length: count }, (_, i) => first + i);
 }
 
+/** A stop leaves a checkpoint of its own, which must not cost one of those of the study; those of whole models are large. */
+const SPARE_CHECKPOINTS = 16;
+
 /** Options of the cell of a line at a spot. */
 export function cellGiven(config: StudyConfig, line: Line, { place }: Spot, seed: number): Given {
   const { steps, batch } = line;
+  const spare = line.given.trainable === 'all' ? 1 : SPARE_CHECKPOINTS;
   return {
     ...plain(line.given, batch),
     lr: line.rateAt(place),
@@ -223,6 +227,6 @@ export function cellGiven(config: StudyConfig, line: Line, { place }: Spot, seed
     warmup: Math.round(config.warmup * steps),
     evalEvery: Math.ceil(steps / config.curve),
     checkpointEvery: Math.ceil(steps / config.checkpoints),
-    keep: config.checkpoints + 1,
+    keep: config.checkpoints + spare,
   };
 }

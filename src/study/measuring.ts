@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { Row } from '../data/packing.js';
 import { publishFile } from '../formats/checkpointFiles.js';
 import { readJsonFile } from '../formats/json.js';
 import { runPaths } from '../formats/runFolder.js';
@@ -10,6 +11,7 @@ import type { StudyConfig } from './config.js';
 import { HeldOutTexts } from './heldOutText.js';
 import { measure, type Subject } from './measures.js';
 import { fromFolder } from './paths.js';
+import { type SharpnessSetting, sharpnessOfStart } from './startSharpness.js';
 
 /** Form of the measures: those of another one are taken again. */
 const FORM = 1;
@@ -22,55 +24,55 @@ const keptSchema = z.record(z.string(), z.number());
 export class Measuring {
   /** Tells measures of one study's definition from those of others. */
   readonly definition: string;
-  readonly #wanted: StudyConfig['measures'];
+  readonly #wanted: Pick<StudyConfig['measures'], 'unrelated' | 'examples'>;
+  readonly #wantsSharpness: boolean;
   readonly #texts = new HeldOutTexts();
-  readonly #folder: string;
-  readonly #identify: (model: string) => Promise<string>;
-  readonly #signal: AbortSignal;
+  readonly #setting: SharpnessSetting;
 
-  /**
-   * @param folder where measures of models as they are are kept
-   * @param identify what tells a model's contents from others
-   */
-  constructor(
-    { measures, folder }: StudyConfig,
-    kept: string,
-    identify: (path: string) => Promise<string>,
-    signal: AbortSignal,
-  ) {
-    const { unrelated, examples } = measures;
+  /** @param setting `folder`: where measures of models as they are, and of starts, are kept */
+  constructor({ measures, folder }: StudyConfig, setting: SharpnessSetting) {
+    const { unrelated, examples, sharpness } = measures;
     const at = (path: string) => fromFolder('data', path, folder);
     this.#wanted = {
       ...(unrelated !== undefined && { unrelated: at(unrelated) }),
       examples: Object.fromEntries(Object.entries(examples).map(([name, path]) => [name, at(path)])),
     };
+    this.#wantsSharpness = sharpness;
     this.definition = hashOf({ FORM, measures });
-    this.#folder = kept;
-    this.#identify = identify;
-    this.#signal = signal;
+    this.#setting = setting;
   }
 
   /** Of a cell whose run has ended, beside its held-out loss `nll`. */
   async ofCell(out: string, nll: number | undefined, prepared: Preparation): Promise<Measures> {
     const held = await this.#texts.of(prepared);
-    const bits = held && nll !== undefined ? { bits_per_byte: nll / Math.LN2 / held.bytesPerToken } : {};
-    if (!this.#wantsMore) return bits;
+    const own = {
+      ...(held && nll !== undefined && { bits_per_byte: nll / Math.LN2 / held.bytesPerToken }),
+      ...(held && (await this.#ofStart(prepared, held.rows))),
+    };
+    if (!this.#wantsMore) return own;
     const { adapter, model } = runPaths(out);
     const isWhole = prepared.artifact.kind === 'model';
     const subject = isWhole ? { model } : { model: prepared.models.student, adapter };
     const bare = await this.ofModel(prepared.models.student, prepared);
-    return { ...bits, ...(await this.#measure(subject, prepared, bare)) };
+    return { ...own, ...(await this.#measure(subject, prepared, bare)) };
+  }
+
+  /** A fork starts where another run has come to: it has none. */
+  async #ofStart(prepared: Preparation, rows: readonly Row[]): Promise<Measures> {
+    if (!this.#wantsSharpness || prepared.options.fork !== undefined) return {};
+    return { sharpness: await sharpnessOfStart(prepared, rows, this.#setting) };
   }
 
   /** Of a model without training, with its loss on the held-out text of a run. Kept for later starts. */
   async ofModel(model: string, prepared: Preparation): Promise<Measures> {
+    const { folder, identify } = this.#setting;
     const { sequence, evalData, evalTokens, evalFraction, data } = prepared.options;
     const facts = { sequence, evalData, evalTokens, evalFraction, data, definition: this.definition };
-    const path = join(this.#folder, `model-${hashOf([await this.#identify(model), facts])}.json`);
+    const path = join(folder, `model-${hashOf([await identify(model, 'model'), facts])}.json`);
     if (existsSync(path)) return readJsonFile(path, keptSchema, 'delete it');
     const held = await this.#texts.of(prepared);
     const measures = await this.#measure({ model }, prepared, undefined, held?.rows);
-    mkdirSync(this.#folder, { recursive: true });
+    mkdirSync(folder, { recursive: true });
     publishFile(path, [new TextEncoder().encode(`${JSON.stringify(measures)}\n`)]);
     return measures;
   }
@@ -84,11 +86,15 @@ export class Measuring {
     subject: Subject,
     { options }: Preparation,
     bare: Measures | undefined,
-    heldOut?: Parameters<typeof measure>[1]['heldOut'],
+    heldOut?: readonly Row[],
   ): Promise<Measures> {
     const { device, kernels, tune, threads, sequence } = options;
     const loading = { device, kernels, tune, threads };
-    return measure(subject, { ...this.#wanted, heldOut }, { loading, sequence, bare, signal: this.#signal });
+    return measure(
+      subject,
+      { ...this.#wanted, heldOut },
+      { loading, sequence, bare, signal: this.#setting.signal },
+    );
   }
 }
 

@@ -127,8 +127,13 @@ export class StudyPlan {
     return axes;
   }
 
-  /** What a reader of the results should know: lines whose optimum does not lie inside their grid. */
+  /** What a reader of the results should know. */
   get notes(): string[] {
+    return [...this.#openSearches, ...this.#withoutDynamics];
+  }
+
+  /** Lines whose optimum does not lie inside their grid. */
+  get #openSearches(): string[] {
     return this.lines.flatMap((line) => {
       const { wanted, isInside, best } = this.searchOf(line);
       if (line.grid.extensions === 0 || wanted.length > 0 || isInside) return [];
@@ -139,6 +144,20 @@ export class StudyPlan {
         `${where}: expected an optimum inside of the grid, found ${found}; give more extensions or another from`,
       ];
     });
+  }
+
+  /** Cells of adapters that were run when nobody asked what they do to the weights. */
+  get #withoutDynamics(): string[] {
+    if (!this.#config.measures.dynamics) return [];
+    const without = [...this.#records.values()].filter(
+      ({ job: { branch, line }, record: { status, dynamics } }) =>
+        status === 'done' && !branch && line.given.trainable !== 'all' && dynamics.length === 0,
+    );
+    if (without.length === 0) return [];
+    return [
+      `dynamics: expected those of all cells with adapters, found ${without.length} without, whose checkpoints are gone; ` +
+        'delete their folders to have them run again',
+    ];
   }
 
   /** Cells of a line, each with the steps whose checkpoints branches may still begin in. */

@@ -1,12 +1,9 @@
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
-import { InputError, RunError } from '../base/errors.js';
-import { type LoraOptions, loraRank, loraScale, loraShapes } from '../model/lora.js';
+import { shareOut } from '../base/jobThreads.js';
+import { type LoraOptions, loraModules, loraRank, loraScale, loraShapes } from '../model/lora.js';
 import type { ModelFiles } from '../model/weights.js';
 import type { InitialTensors } from './initialise.js';
 import type { Found, Job } from './starts/find.js';
-import { keptCount } from './starts/kept.js';
-import { decompositionBytes } from './starts/singular.js';
+import { threadsFor } from './starts/room.js';
 
 export interface StartHooks {
   /** Matrices of all that are done. */
@@ -14,9 +11,6 @@ export interface StartHooks {
   /** What went wrong with what is kept of earlier runs, in a line. */
   problem(text: string): void;
 }
-
-/** What the threads may take together for decompositions; a WebAssembly memory has no more. */
-const MOST_BYTES = 2 ** 32;
 
 /**
  * The factors that an adapter with `lora.start` begins with, by their names. The matrices are shared out to threads, the
@@ -30,25 +24,18 @@ export async function singularStart(
   hooks: StartHooks,
 ): Promise<InitialTensors> {
   const jobs = jobsOf(files, lora).sort((a, b) => b.weight.byteLength - a.weight.byteLength);
-  const found = new Map<string, Found>();
-  const waiting = [...jobs];
-  const work = async () => {
-    const worker = new FindingThread();
-    try {
-      for (let job = waiting.shift(); job; job = waiting.shift()) {
-        const factors = await worker.find(job);
-        found.set(job.module, factors);
-        if (factors.problem !== undefined) hooks.problem(factors.problem);
-        hooks.progress(found.size, jobs.length);
-      }
-    } finally {
-      // Where one fails, the others have nothing more to do.
-      waiting.length = 0;
-      await worker.close();
-    }
-  };
+  const most = threadsFor(jobs, threads, 'use --init random, or --target-modules without it');
   hooks.progress(0, jobs.length);
-  await Promise.all(Array.from({ length: threadsFor(jobs, threads) }, work));
+  const factors = await shareOut<Job, Found>(jobs, most, {
+    url: new URL('./starts/thread.js', import.meta.url),
+    name: 'starting point',
+    what: ({ module }) => `singular vectors of ${module}`,
+    found: ({ problem }, done) => {
+      if (problem !== undefined) hooks.problem(problem);
+      hooks.progress(done, jobs.length);
+    },
+  });
+  const found = new Map(jobs.map(({ module }, i) => [module, factors[i]!]));
   return new Map(
     [...loraShapes(files.config, lora)].map(([name, shape]) => {
       const { a, b } = found.get(name.slice(0, name.lastIndexOf('.lora_')))!;
@@ -57,60 +44,11 @@ export async function singularStart(
   );
 }
 
-function jobsOf({ config, tensors }: ModelFiles, lora: LoraOptions): Job[] {
-  const modules = new Set(
-    [...loraShapes(config, lora).keys()].map((name) => name.slice(0, name.lastIndexOf('.lora_'))),
-  );
-  return [...modules].map((module) => ({
+const jobsOf = ({ config, tensors }: ModelFiles, lora: LoraOptions): Job[] =>
+  loraModules(config, lora).map((module) => ({
     module,
     weight: tensors.get(`${module}.weight`)!,
     end: lora.start === 'milora' ? 'last' : 'first',
     rank: loraRank(lora, module),
     scale: loraScale(lora, module),
   }));
-}
-
-/** As many as there are, can be fed, and have room. @throws InputError when there is none for the largest matrix */
-function threadsFor(jobs: readonly Job[], threads: number): number {
-  const bytes = Math.max(...jobs.map(bytesOf));
-  if (bytes <= MOST_BYTES) return Math.min(threads, jobs.length, Math.floor(MOST_BYTES / bytes));
-  const { module, weight, rank } = jobs.find((job) => bytesOf(job) === bytes)!;
-  throw new InputError(
-    `${module}: expected a matrix whose singular vectors take at most ${MOST_BYTES / 2 ** 30} GiB to find, found ` +
-      `[${weight.shape}] with a rank of ${rank}; use --init random, or --target-modules without it`,
-  );
-}
-
-function bytesOf({ weight: { shape }, rank }: Job): number {
-  const [out = 0, inputs = 0] = shape;
-  return decompositionBytes(out, inputs, keptCount(rank, Math.min(out, inputs)));
-}
-
-class FindingThread {
-  readonly #worker = new Worker(new URL('./starts/thread.js', import.meta.url), { name: 'starting point' });
-  readonly #died = once(this.#worker, 'exit').then(([code]) => {
-    throw new Error(`its thread exited with code ${code}`);
-  });
-
-  constructor() {
-    this.#died.catch(() => {});
-  }
-
-  async find(job: Job): Promise<Found> {
-    const answer = once(this.#worker, 'message');
-    this.#worker.postMessage(job);
-    try {
-      const [{ found, failed }] = await Promise.race([answer, this.#died]);
-      if (found) return found;
-      if (failed.name === 'InputError') throw new InputError(failed.message);
-      throw new Error(failed.message);
-    } catch (error) {
-      if (error instanceof InputError) throw error;
-      throw new RunError(`singular vectors of ${job.module}: ${(error as Error).message}`);
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#worker.terminate();
-  }
-}

@@ -6,10 +6,12 @@ import { type CellRecord, type StudyRecord, study } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeFixture, makeJsonl } from '../fixtures.js';
+import { temporaryFolder } from '../support.js';
 import { adapterBytes, flags, startProgram, timelessMetrics } from './process.js';
 
 /** Studies of tiny models, from their file to cells.json: reused, killed, tampered with, stopped. */
 
+process.env.RIVULET_CACHE = temporaryFolder('study-cache');
 const fixture = makeFixture('study');
 const heldOut = join(fixture.folder, 'heldout.jsonl');
 writeFileSync(heldOut, makeJsonl(90, 8));

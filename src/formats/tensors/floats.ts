@@ -56,3 +56,10 @@ export async function* readFloats(
     yield { first, data: toFloat32(dtype, bytes, widened) };
   }
 }
+
+/** A whole source as float32. @throws InputError when it is of no such type */
+export async function readWhole(source: TensorSource): Promise<Float32Array> {
+  const whole = new Float32Array(lengthOf(source));
+  for await (const { first, data } of readFloats(source)) whole.set(data, first);
+  return whole;
+}

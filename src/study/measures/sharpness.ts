@@ -31,7 +31,8 @@ export async function sharpness(
   }
 }
 
-const needsFloats = () =>
+/** What to say of a device whose gradients are too coarse. */
+export const needsFloats = (): InputError =>
   new InputError(
     'sharpness: expected a device that keeps gradients in f32, found one that halves them; use --kernels f32 or --device wasm',
   );

@@ -10,7 +10,10 @@ export const measuresSchema = z.strictObject({
   examples: z
     .record(z.string().regex(/^[\w-]+$/, 'expected a name of letters, digits, _ and -'), path)
     .default({}),
+  /** Of every start, once. */
   sharpness: z.boolean('expected true or false').default(false),
+  /** What adapters do to the weights while they are trained: `CellRecord.dynamics`. */
+  dynamics: z.boolean('expected true or false').default(true),
 });
 
 export type WantedMeasures = z.infer<typeof measuresSchema>;

@@ -4,15 +4,12 @@ import { type FloatDtype, toFloat32 } from '../../formats/tensors/floats.js';
 import type { End, Triplets } from './bidiagonal.js';
 import { type Factors, factorsOf } from './factors.js';
 import { type KeptTriplets, keptCount, keptFile, readKept, writeKept } from './kept.js';
+import type { Wanted } from './room.js';
 import { singularTriplets } from './singular.js';
 
-/** A weight [out, in] whose singular vectors an adapter starts with. */
-export interface Job {
-  /** Of the module: `model.layers.0.mlp.up_proj`. */
-  readonly module: string;
-  readonly weight: TensorInfo;
+/** A weight whose singular vectors an adapter starts with. */
+export interface Job extends Wanted {
   readonly end: End;
-  readonly rank: number;
   /** s */
   readonly scale: number;
 }
@@ -22,32 +19,48 @@ export interface Found extends Factors {
   readonly problem?: string;
 }
 
-/** The factors that an adapter starts with: from what is kept of the same weight, or found and then kept. */
+/** The factors that an adapter starts with. */
 export async function findFactors({ weight, end, rank, scale }: Job): Promise<Found> {
-  const { dtype, shape } = weight;
+  const { triplets, problem } = await findTriplets(await readWeight(weight), end, rank);
+  return { ...factorsOf(triplets, rank, { end, scale }), ...(problem === undefined ? {} : { problem }) };
+}
+
+/** A weight [out, in] as float32, which holds all of it exactly, and the XXH64 of its bytes. */
+export interface ReadWeight {
+  readonly info: TensorInfo;
+  readonly data: Float32Array;
+  readonly hash: string;
+}
+
+export async function readWeight(info: TensorInfo): Promise<ReadWeight> {
+  const hash = await startHash();
+  const data = new Float32Array(lengthOf(info));
+  for (const { first, bytes } of tensorChunks(info)) {
+    hash.update(bytes);
+    data.set(toFloat32(info.dtype as FloatDtype, bytes), first);
+  }
+  return { info, data, hash: hash.digest() };
+}
+
+/**
+ * The first, or last, singular triplets of a weight, `rank` of them or more: what is kept of the same weight, or found and
+ * then kept. `problem`: what went wrong with that, in a line.
+ */
+export async function findTriplets(
+  { info: { dtype, shape }, data, hash }: ReadWeight,
+  end: End,
+  rank: number,
+): Promise<{ readonly triplets: KeptTriplets; readonly problem: string | undefined }> {
   const [out = 0, inputs = 0] = shape;
-  const { data, hash } = await readWeight(weight);
   const count = keptCount(rank, Math.min(out, inputs));
   const path = keptFile({ hash, dtype, shape, end, count });
   const before = await readKept(path);
-  if (before && before !== 'damaged') return factorsOf(before, rank, { end, scale });
+  if (before && before !== 'damaged') return { triplets: before, problem: undefined };
   const triplets = rounded(singularTriplets({ out, inputs, data }, end, count));
   const unkept = await writeKept(path, triplets);
   const damaged =
     before && `${path}: expected singular vectors as they were kept, found others; they are made anew`;
-  const problem = unkept ?? damaged;
-  return { ...factorsOf(triplets, rank, { end, scale }), ...(problem === undefined ? {} : { problem }) };
-}
-
-/** A weight as float32, which holds all of it exactly, and the hash of its bytes. */
-async function readWeight(weight: TensorInfo): Promise<{ data: Float32Array; hash: string }> {
-  const hash = await startHash();
-  const data = new Float32Array(lengthOf(weight));
-  for (const { first, bytes } of tensorChunks(weight)) {
-    hash.update(bytes);
-    data.set(toFloat32(weight.dtype as FloatDtype, bytes), first);
-  }
-  return { data, hash: hash.digest() };
+  return { triplets, problem: unkept ?? damaged };
 }
 
 const rounded = ({ values, left, right }: Triplets): KeptTriplets => ({

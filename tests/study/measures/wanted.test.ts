@@ -5,8 +5,11 @@ import { measuresSchema } from '#src/study/measures/wanted.js';
 const wanted = suite('what measures a study wants');
 
 wanted('nothing unless it is said', () => {
-  assert.equal(measuresSchema.parse({}), { examples: {}, sharpness: false });
-  const all = { unrelated: 'a.jsonl', examples: { 'sums-1': 'b.jsonl' }, sharpness: true };
+  assert.equal(measuresSchema.parse({}), { examples: {}, sharpness: false, dynamics: true });
+  const all = {
+    ...{ unrelated: 'a.jsonl', examples: { 'sums-1': 'b.jsonl' } },
+    ...{ sharpness: true, dynamics: false },
+  };
   assert.equal(measuresSchema.parse(all), all);
 });
 

@@ -134,7 +134,7 @@ export function dynamicsPlot(context: Context): Plot | undefined {
     'What the adapter does to the weights',
     `Of the change delta W that an adapter makes, means over its layers and over seeds: its Frobenius norm over that ` +
       `of W, its stable rank |delta W|_F^2 / |delta W|_2^2, and the shares of |delta W|_F^2 inside the spans of W's first ` +
-      `and last r singular vectors.${someOf(context, DYNAMICS_PLACES)} ${scaleNote(context, context.view.arms)}`,
+      `and last r singular vectors, the mean of left and right ones.${someOf(context, DYNAMICS_PLACES)} ${scaleNote(context, context.view.arms)}`,
     legendOf(context, context.lines),
     panels,
   );
