@@ -1,5 +1,5 @@
 import { lengthOf } from './safetensors/header.js';
-import { asBytes, readFloats } from './tensors/floats.js';
+import { asBytes, readWhole } from './tensors/floats.js';
 import { memorySource, type TensorSource } from './tensors/source.js';
 
 /*
@@ -19,13 +19,13 @@ export function withStart(trained: readonly TensorSource[], start: readonly Tens
     if (isA(factor.name)) {
       return madeOf(factor, [2 * rows, columns], async () => {
         const joined = new Float32Array(2 * rows * columns);
-        joined.set(await whole(factor));
-        joined.set(await whole(first), rows * columns);
+        joined.set(await readWhole(factor));
+        joined.set(await readWhole(first), rows * columns);
         return joined;
       });
     }
     return madeOf(factor, [rows, 2 * columns], async () => {
-      const [b, b0] = [await whole(factor), await whole(first)];
+      const [b, b0] = [await readWhole(factor), await readWhole(first)];
       const joined = new Float32Array(2 * b.length);
       for (let i = 0; i < rows; i++) {
         const [from, to] = [i * columns, (i + 1) * columns];
@@ -47,12 +47,12 @@ export function splitStart(joined: readonly TensorSource[]): {
     if (isA(source.name)) {
       const count = lengthOf(source) / 2;
       return madeOf(source, [rows / 2, columns], async () =>
-        (await whole(source)).slice(index * count, (index + 1) * count),
+        (await readWhole(source)).slice(index * count, (index + 1) * count),
       );
     }
     const width = columns / 2;
     return madeOf(source, [rows, width], async () => {
-      const data = await whole(source);
+      const data = await readWhole(source);
       const part = new Float32Array(rows * width);
       for (let i = 0; i < rows; i++) {
         const from = i * columns + index * width;
@@ -79,10 +79,4 @@ function madeOf(
       yield* memorySource(made, asBytes(await make())).read(from, to);
     },
   };
-}
-
-async function whole(source: TensorSource): Promise<Float32Array> {
-  const data = new Float32Array(lengthOf(source));
-  for await (const { first, data: chunk } of readFloats(source)) data.set(chunk, first);
-  return data;
 }

@@ -56,3 +56,10 @@ export async function* readFloats(
     yield { first, data: toFloat32(dtype, bytes, widened) };
   }
 }
+
+/** All elements of a source, which is small. Throws as `readFloats` does. */
+export async function readWhole(source: TensorSource): Promise<Float32Array> {
+  const data = new Float32Array(lengthOf(source));
+  for await (const { first, data: chunk } of readFloats(source)) data.set(chunk, first);
+  return data;
+}
