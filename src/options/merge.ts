@@ -13,8 +13,8 @@ export const MERGE_OPTIONS = {
   },
   adapter: {
     group: 'model',
-    value: 'ADAPTER[:WEIGHT]',
-    schema: z.array(text).min(1, 'expected at least one adapter'),
+    value: 'ADAPTER',
+    schema: z.array(text, 'expected a list of adapters').min(1, 'expected at least one adapter'),
     many: true,
     help:
       'a PEFT adapter for it: a folder, that of a run too, or owner/name; may be repeated, each times a weight, as in ' +

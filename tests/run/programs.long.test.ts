@@ -99,7 +99,7 @@ for (const [name, args, message] of [
   ['evaluate', ['--model', fixture.student, '--perplexity', 'nowhere.txt'], /^error: nowhere\.txt: .*$/],
   ['tokenize', ['--mdoel', 'x'], /^error: unknown option --mdoel; did you mean --model\?$/],
   ['cache', ['--model', 'x', '--data', 'y'], /^error: --out: expected DIR, found nothing; .*$/],
-  ['merge', ['--model', 'x'], /^error: --adapter: expected ADAPTER\[:WEIGHT\], .*; --out: expected DIR, .*$/],
+  ['merge', ['--model', 'x'], /^error: --adapter: expected ADAPTER, .*; --out: expected DIR, .*$/],
   ['tokenize', ['--json'], /^error: --model: expected MODEL, .*; --data: .*$/],
 ] as const) {
   errors(`${name} ${args[0]}: one line on stderr, nothing on stdout, exit 2`, async () => {
