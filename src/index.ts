@@ -10,6 +10,7 @@ export {
   type FilledCache,
 } from './library/cacheTeacher.js';
 export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
+export { type Merged, type MergeHooks, type MergeProgress, merge } from './library/merge.js';
 export type { CachePlan, RunPlan } from './library/runPlan.js';
 export { type Study, type StudyResult, study } from './library/study.js';
 export {
@@ -22,6 +23,7 @@ export {
 export { type Run, train } from './library/train.js';
 export type { CacheInput } from './options/cache.js';
 export type { EvaluateInput } from './options/evaluate.js';
+export type { MergeInput } from './options/merge.js';
 export type { StudyInput } from './options/study.js';
 export type { TokenizeInput } from './options/tokenize.js';
 export type { TrainInput, TrainOptions } from './options/train.js';

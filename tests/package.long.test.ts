@@ -43,8 +43,8 @@ const bin = join(installed, manifest.bin.rivulet!);
 /** What a program that uses all of the library looks like; it is compiled, never run. */
 const PROGRAM = `
 import {
-  cacheTeacher, evaluate, InputError, loadModel, loadTokenizer, RunError, tokenize, train,
-  type CacheInput, type Corpus, type CorpusStatistics, type Evaluation, type EvaluateInput, type FilledCache, type MetricsRecord, type Model,
+  cacheTeacher, evaluate, InputError, loadModel, loadTokenizer, merge, RunError, tokenize, train,
+  type CacheInput, type Corpus, type CorpusStatistics, type Evaluation, type EvaluateInput, type FilledCache, type Merged, type MergeInput, type MetricsRecord, type Model,
   type ModelOptions, type PerplexityOptions, type Run, type RunPlan, type RunResult, type TokenizeInput, type Tokenizer,
   type TrainInput, type TrainOptions,
 } from 'rivulet';
@@ -82,6 +82,8 @@ await tokenize({ ...read, json: true });
 
 const kept: CacheInput = { model: 'teacher', data: ['text.txt'], out: 'cache' };
 const filled: FilledCache = await cacheTeacher(kept);
+const parts: MergeInput = { model: 'student', adapter: ['adapter', 'other:0.5'], out: 'merged' };
+const merged: Merged = await merge(parts, { onProgress: ({ bytes }) => bytes.toFixed() });
 
 const modelOptions: ModelOptions = { adapter: result.adapter, device: 'wasm', sequence: 64 };
 const model: Model = await loadModel('student', modelOptions);

@@ -1,5 +1,6 @@
 import { CACHE_FLAGS } from '#src/options/cache.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
+import { MERGE_FLAGS } from '#src/options/merge.js';
 import { STUDY_OPTIONS } from '#src/options/study.js';
 import { flagOf } from '#src/options/table.js';
 import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
@@ -13,6 +14,7 @@ const TABLES: Readonly<Record<string, Table>> = {
   tokenize: TOKENIZE_FLAGS,
   cache: CACHE_FLAGS,
   study: STUDY_OPTIONS,
+  merge: MERGE_FLAGS,
 };
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');

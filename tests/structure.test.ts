@@ -20,7 +20,9 @@ const FLOORS = [
   ...['model', 'training', 'evaluation', 'inference', 'prepare'],
   ...['actors', 'report', 'run', 'study', 'library', 'index.ts', 'cli'],
 ];
-const PROGRAMS = ['cache.ts', 'evaluate.ts', 'rivulet.ts', 'study.ts', 'tokenize.ts', 'train.ts'];
+const PROGRAMS = [
+  ...['cache.ts', 'evaluate.ts', 'merge.ts', 'rivulet.ts', 'study.ts', 'tokenize.ts', 'train.ts'],
+];
 
 interface Import {
   readonly from: string;

@@ -8,6 +8,7 @@ const VERBS = {
   evaluate: 'score a text with a model',
   cache: "keep a teacher's hidden states of a text for train",
   study: 'run a grid of trainings to one question',
+  merge: 'make a model of a model and its adapters',
   tokenize: 'say what text comes to in tokens, and write token shards',
 } as const;
 

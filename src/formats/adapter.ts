@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { excerpt, InputError } from '../base/errors.js';
 import { publishFile, publishFolder } from './checkpointFiles.js';
 import { readJsonFile } from './json.js';
-import { openSafetensors, readFloat32, streamSafetensors } from './safetensors.js';
+import { openSafetensors, readFloat32, streamSafetensors, type TensorInfo } from './safetensors.js';
 import { byLayers } from './tensorNames.js';
 import { fileSource } from './tensors/file.js';
 import { findNotFinite, notFinite } from './tensors/finite.js';
@@ -44,6 +44,14 @@ export interface Adapter {
   config: AdapterConfig;
   /** By name, such as `model.layers.0.self_attn.q_proj.lora_A.weight`. */
   tensors: Map<string, AdapterTensor>;
+}
+
+/** An adapter whose tensors are read when they are asked for. */
+export interface OpenAdapter {
+  readonly folder: string;
+  readonly config: AdapterConfig;
+  /** By the names of `Adapter.tensors`, of the types in the file. */
+  readonly tensors: ReadonlyMap<string, TensorSource>;
 }
 
 const CONFIG_FILE = 'adapter_config.json';
@@ -149,7 +157,7 @@ const PLAIN_INITIALISATIONS = new Set<unknown>([true, false, 'gaussian', 'eva', 
  * plain LoRA, by name
  */
 export function readAdapter(folder: string): Adapter {
-  const { config, infos } = openAdapter(folder);
+  const { config, infos } = openFiles(folder);
   const tensors = new Map<string, AdapterTensor>();
   for (const [name, info] of infos) {
     const data = readFloat32(info);
@@ -157,31 +165,34 @@ export function readAdapter(folder: string): Adapter {
     if (found) throw notFinite({ ...info, origin: info.path }, found);
     tensors.set(name, { shape: info.shape, data });
   }
-  const names = moduleNames(tensors.keys());
+  return { folder, config: configOf(config, tensors.keys()), tensors };
+}
+
+/** The same, of which the configuration and the header alone are read: numbers are not looked at. */
+export function openAdapter(folder: string): OpenAdapter {
+  const { config, infos } = openFiles(folder);
+  const tensors = new Map([...infos].map(([name, info]) => [name, { ...fileSource(info), name }]));
+  return { folder, config: configOf(config, tensors.keys()), tensors };
+}
+
+function configOf(config: PeftConfig, tensors: Iterable<string>): AdapterConfig {
+  const names = moduleNames(tensors);
   const modules = namedModules(config, names);
   return {
-    folder,
-    config: {
-      rank: config.r,
-      alpha: config.lora_alpha,
-      rsLora: config.use_rslora,
-      dropout: config.lora_dropout,
-      rankPattern: config.rank_pattern ?? {},
-      alphaPattern: config.alpha_pattern ?? {},
-      targetModules: [...new Set(names.map((name) => name.slice(name.lastIndexOf('.') + 1)))].sort(),
-      ...(modules && { modules }),
-      baseModel: config.base_model_name_or_path ?? '',
-    },
-    tensors,
+    rank: config.r,
+    alpha: config.lora_alpha,
+    rsLora: config.use_rslora,
+    dropout: config.lora_dropout,
+    rankPattern: config.rank_pattern ?? {},
+    alphaPattern: config.alpha_pattern ?? {},
+    targetModules: [...new Set(names.map((name) => name.slice(name.lastIndexOf('.') + 1)))].sort(),
+    ...(modules && { modules }),
+    baseModel: config.base_model_name_or_path ?? '',
   };
 }
 
-/** The tensors of an adapter as they are in its file, by the names of `Adapter.tensors`. Throws as `readAdapter` does. */
-export const adapterSources = (folder: string): TensorSource[] =>
-  [...openAdapter(folder).infos].map(([name, info]) => ({ ...fileSource(info), name }));
-
-/** Reads the config and the header. */
-function openAdapter(folder: string) {
+/** The config and the tensors in the header, without PEFT's prefix. */
+function openFiles(folder: string): { config: PeftConfig; infos: Map<string, TensorInfo> } {
   const configPath = join(folder, CONFIG_FILE);
   const { peft_type } = readJsonFile(configPath, typeSchema);
   if (peft_type !== 'LORA') {
@@ -264,7 +275,13 @@ function isPlain(key: string, value: unknown): boolean {
  * @param expected shape by name, as in `Adapter.tensors`
  * @throws InputError once, with every tensor that is missing, unexpected or of the wrong shape
  */
-export function checkAdapter(adapter: Adapter, expected: ReadonlyMap<string, readonly number[]>): void {
+export function checkAdapter(
+  adapter: {
+    readonly folder: string;
+    readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
+  },
+  expected: ReadonlyMap<string, readonly number[]>,
+): void {
   const missing = [...expected.keys()].filter((name) => !adapter.tensors.has(name));
   const unexpected = [...adapter.tensors.keys()].filter((name) => !expected.has(name));
   const misshapen = [...adapter.tensors].flatMap(([name, { shape }]) => {

@@ -6,10 +6,11 @@ import {
   openSync,
   readdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { RunError } from '../base/errors.js';
 
 /**
@@ -91,7 +92,7 @@ class UnfinishedFile {
 
 /**
  * Publishes a folder filled by `write`. A kill at any instant leaves no folder or the whole one.
- * The parent folder is made when absent.
+ * The parent folder is made when absent, and taken away again when `write` throws.
  * @param write puts files (and folders) into the folder it is given; nothing is published when it throws
  * @throws RunError when `folder` exists: a published folder never changes
  */
@@ -103,17 +104,31 @@ export async function publishFolder(
     throw new RunError(`${folder}: expected a folder that is not there yet, found one; delete or rename it`);
   }
   const unfinished = unfinishedPath(folder);
-  mkdirSync(dirname(folder), { recursive: true });
-  mkdirSync(unfinished);
+  const parent = dirname(folder);
+  const made = mkdirSync(parent, { recursive: true });
   try {
+    mkdirSync(unfinished);
     await write(unfinished);
     flushTree(unfinished);
     renameSync(unfinished, folder);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
+    if (made !== undefined) removeEmpty(parent, made);
     throw error;
   }
-  flush(dirname(folder));
+  flush(parent);
+}
+
+/** Deletes a folder and those around it up to `top`; one in which something is stays. */
+function removeEmpty(folder: string, top: string): void {
+  try {
+    for (let path = resolve(folder); ; path = dirname(path)) {
+      rmdirSync(path);
+      if (path === resolve(top)) return;
+    }
+  } catch {
+    return;
+  }
 }
 
 /**

@@ -1,17 +1,24 @@
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RunError } from '../base/errors.js';
 import { publishFile, publishFolder } from './checkpointFiles.js';
-import { splitIntoShards, writeShards } from './modelShards.js';
+import { type Shards, splitIntoShards, writeShards } from './modelShards.js';
 import { castSource } from './tensors/cast.js';
 import { finiteSource, placeOf } from './tensors/finite.js';
 import type { FloatDtype } from './tensors/floats.js';
 import type { TensorSource } from './tensors/source.js';
 
-const TOKENIZER_FILES = [
+/** What makes a model of its weights and config, where it is there: the tokenizer in every form, chat templates. */
+const COMPANIONS = [
   'tokenizer.json',
   'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'tokenizer.model',
+  'vocab.json',
+  'merges.txt',
   'chat_template.jinja',
+  'additional_chat_templates',
   'generation_config.json',
 ];
 
@@ -42,15 +49,31 @@ export async function writeModel(
   const config = new TextEncoder().encode(configText(configFile, form));
   const sources = parameters.map((source) => inForm(source, form));
   const files = async (target: string) => {
-    for (const name of TOKENIZER_FILES) {
-      const source = join(dirname(configFile), name);
-      if (existsSync(source)) copyFileSync(source, join(target, name));
-    }
+    copyCompanions(dirname(configFile), target);
     publishFile(join(target, 'config.json'), [config]);
     await writeShards(target, splitIntoShards(sources));
   };
   if (existsSync(folder)) await files(folder);
   else await publishFolder(folder, files);
+}
+
+/**
+ * Publishes a Hugging Face folder that is another one but for its weights: files beside them are copied, byte for byte.
+ * @throws RunError when `folder` exists
+ */
+export const writeModelLike = (folder: string, model: string, shards: Shards): Promise<void> =>
+  publishFolder(folder, async (target) => {
+    copyFileSync(join(model, 'config.json'), join(target, 'config.json'));
+    copyCompanions(model, target);
+    await writeShards(target, shards);
+  });
+
+/** What links stand for is copied: a cache of downloads is full of them. */
+function copyCompanions(from: string, to: string): void {
+  for (const name of COMPANIONS) {
+    const source = join(from, name);
+    if (existsSync(source)) cpSync(source, join(to, name), { recursive: true, dereference: true });
+  }
 }
 
 function configText(configFile: string, { dtype, tiedEmbeddings }: ModelForm): string {

@@ -104,6 +104,21 @@ export function splitIntoShards(
 }
 
 /**
+ * Sources in the files that a model's tensors are in, by their names.
+ * @param tensors as `openModelWeights` gives them
+ */
+export function splitAs(tensors: ReadonlyMap<string, TensorInfo>, sources: Iterable<TensorSource>): Shards {
+  const shards = new Map<string, TensorSource[]>();
+  for (const source of sources) {
+    const file = basename(tensors.get(source.name)!.path);
+    const shard = shards.get(file) ?? [];
+    shards.set(file, shard);
+    shard.push(source);
+  }
+  return shards;
+}
+
+/**
  * Writes the weights of a model into a folder: its shards, and the index when there are several. The memory this
  * takes is that of a chunk. Weights that were there before are gone when the new ones are whole, and not earlier.
  */

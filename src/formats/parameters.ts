@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type AdapterConfig, adapterSources, writeAdapter } from './adapter.js';
+import { type AdapterConfig, openAdapter, writeAdapter } from './adapter.js';
 import { type ModelForm, writeModel } from './modelFolder.js';
 import { openModelWeights } from './modelShards.js';
 import { withStart } from './startFactors.js';
@@ -32,5 +32,6 @@ export async function writeParameters(
 /** What `writeParameters` wrote into `folder`. */
 export function readParameters(folder: string, kind: Artifact['kind']): TensorSource[] {
   const path = join(folder, kind);
-  return kind === 'adapter' ? adapterSources(path) : [...openModelWeights(path).values()].map(fileSource);
+  if (kind === 'adapter') return [...openAdapter(path).tensors.values()];
+  return [...openModelWeights(path).values()].map(fileSource);
 }

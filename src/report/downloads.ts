@@ -2,7 +2,8 @@ import { oneLine } from '../base/errors.js';
 import type { DownloadRecord } from '../records.js';
 import { isTerminal, throttledLine } from './throttledLine.js';
 
-const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`;
+/** Whole MiB, rounded up. */
+export const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`;
 
 /** One line about a download: model, file, how much of all that is wanted. */
 export function downloadLine({ model, file, bytes, total_bytes: total }: DownloadRecord): string {

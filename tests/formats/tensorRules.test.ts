@@ -210,7 +210,12 @@ for (const [shape, rank, scale] of [
     for (let i = 0; i < rows; i++)
       for (let j = 0; j < columns; j++)
         for (let k = 0; k < rank; k++) product[i * columns + j]! += b[i * rank + k]! * a[k * columns + j]!;
-    const changed = lowRankSource(castSource(floatSource('w', shape, weight), 'BF16'), { a, b, rank, scale });
+    const change = {
+      a: castSource(floatSource('a', [rank, columns], a), 'BF16'),
+      b: floatSource('b', [rows, rank], b),
+      scale,
+    };
+    const changed = lowRankSource(castSource(floatSource('w', shape, weight), 'BF16'), [change]);
     assert.equal([changed.name, changed.dtype, changed.shape], ['w', 'F32', shape]);
     const found = await readAll(changed);
     const wrong = found.findIndex((value, i) => {
@@ -225,11 +230,26 @@ for (const [shape, rank, scale] of [
 
 adapting('factors of another shape are refused', () => {
   const weight = floatSource('w', [2, 3], new Float32Array(6));
-  const factors = { a: new Float32Array(6), b: new Float32Array(6), rank: 2, scale: 1 };
-  assert.throws(
-    () => lowRankSource(weight, factors),
-    /tensor w: expected a matrix, B \[2, 2\] and A \[2, 3\]/,
-  );
+  const factor = (...shape: number[]) => floatSource('f', shape, numbers({ shape }));
+  const refused = /tensor w: expected a matrix, B \[out, rank\] and A \[rank, in\], found \[2,3\], /;
+  const fits = { a: factor(2, 3), b: factor(2, 2), scale: 1 };
+  lowRankSource(weight, [fits]);
+  for (const wrong of [{ b: factor(3, 2) }, { a: factor(1, 3) }, { a: factor(6) }]) {
+    assert.throws(() => lowRankSource(weight, [fits, { ...fits, ...wrong }]), refused);
+  }
+});
+
+adapting('several changes are added up in f64 and rounded once', async () => {
+  // 1 + 2^-24 is a tie in F32, which goes to 1: rounded one after the other, the changes would be lost.
+  const one = floatSource('w', [1, 1], Float32Array.of(1));
+  const tiny = {
+    a: floatSource('a', [1, 1], Float32Array.of(2 ** -12)),
+    b: floatSource('b', [1, 1], Float32Array.of(2 ** -11)),
+    scale: 0.5,
+  };
+  assert.equal(await readAll(lowRankSource(one, [tiny])), Float32Array.of(1));
+  assert.equal(await readAll(lowRankSource(one, [tiny, tiny])), Float32Array.of(1 + 2 ** -23));
+  assert.equal(await readAll(lowRankSource(one, [])), Float32Array.of(1));
 });
 
 adapting.run();

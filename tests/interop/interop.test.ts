@@ -1,10 +1,14 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadModel, type StepRecord, type TrainInput, train } from 'rivulet';
+import { loadModel, merge, type StepRecord, type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomUint32 } from '#src/data/random.js';
+import { openModelWeights, splitIntoShards, writeShards } from '#src/formats/modelShards.js';
+import { castSource } from '#src/formats/tensors/cast.js';
+import { fileSource } from '#src/formats/tensors/file.js';
 import { makeFixture, type RawConfig, STUDENT, writeModel } from '../fixtures.js';
+import { readAll } from '../formats/tensors.js';
 import { sharedPath } from '../support.js';
 import { largestDifference } from '../training/training.js';
 import { prepareEnvironment, python } from './environment.js';
@@ -121,6 +125,8 @@ withPeft('some layers, of a rank above their sides, train on here and go back', 
   await assertSameLogits(adapter);
 });
 
+const TORCH_DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
+
 const FAMILIES: Record<string, RawConfig> = {
   llama: { tie_word_embeddings: false },
   qwen2: { architectures: ['Qwen2ForCausalLM'], head_dim: undefined },
@@ -137,6 +143,42 @@ for (const [family, fields] of Object.entries(FAMILIES)) {
     const effect = largestDifference(ours, await ourLogits(undefined, student));
     assert.ok(effect > 1e-2, `training changed no logit by more than ${effect}`);
     const difference = largestDifference(ours, await peftLogits('none', trained!));
+    assert.ok(difference <= TOLERANCE, `logits differ by ${difference}`);
+  });
+}
+
+/** By type: half the distance between numbers, relative to them, and what PEFT's own sums in F32 are off by. */
+const ROUNDINGS = { F32: 2 ** -24, F16: 2 ** -11, BF16: 2 ** -8 };
+const SUM_ERROR = 2 ** -22;
+
+for (const dtype of ['F32', 'F16', 'BF16'] as const) {
+  withPeft(`merge an adapter into ${dtype} weights as merge does, but for a rounding`, async () => {
+    const folder = freshFolder();
+    const base = writeModel(join(folder, 'base'), { ...STUDENT, torch_dtype: TORCH_DTYPES[dtype] }, 5);
+    const sources = [...openModelWeights(base).values()].map((info) => castSource(fileSource(info), dtype));
+    await writeShards(base, splitIntoShards(sources, { maxShardBytes: 20_000 }));
+    const [adapter, peft, out] = [join(folder, 'adapter'), join(folder, 'peft'), join(folder, 'merged')];
+    await python('peft_make_adapter.py', base, adapter, '--rank', '8', '--rslora');
+    assert.is(await python('peft_merge.py', base, peft, adapter), `torch.${TORCH_DTYPES[dtype]}`);
+    const { merged } = await merge({ model: base, adapter: [adapter], out });
+    assert.is(merged, 14);
+    const [ours, theirs, before] = [out, peft, base].map(openModelWeights);
+    assert.equal([...ours!.keys()].sort(), [...theirs!.keys()].sort());
+    let changed = 0;
+    for (const [name, info] of theirs!) {
+      const [found, expected, original] = await Promise.all(
+        [ours!.get(name)!, info, before!.get(name)!].map((each) => readAll(fileSource(each))),
+      );
+      const most = expected!.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
+      const wrong = found!.findIndex((x, i) => {
+        const rounding = 2 * ROUNDINGS[dtype] * Math.abs(expected![i]!);
+        return !(Math.abs(x - expected![i]!) <= rounding + SUM_ERROR * most);
+      });
+      assert.is(wrong, -1, `${name}: ${found![wrong]} for ${expected![wrong]}`);
+      if (largestDifference(found!, original!) > 1e-2) changed++;
+    }
+    assert.is(changed, merged);
+    const difference = largestDifference(await ourLogits(undefined, out), await peftLogits('none', out));
     assert.ok(difference <= TOLERANCE, `logits differ by ${difference}`);
   });
 }

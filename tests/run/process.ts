@@ -33,7 +33,7 @@ export function flags(options: Partial<TrainInput>): string[] {
 
 /** `node dist/NAME.js ARGUMENTS` in a folder; `imports` are modules that are loaded before it. */
 export function startProgram(
-  name: 'train' | 'evaluate' | 'tokenize' | 'cache' | 'study' | 'rivulet',
+  name: 'train' | 'evaluate' | 'tokenize' | 'cache' | 'study' | 'merge' | 'rivulet',
   args: readonly string[],
   { cwd, imports = [], env = {} }: { cwd: string; imports?: readonly string[]; env?: NodeJS.ProcessEnv },
 ): Program {

@@ -9,6 +9,7 @@ import { version } from '#src/base/version.js';
 import { commandOf } from '#src/cli/command.js';
 import { CACHE_FLAGS } from '#src/options/cache.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
+import { MERGE_FLAGS } from '#src/options/merge.js';
 import { STUDY_OPTIONS } from '#src/options/study.js';
 import { flagOf, problemsOf } from '#src/options/table.js';
 import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
@@ -32,6 +33,7 @@ for (const [name, table] of [
   ['study', STUDY_OPTIONS],
   ['tokenize', TOKENIZE_FLAGS],
   ['cache', CACHE_FLAGS],
+  ['merge', MERGE_FLAGS],
 ] as const) {
   help(`${name}: usage, every option with its default, examples; within 80 columns`, async () => {
     const { code, stdout, stderr } = await start(name, ['--help']);
@@ -69,7 +71,7 @@ help('--version', async () => {
 help('rivulet runs each verb, and names the nearest where there is none', async () => {
   const none = await start('rivulet', []);
   assert.is(none.code, 0);
-  for (const verb of ['train', 'evaluate', 'cache', 'study', 'tokenize']) {
+  for (const verb of ['train', 'evaluate', 'cache', 'study', 'merge', 'tokenize']) {
     assert.match(none.stdout, new RegExp(`^  ${verb} `, 'm'));
     const { code, stdout } = await start('rivulet', [verb, '--help']);
     assert.is(code, 0);
@@ -79,7 +81,7 @@ help('rivulet runs each verb, and names the nearest where there is none', async 
   assert.is(wrong.code, 2);
   assert.is(
     wrong.stderr,
-    'error: expected train, evaluate, cache, study, tokenize, found trian; did you mean train?\n',
+    'error: expected train, evaluate, cache, study, merge, tokenize, found trian; did you mean train?\n',
   );
   const inherited = await start('rivulet', ['constructor']);
   assert.is(inherited.code, 2);
@@ -97,6 +99,7 @@ for (const [name, args, message] of [
   ['evaluate', ['--model', fixture.student, '--perplexity', 'nowhere.txt'], /^error: nowhere\.txt: .*$/],
   ['tokenize', ['--mdoel', 'x'], /^error: unknown option --mdoel; did you mean --model\?$/],
   ['cache', ['--model', 'x', '--data', 'y'], /^error: --out: expected DIR, found nothing; .*$/],
+  ['merge', ['--model', 'x'], /^error: --adapter: expected ADAPTER, .*; --out: expected DIR, .*$/],
   ['tokenize', ['--json'], /^error: --model: expected MODEL, .*; --data: .*$/],
 ] as const) {
   errors(`${name} ${args[0]}: one line on stderr, nothing on stdout, exit 2`, async () => {

@@ -1,56 +1,94 @@
-import { asBytes, readFloats } from './floats.js';
+import { asBytes, readFloats, readWhole } from './floats.js';
 import type { TensorSource } from './source.js';
 
-/** Factors of a low-rank change of a matrix [out, in], row-major in memory: they are small. */
+/** A low-rank change s B A of a matrix [out, in]. */
 export interface LowRank {
-  /** B: [out, rank] */
-  readonly b: Float32Array;
-  /** A: [rank, in] */
-  readonly a: Float32Array;
-  readonly rank: number;
+  /** [out, rank] */
+  readonly b: TensorSource;
+  /** [rank, in] */
+  readonly a: TensorSource;
   /** s */
   readonly scale: number;
 }
 
 /**
- * W + s B A, F32: what a LoRA adapter makes of a weight (Hu et al. 2021), and with a negative s what is left of it.
- * Each element of B A is added up in f64 in the order of the rank, multiplied by s, added to W's, and rounded once.
+ * W + s1 B1 A1 + s2 B2 A2 + ..., F32: what LoRA adapters make of a weight (Hu et al. 2021), and with a negative s what is
+ * left of it. Each element of a B A is added up in f64 in the order of the rank, multiplied by s, added to W's in f64, and
+ * the sum is rounded once. W is in memory by the chunk; factors are small, and whole while it is read.
  * @throws RangeError when W is no matrix or the factors are not of its shape
  */
-export function lowRankSource(weight: TensorSource, { a, b, rank, scale }: LowRank): TensorSource {
-  const [rows = 0, columns = 0] = weight.shape;
-  if (weight.shape.length !== 2 || b.length !== rows * rank || a.length !== rank * columns) {
-    throw new RangeError(
-      `tensor ${weight.name}: expected a matrix, B [${rows}, ${rank}] and A [${rank}, ${columns}], ` +
-        `found [${weight.shape}] with ${b.length} and ${a.length} elements`,
-    );
-  }
-  const product = new Float64Array(columns);
-  /** Fills `product` with elements `from` to `to` of a row of B A. */
-  const multiply = (row: number, from: number, to: number) => {
-    product.fill(0, from, to);
-    for (let k = 0; k < rank; k++) {
-      const factor = b[row * rank + k]!;
-      for (let j = from; j < to; j++) product[j]! += factor * a[k * columns + j]!;
-    }
-  };
+export function lowRankSource(weight: TensorSource, changes: readonly LowRank[]): TensorSource {
+  for (const change of changes) checkShapes(weight, change);
+  const [, columns = 0] = weight.shape;
   return {
     ...weight,
     dtype: 'F32',
     async *read(from, to) {
+      const loaded: LoadedChange[] = [];
+      for (const { a, b, scale } of changes) {
+        loaded.push({ a: await readWhole(a), b: await readWhole(b), rank: a.shape[0]!, scale });
+      }
       for await (const { first, data } of readFloats(weight, from, to)) {
-        const changed = new Float32Array(data.length);
-        for (let at = first; at < first + data.length; ) {
-          const row = Math.floor(at / columns);
-          const start = at - row * columns;
-          const end = Math.min(columns, start + first + data.length - at);
-          multiply(row, start, end);
-          for (let j = start; j < end; j++, at++) {
-            changed[at - first] = data[at - first]! + scale * product[j]!;
-          }
-        }
-        yield { first, bytes: asBytes(changed) };
+        yield { first, bytes: asBytes(changed(data, first, columns, loaded)) };
       }
     },
   };
+}
+
+function checkShapes(weight: TensorSource, { a, b }: LowRank): void {
+  const [rows, columns] = weight.shape;
+  const [rank] = a.shape;
+  const isFitting = String(a.shape) === `${rank},${columns}` && String(b.shape) === `${rows},${rank}`;
+  if (weight.shape.length === 2 && isFitting) return;
+  throw new RangeError(
+    `tensor ${weight.name}: expected a matrix, B [out, rank] and A [rank, in], ` +
+      `found [${weight.shape}], [${b.shape}] and [${a.shape}]`,
+  );
+}
+
+interface LoadedChange {
+  readonly b: Float32Array;
+  readonly a: Float32Array;
+  readonly rank: number;
+  readonly scale: number;
+}
+
+/** @param first place of the chunk's first element in the matrix: chunks may begin and end inside of rows */
+function changed(
+  data: Float32Array,
+  first: number,
+  columns: number,
+  changes: readonly LoadedChange[],
+): Float32Array {
+  const result = new Float32Array(data.length);
+  const [sum, product] = [new Float64Array(columns), new Float64Array(columns)];
+  for (let at = 0; at < data.length; ) {
+    const row = Math.floor((first + at) / columns);
+    const start = first + at - row * columns;
+    const count = Math.min(columns - start, data.length - at);
+    for (let j = 0; j < count; j++) sum[j] = data[at + j]!;
+    for (const change of changes) {
+      multiply(product, change, row, start, count, columns);
+      for (let j = 0; j < count; j++) sum[j]! += change.scale * product[j]!;
+    }
+    for (let j = 0; j < count; j++, at++) result[at] = sum[j]!;
+  }
+  return result;
+}
+
+/** Fills `product` with elements `start` to `start + count` of a row of B A. */
+function multiply(
+  product: Float64Array,
+  { a, b, rank }: LoadedChange,
+  row: number,
+  start: number,
+  count: number,
+  columns: number,
+): void {
+  product.fill(0, 0, count);
+  for (let k = 0; k < rank; k++) {
+    const factor = b[row * rank + k]!;
+    const offset = k * columns + start;
+    for (let j = 0; j < count; j++) product[j]! += factor * a[offset + j]!;
+  }
 }
