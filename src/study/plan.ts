@@ -155,7 +155,7 @@ export class StudyPlan {
     );
     if (without.length === 0) return [];
     return [
-      `dynamics: expected those of all cells with adapters, found ${without.length} without, whose checkpoints are gone; ` +
+      `dynamics: expected those of all cells with adapters, found ${without.length} without: their checkpoints are gone, or damaged; ` +
         'delete their folders to have them run again',
     ];
   }

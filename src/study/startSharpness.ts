@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { InputError } from '../base/errors.js';
 import { untilStopped } from '../base/stopping.js';
 import { version } from '../base/version.js';
 import type { Row } from '../data/packing.js';
@@ -32,7 +33,7 @@ export interface SharpnessSetting {
   readonly identify: Identify;
   /** Kind of the device's kernels. */
   readonly kernels: string;
-  /** Told in a line what went wrong with what is kept of singular vectors. */
+  /** Told in a line what went wrong with what is kept. */
   readonly note: (text: string) => void;
   readonly signal: AbortSignal;
 }
@@ -53,7 +54,8 @@ export async function sharpnessOfStart(
   const facts = { FORM, version, kernels, rows: hashOfRows(rows), ...(await factsOf(prepared, identify)) };
   const name = createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
   const path = join(folder, `sharpness-${name}.json`);
-  if (existsSync(path)) return readJsonFile(path, keptSchema, 'delete it').value;
+  const kept = readKept(path, note);
+  if (kept !== undefined) return kept;
   const { threads, tune } = prepared.options;
   const opened = await openDevice(device, { threads, kernels: prepared.options.kernels, tune });
   try {
@@ -63,6 +65,18 @@ export async function sharpnessOfStart(
     return found.value;
   } finally {
     await opened.close();
+  }
+}
+
+/** A file that is not as it was written costs time, nothing else. */
+function readKept(path: string, note: (text: string) => void): number | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    return readJsonFile(path, keptSchema, 'it is found again').value;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    note(error.message);
+    return undefined;
   }
 }
 

@@ -90,6 +90,19 @@ test('another seed is another start where something is drawn', async () => {
   assert.ok(cells.every(({ dynamics }) => dynamics.length === 0));
 });
 
+test('a value that is not as it was written is found again', async () => {
+  const damaged = join(freshFolder(), 'out');
+  const rate = (lr: string) =>
+    written(`axes: {start: [random], lr: [${lr}]}\nlength: {steps: 1}\nmeasures: {sharpness: true}\n`);
+  const first = await run(rate('1.0e-3'), damaged);
+  const path = join(damaged, 'cells', named(damaged, 'sharpness-')[0]!);
+  writeFileSync(path, readFileSync(path, 'utf8').slice(0, 9));
+  const second = await run(rate('1.0e-2'), damaged);
+  assert.is(second.notes.length, 1);
+  assert.ok(second.notes[0]!.startsWith(path) && second.notes[0]!.endsWith('; it is found again'));
+  assert.is(second.cells[0]!.measures.sharpness, first.cells[0]!.measures.sharpness);
+});
+
 test('what was measured stays when other measures are wanted; forks have neither', async () => {
   const more = `${STARTS}branches: {factors: [1], at: [1], tokens: 64, where: {start: pissa}}\n`;
   const { cells, notes } = await run(written(`${more}measures: {sharpness: false}\n`), out);
