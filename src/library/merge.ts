@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, realpathSync, rmdirSync } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
-import { InputError } from '../base/errors.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { InputError, isDiskFull, RunError } from '../base/errors.js';
 import { throwIfStopped, untilStopped } from '../base/stopping.js';
 import { type OpenAdapter, openAdapter } from '../formats/adapter.js';
 import { writeModelLike } from '../formats/modelFolder.js';
@@ -70,7 +71,10 @@ export async function merge(input: MergeInput, hooks: MergeHooks = {}): Promise<
   const sources = [...infos.values()].map((info) => mergedSource(model, fileSource(info), changes));
   const totalBytes = [...infos.values()].reduce((sum, info) => sum + bytesOf(info), 0);
   removeEmptyFolder(out);
-  await writeModelLike(out, folder, splitAs(infos, watched(sources, totalBytes, hooks)));
+  const shards = splitAs(infos, watched(sources, totalBytes, hooks));
+  await writeModelLike(out, folder, shards).catch((error) => {
+    throw explained(error, out, totalBytes);
+  });
   const seconds = (performance.now() - start) / 1000;
   return { folder: out, merged: changes.size, tensors: infos.size, bytes: totalBytes, seconds };
 }
@@ -138,6 +142,16 @@ function removeEmptyFolder(out: string): void {
   }
 }
 
+function explained(error: Error, out: string, bytes: number): Error {
+  if (!isDiskFull(error)) return error;
+  const reason = error.message.split(',')[0];
+  return new RunError(
+    `--out: expected room for the ${Math.ceil(bytes / 2 ** 20)} MiB of the merged model at ${out}, found none ` +
+      `(${reason}); free some space or choose another folder`,
+    { cause: error },
+  );
+}
+
 /** Before anything is written. @throws InputError when a number of an adapter is none */
 async function checkNumbers({ tensors }: OpenAdapter): Promise<void> {
   for (const source of tensors.values()) {
@@ -156,6 +170,8 @@ function watched(
     ...source,
     async *read(from, to) {
       for await (const chunk of source.read(from, to)) {
+        // Files are read and written without a pause, in which alone a signal arrives.
+        await nextTurn();
         throwIfStopped(signal, MERGING);
         bytes += chunk.bytes.length;
         onProgress?.({ bytes, totalBytes });

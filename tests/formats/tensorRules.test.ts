@@ -200,7 +200,8 @@ const adapting = suite('W + s B A');
 for (const [shape, rank, scale] of [
   [[3, 5], 2, 0.5],
   [[1, 1], 1, -2],
-  [ODD, 3, 1.75],
+  [[3, 7], 8, 1.5],
+  [ODD, 6, 1.75],
 ] as const) {
   adapting(`[${shape}], rank ${rank}: the product in f64, rounded once`, async () => {
     const [rows, columns] = shape;
