@@ -208,7 +208,10 @@ function openFiles(folder: string): { config: PeftConfig; infos: Map<string, Ten
     );
   }
   refusePickle(folder);
-  const { tensors } = openSafetensors(join(folder, WEIGHTS_FILE));
+  const { path, tensors } = openSafetensors(join(folder, WEIGHTS_FILE));
+  if (tensors.size === 0) {
+    throw new InputError(`${path}: expected the factors of an adapter, found no tensors; save it again`);
+  }
   const bare = (key: string) => (key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key);
   return { config, infos: new Map([...tensors].map(([key, info]) => [bare(key), info])) };
 }

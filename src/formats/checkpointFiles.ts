@@ -10,8 +10,9 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { RunError } from '../base/errors.js';
+import { systemCode } from './json.js';
 
 /**
  * Publishing files and folders so that a process killed at any instant leaves either nothing or all of it: written
@@ -105,29 +106,45 @@ export async function publishFolder(
   }
   const unfinished = unfinishedPath(folder);
   const parent = dirname(folder);
-  const made = mkdirSync(parent, { recursive: true });
+  const made: string[] = [];
   try {
+    makeFolder(parent, made);
     mkdirSync(unfinished);
     await write(unfinished);
     flushTree(unfinished);
     renameSync(unfinished, folder);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
-    if (made !== undefined) removeEmpty(parent, made);
+    removeEmpty(made);
     throw error;
   }
   flush(parent);
 }
 
-/** Deletes a folder and those around it up to `top`; one in which something is stays. */
-function removeEmpty(folder: string, top: string): void {
+/**
+ * Makes a folder and those around it. Node's own way never returns where the system denies that a parent exists, as
+ * /proc does.
+ * @param made where those that were not there are listed, children first
+ */
+export function makeFolder(path: string, made: string[] = []): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path), made);
   try {
-    for (let path = resolve(folder); ; path = dirname(path)) {
-      rmdirSync(path);
-      if (path === resolve(top)) return;
+    mkdirSync(path);
+    made.unshift(path);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+}
+
+/** Deletes folders that are empty, children first; one in which something is stays. */
+export function removeEmpty(folders: readonly string[]): void {
+  for (const folder of folders) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      return;
     }
-  } catch {
-    return;
   }
 }
 

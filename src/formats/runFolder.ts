@@ -1,17 +1,8 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  rmdirSync,
-  statSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InputError, RunError } from '../base/errors.js';
 import { STATE_FILE } from './checkpoint.js';
-import { listCheckpoints, publishFile, removeLeftovers } from './checkpointFiles.js';
+import { listCheckpoints, makeFolder, publishFile, removeEmpty, removeLeftovers } from './checkpointFiles.js';
 import { systemCode } from './json.js';
 import { type FolderLock, lockFolder } from './lock.js';
 import { RUN_FILE, type RunFile } from './runFile.js';
@@ -143,17 +134,6 @@ async function takeFresh(): Promise<RunFolder> {
   }
 }
 
-/** Children first; a folder in which something is stays. */
-function removeEmpty(folders: readonly string[]): void {
-  for (const folder of folders) {
-    try {
-      rmdirSync(folder);
-    } catch {
-      return;
-    }
-  }
-}
-
 /**
  * Checks, without writing, that a run can be in a folder, which need not exist.
  * @throws InputError when it is a file or below one, or another run uses it. @throws RunError when it may not be written to
@@ -219,23 +199,8 @@ function refusedEntry(path: string, expected: string, isLink: boolean): InputErr
   return new InputError(`${path}: expected ${expected}, found ${found}; put what it stands for in its place`);
 }
 
-/**
- * Makes a folder and those around it. Node's own way never returns where the system denies that a parent exists, as
- * /proc does.
- * @param made where those that were not there are listed, children first
- */
-export function makeFolder(path: string, made: string[] = []): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path), made);
-  try {
-    mkdirSync(path);
-    made.unshift(path);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-  }
-}
-
-function notWritable(folder: string, error: unknown): RunError {
+/** What to say where nothing can be written. */
+export function notWritable(folder: string, error: unknown): RunError {
   const reason = (error as Error).message.split(',')[0];
   return new RunError(
     `--out: expected a folder to write to, found ${folder} (${reason}); check its permissions or choose another`,

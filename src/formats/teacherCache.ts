@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { makeFolder } from './checkpointFiles.js';
 import { bfloat16ToFloat32, float32ToBfloat16 } from './float16.js';
 import { wholeHash } from './hashes.js';
-import { makeFolder } from './runFolder.js';
 import { lengthOf, type TensorData } from './safetensors.js';
 import { type CacheIdentity, checkIdentity } from './teacherCache/identity.js';
 import {

@@ -6,7 +6,7 @@ import { throwIfStopped, untilStopped } from '../base/stopping.js';
 import { type OpenAdapter, openAdapter } from '../formats/adapter.js';
 import { writeModelLike } from '../formats/modelFolder.js';
 import { openModelWeights, splitAs } from '../formats/modelShards.js';
-import { checkRunFolder } from '../formats/runFolder.js';
+import { checkRunFolder, notWritable } from '../formats/runFolder.js';
 import { bytesOf } from '../formats/safetensors.js';
 import { fileSource } from '../formats/tensors/file.js';
 import { finiteSource } from '../formats/tensors/finite.js';
@@ -142,7 +142,8 @@ function removeEmptyFolder(out: string): void {
   }
 }
 
-function explained(error: Error, out: string, bytes: number): Error {
+function explained(error: NodeJS.ErrnoException, out: string, bytes: number): Error {
+  if (error.syscall === 'mkdir' && !isDiskFull(error)) return notWritable(out, error);
   if (!isDiskFull(error)) return error;
   const reason = error.message.split(',')[0];
   return new RunError(

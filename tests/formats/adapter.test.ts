@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -303,6 +303,12 @@ test('configurations with missing or wrong fields are refused', async () => {
   assert.match(await inputErrorOf(() => readAdapter(folder)), /adapter_config\.json: .*ENOENT/);
   writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify({ peft_type: 'LORA', r: 2 }));
   assert.match(await inputErrorOf(() => readAdapter(folder)), /adapter_model\.safetensors: .*ENOENT/);
+  writeSafetensors(join(folder, 'adapter_model.safetensors'), new Map());
+  assert.match(
+    await inputErrorOf(() => readAdapter(folder)),
+    /adapter_model\.safetensors: expected the factors of an adapter, found no tensors; /,
+  );
+  rmSync(join(folder, 'adapter_model.safetensors'));
   mkdirSync(join(folder, 'adapter_model.safetensors'));
   assert.match(
     await inputErrorOf(() => readAdapter(folder)),

@@ -37,11 +37,13 @@ test('a writer that fails leaves nothing, and its own error', async () => {
     writeFileSync(join(folder, 'half'), 'x');
     throw new Error('disk full');
   };
-  await publishFolder(join(parent, 'run'), write).then(
-    () => assert.unreachable(),
-    (error) => assert.is(error.message, 'disk full'),
-  );
-  assert.equal(readdirSync(parent), []);
+  for (const target of ['run', 'made/for it/run']) {
+    await publishFolder(join(parent, target), write).then(
+      () => assert.unreachable(),
+      (error) => assert.is(error.message, 'disk full'),
+    );
+    assert.equal(readdirSync(parent), []);
+  }
 });
 
 test('a published folder is never changed', async () => {

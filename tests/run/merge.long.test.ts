@@ -80,4 +80,19 @@ const disk = smallDisk();
   assert.equal(readdirSync(disk!), []);
 });
 
+/** Where the system makes no folders, whoever asks; nothing shows it beforehand. */
+(process.platform === 'linux' ? test : test.skip)(
+  'a place that takes no folders: one line, exit 1',
+  async () => {
+    for (const out of ['/proc/merged', '/proc/a/merged']) {
+      const { code, stderr } = await runProgram('merge', [...args, '--out', out], { cwd: fresh() });
+      assert.is(code, 1, stderr);
+      assert.match(
+        stderr,
+        /^error: --out: expected a folder to write to, found .*ENOENT.*; check its permissions .*\n$/,
+      );
+    }
+  },
+);
+
 test.run();
