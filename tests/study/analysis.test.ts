@@ -209,6 +209,31 @@ test('views are never mixed', () => {
     assert.ok(arms.every((arm) => arm.view === view && arm.cells.every((cell) => cell.view === view)));
 });
 
+test('numbers on the only axis are compared with each other, seed by seed', () => {
+  const losses: Readonly<Record<number, number>> = { 0: 0.84, 0.5: 0.83, 1: 0.84 };
+  const [model] = syntheticCells({
+    ...small,
+    starts: [small.starts[0]!],
+    batches: [16],
+    rates: [5e-4],
+    seeds: [1],
+  });
+  const cells = Object.entries(losses).flatMap(([alpha, nll]) =>
+    [1, 2, 3].map((seed): CellRecord => {
+      const measures = { nll: nll + 0.01 * seed + 1e-4 * (seed === 2 ? Number(alpha) - 0.4 : 0) };
+      return { ...model!, key: `${alpha}-${seed}`, axes: { alpha: Number(alpha), seed }, measures };
+    }),
+  );
+  const found = comparisonsOf(tokensOf(studyOf(cells, { alpha: [0, 0.5, 1], seed: [1, 2, 3] })));
+  const shown = found.map(({ a, b, verdict }) => [a.axes.alpha, b.axes.alpha, verdict]);
+  assert.equal(shown, [
+    [0.5, 0, 'lower'],
+    [1, 0, 'none'],
+    [1, 0.5, 'higher'],
+  ]);
+  assert.ok(Math.abs(found[0]!.difference!.mean + 0.01) < 1e-4);
+});
+
 test('a study without rates, and one without cells', () => {
   const cells = syntheticCells({ ...small, rates: [5e-4] });
   const { lr: _, ...axes } = axesOf(small);

@@ -133,6 +133,13 @@ export const measured = ({ tuned }: Arm, measure: string): BySeed =>
     }),
   );
 
+/** The axis whose values are compared with each other: that of the lines; where there is none, the first of numbers. */
+export const comparedAxis = ({ line, xs }: Roles): string | undefined => line ?? xs[0];
+
+/** What an arm is called where it is compared: its line, or its place on the axis of numbers. */
+export const comparedName = ({ line, axes }: Arm, roles: Roles): string =>
+  roles.line === undefined && roles.xs[0] !== undefined ? `${roles.xs[0]} ${axes[roles.xs[0]]}` : line;
+
 /** Whether its tuned cells are at an optimum, or at the one lr there was to choose. */
 export const isTuned = ({ optimum: { kind } }: Arm): boolean => kind === 'inside' || kind === 'fixed';
 

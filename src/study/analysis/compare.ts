@@ -1,4 +1,4 @@
-import { type Arm, besides, CONTROL, isTuned, measured, type Roles } from './arms.js';
+import { type Arm, besides, CONTROL, comparedAxis, isTuned, measured, type Roles } from './arms.js';
 import {
   type BySeed,
   type Estimate,
@@ -24,9 +24,12 @@ export interface Comparison {
 }
 
 /** Pairs of lines, each once, at every place that both have. The first line is b wherever it takes part. */
-export function pairsOf(arms: readonly Arm[], { line }: Roles): [a: Arm, b: Arm][] {
-  if (line === undefined) return [];
-  return besides(arms, line).flatMap((group) =>
+export const pairsOf = (arms: readonly Arm[], { line }: Roles): [a: Arm, b: Arm][] => pairsAlong(arms, line);
+
+/** Pairs of arms that differ on one axis alone. */
+function pairsAlong(arms: readonly Arm[], axis: string | undefined): [a: Arm, b: Arm][] {
+  if (axis === undefined) return [];
+  return besides(arms, axis).flatMap((group) =>
     group.flatMap((b, i) => group.slice(i + 1).map((a): [Arm, Arm] => [a, b])),
   );
 }
@@ -40,9 +43,9 @@ export const comparedMeasures = (arms: readonly Arm[]): string[] => {
   return ['nll', 'forgetting', ...scores].filter((name) => names.has(name));
 };
 
-/** All comparisons of one view's arms at tuned lr, where both have an optimum. */
+/** All comparisons of one view's arms at tuned lr, where both have an optimum: of lines, or of one line along its numbers. */
 export function compareAll(arms: readonly Arm[], roles: Roles): Comparison[] {
-  const pairs = pairsOf(arms, roles).filter((pair) => pair.every(isTuned));
+  const pairs = pairsAlong(arms, comparedAxis(roles)).filter((pair) => pair.every(isTuned));
   const raw = comparedMeasures(arms).flatMap((measure) =>
     pairs.map(([a, b]) => ({
       measure,

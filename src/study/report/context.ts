@@ -1,4 +1,4 @@
-import { type Arm, CONTROL, type Facet, facetsOf } from '../analysis/arms.js';
+import { type Arm, CONTROL, comparedName, type Facet, facetsOf } from '../analysis/arms.js';
 import type { Analysis, ViewAnalysis } from '../analysis.js';
 import type { AxisValue, CellRecord } from '../records.js';
 import type { Panel, Style } from './chart.js';
@@ -22,6 +22,10 @@ export function contextOf(analysis: Analysis, view: ViewAnalysis): Context {
 }
 
 export const nameOfLine = (line: string): string => (line === CONTROL ? 'full fine-tuning (control)' : line);
+
+/** What an arm is called in a comparison. */
+export const comparedAs = ({ analysis: { roles } }: Context, arm: Arm): string =>
+  nameOfLine(comparedName(arm, roles));
 
 export const styleOf = ({ lines }: Context, line: string): Style =>
   line === CONTROL ? CONTROL_STYLE : lineStyle(lines.filter((other) => other !== CONTROL).indexOf(line));

@@ -1,18 +1,18 @@
-import { type Arm, besides, CONTROL, groupBy } from '../analysis/arms.js';
+import { type Arm, besides, CONTROL, comparedAxis, groupBy } from '../analysis/arms.js';
 import type { Comparison, RankingPair } from '../analysis/compare.js';
 import { isBelowLevel } from '../analysis/estimate.js';
-import { type Context, nameOfLine, placeText } from './context.js';
+import { type Context, comparedAs, nameOfLine, placeText } from './context.js';
 import { list, nats, plural, power, range, rate, short, signed, times, withRange } from './format.js';
 import { titleOfMeasure } from './plots/outcomes.js';
 
 /** What a view's numbers say, in sentences: every line against the first one; the tables have all pairs. */
 export function findingsOf(context: Context): string[] {
   const { comparisons } = context.view;
-  const first = firstOf(context);
+  const first = firstCompared(context);
   const about = (isWanted: (measure: string) => boolean) =>
     comparisonFindings(
       context,
-      comparisons.filter(({ measure, b }) => b.line === first && isWanted(measure)),
+      comparisons.filter(({ measure, b }) => comparedAs(context, b) === first && isWanted(measure)),
     );
   return [
     ...countFinding(comparisons),
@@ -28,6 +28,14 @@ export function findingsOf(context: Context): string[] {
 /** The line that the others are compared with. */
 const firstOf = ({ lines }: Context): string | undefined => lines.find((line) => line !== CONTROL);
 
+function firstCompared(context: Context): string | undefined {
+  const arm = context.view.arms.find(({ line }) => line !== CONTROL);
+  return arm && comparedAs(context, arm);
+}
+
+/** Where there is no other axis. */
+const ONE_PLACE = 'the one place';
+
 /** Places that a sentence names: of one axis, their values alone. */
 const MOST_VALUES = 12;
 const MOST_PLACES = 5;
@@ -35,11 +43,12 @@ const MOST_PLACES = 5;
 /** `batch 8 and 16`, or `every batch` for all there are; of many places, the first. */
 function places(context: Context, arms: readonly Arm[]): string {
   const { analysis, view } = context;
-  const names = analysis.varied.filter((name) => name !== analysis.roles.line);
+  const compared = comparedAxis(analysis.roles);
+  const names = analysis.varied.filter((name) => name !== compared);
   const [axis] = names;
-  if (axis === undefined) return 'the one place';
+  if (axis === undefined) return ONE_PLACE;
   const isOneAxis = names.length === 1;
-  const isAll = arms.length > 2 && arms.length === besides(view.arms, analysis.roles.line).length;
+  const isAll = arms.length > 2 && arms.length === besides(view.arms, compared).length;
   if (isAll) return isOneAxis ? `every ${axis}` : 'every place';
   const labels = arms.map((arm) => (isOneAxis ? String(arm.axes[axis]) : placeText(context, arm, false)));
   const shown = shortened(labels, isOneAxis ? MOST_VALUES : MOST_PLACES);
@@ -57,7 +66,9 @@ const pairKey = ({ a, b }: { readonly a: Arm; readonly b: Arm }): string => JSON
 /** A sentence for every pair that differs somewhere, and one for those that don't and those without pairs, by measure. */
 function comparisonFindings(context: Context, comparisons: readonly Comparison[]): string[] {
   return [...groupBy(comparisons, ({ measure }) => measure).values()].flatMap((ofMeasure) => {
-    const pairs = [...groupBy(ofMeasure, pairKey).values()];
+    const pairs = [
+      ...groupBy(ofMeasure, ({ a, b }) => `${comparedAs(context, a)} ${comparedAs(context, b)}`).values(),
+    ];
     const all = (verdicts: readonly string[]) => (pair: readonly Comparison[]) =>
       pair.every(({ verdict }) => verdicts.includes(verdict));
     const alike = pairs.filter(all(['none']));
@@ -67,17 +78,19 @@ function comparisonFindings(context: Context, comparisons: readonly Comparison[]
     return [
       ...others.map((pair) => comparisonFinding(context, pair)),
       ...(alike.length > 0
-        ? [`No difference shown anywhere in ${name} between ${pairNames(alike)} (${sizesOf(alike.flat())}).`]
+        ? [
+            `No difference shown anywhere in ${name} between ${pairNames(context, alike)} (${sizesOf(alike.flat())}).`,
+          ]
         : []),
       ...(apart.length > 0
-        ? [`${capital(name)} is not compared between ${pairNames(apart)}: one seed.`]
+        ? [`${capital(name)} is not compared between ${pairNames(context, apart)}: one seed.`]
         : []),
     ];
   });
 }
 
-const pairNames = (pairs: readonly (readonly Comparison[])[]): string =>
-  pairs.map(([one]) => `${nameOfLine(one!.a.line)} and ${nameOfLine(one!.b.line)}`).join('; ');
+const pairNames = (context: Context, pairs: readonly (readonly Comparison[])[]): string =>
+  pairs.map(([one]) => `${comparedAs(context, one!.a)} and ${comparedAs(context, one!.b)}`).join('; ');
 
 const nameOfMeasure = (measure: string): string => titleOfMeasure(measure).replace(/ \(.*/, '');
 
@@ -98,16 +111,16 @@ function countFinding(comparisons: readonly Comparison[]): string[] {
 function comparisonFinding(context: Context, group: readonly Comparison[]): string {
   const { a, b, measure } = group[0]!;
   const name = nameOfMeasure(measure);
-  const [nameA, nameB] = [nameOfLine(a.line), nameOfLine(b.line)];
-  const at = (some: readonly Comparison[]) =>
-    places(
-      context,
-      some.map((one) => one.a),
-    );
+  const [nameA, nameB] = [comparedAs(context, a), comparedAs(context, b)];
+  const at = (some: readonly Comparison[]) => {
+    const arms = some.map((one) => one.a);
+    const where = places(context, arms);
+    return where === ONE_PLACE ? '' : ` at ${where}`;
+  };
   const of = (verdict: Comparison['verdict']) => group.filter((one) => one.verdict === verdict);
   const parts = (['lower', 'higher'] as const).flatMap((verdict) => {
     const shown = of(verdict);
-    return shown.length === 0 ? [] : [`${verdict} at ${at(shown)} (${sizesOf(shown)})`];
+    return shown.length === 0 ? [] : [`${verdict}${at(shown)} (${sizesOf(shown)})`];
   });
   const none = of('none');
   const apart = group.length - none.length - group.filter(isShown).length;
@@ -116,7 +129,7 @@ function comparisonFinding(context: Context, group: readonly Comparison[]): stri
   const subject = `${capital(name)} of ${nameA} against ${nameB}`;
   const sentences = [
     ...(parts.length > 0 ? [parts.join(', ')] : []),
-    ...(none.length > 0 ? [`no difference shown at ${at(none)} (${sizesOf(none)})`] : []),
+    ...(none.length > 0 ? [`no difference shown${at(none)} (${sizesOf(none)})`] : []),
     ...(apart > 0 ? [`not compared at ${plural(apart, 'place')}`] : []),
   ];
   return `${subject}: ${sentences.join('; ')}.`;

@@ -1,7 +1,7 @@
-import { type Arm, groupBy, measured, RATE } from '../analysis/arms.js';
+import { type Arm, comparedAxis, groupBy, measured, RATE } from '../analysis/arms.js';
 import { comparedMeasures, type RankingPair } from '../analysis/compare.js';
 import { estimate, isBelowLevel } from '../analysis/estimate.js';
-import { axesText, type Context, nameOfLine, placeText } from './context.js';
+import { axesText, type Context, comparedAs, nameOfLine, placeText } from './context.js';
 import { numberCell, rangeCell, type Table, type TableCell } from './document.js';
 import { nats, plural, power, rate, short, signed, times } from './format.js';
 import { titleOfMeasure } from './plots/outcomes.js';
@@ -12,10 +12,10 @@ import { verdictText } from './verdicts.js';
 const column = (name: string) => ({ name });
 const numeric = (name: string) => ({ name, numeric: true });
 
-/** Names of the axes that vary and are not the lines', as columns, and an arm's cells in them. */
-const placeColumns = ({ analysis: { varied, roles } }: Context) =>
+/** Names of the axes that vary, but the one that says what a row is of, as columns, and an arm's cells in them. */
+const placeColumns = ({ analysis: { varied, roles } }: Context, own: string | undefined = roles.line) =>
   varied
-    .filter((name) => name !== roles.line)
+    .filter((name) => name !== own)
     .map((name) => ({
       head: { name, numeric: true },
       cell: ({ axes }: Arm): TableCell => {
@@ -101,7 +101,7 @@ function armTable(context: Context): Table {
 }
 
 function comparisonTable(context: Context): Table {
-  const places = placeColumns(context);
+  const places = placeColumns(context, comparedAxis(context.analysis.roles));
   const { comparisons } = context.view;
   const tested = comparisons.filter(({ corrected }) => corrected !== undefined).length;
   return {
@@ -122,8 +122,8 @@ function comparisonTable(context: Context): Table {
     ],
     rows: comparisons.map(({ measure, a, b, difference, corrected, verdict }) => [
       titleOfMeasure(measure),
-      nameOfLine(a.line),
-      nameOfLine(b.line),
+      comparedAs(context, a),
+      comparedAs(context, b),
       ...places.map(({ cell }) => cell(a)),
       numberCell(difference?.mean, signed),
       rangeCell(difference?.interval, signed),
