@@ -21,7 +21,7 @@ const FIRST = [
   'data/tokenizer',
 ];
 const AT_ONCE = 2;
-const LIMIT_S = 300;
+const LIMIT_S = 600;
 const LONG_LIMIT_S = 900;
 const CAMPAIGN_LIMIT_S = 1800;
 /** Installs PyTorch first. */

@@ -1,20 +1,4 @@
-import type { Device } from '#src/devices/device.js';
-import { openDevice } from '#src/devices/openDevice.js';
-import { gpuSuite, kernelKinds, noGpu } from '../devices/gpuDevice.js';
-import { prepare, runCase } from './harness.js';
-import { cases } from './index.js';
+import { opsOn } from './webgpu.js';
 
-for (const kernels of kernelKinds) {
-  const { tests, test } = gpuSuite(`webgpu ${kernels}`);
-  let device: Device;
-  tests.before(async () => {
-    if (!noGpu) device = await openDevice('webgpu', { allowSoftware: true, kernels });
-  });
-  for (const opCase of cases) {
-    test(`${opCase.op} ${opCase.label}`, async () => {
-      await runCase(device, prepare(opCase), kernels !== 'f32');
-    });
-  }
-  tests.after(() => device?.close());
-  tests.run();
-}
+const test = opsOn('f32');
+test.run();
