@@ -8,8 +8,7 @@ import { readStudyConfig } from '../study/config.js';
 import { StudyEngine } from '../study/engine.js';
 import { estimateStudy } from '../study/estimate.js';
 import { StudyPlan } from '../study/plan.js';
-import type { CellRecord, StudyEstimate, StudyProgress } from '../study/records.js';
-import { writeReport } from '../study/report.js';
+import type { CellRecord, StudyEstimate, StudyProgress, StudyRecord } from '../study/records.js';
 import { outcomeOf } from './failures.js';
 import { createStop } from './stop.js';
 
@@ -71,7 +70,7 @@ export function study(options: StudyInput): Study {
     try {
       const engine = new StudyEngine({ config, out, cells }, plan, hooks);
       const ending = await engine.run();
-      if (ending.finished) await writeReport(out, engine.record);
+      if (ending.finished) await report(out, engine.record);
       return { out, failed, ...ending };
     } finally {
       folder.release();
@@ -96,4 +95,10 @@ async function takeStudyFolder(out: string): Promise<RunFolder> {
     );
   }
   return takeRunFolder(out, true);
+}
+
+/** Loaded when there is something to report: who trains has no use for statistics and plots. */
+async function report(out: string, record: StudyRecord): Promise<void> {
+  const { writeReport } = await import('../study/report.js');
+  await writeReport(out, record);
 }
