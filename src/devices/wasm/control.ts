@@ -46,11 +46,12 @@ export class Control {
     this.#spins = spins;
   }
 
-  /** Tells every thread that `thread` is dead, so that none waits for it. */
-  poison(thread: number): void {
-    Atomics.compareExchange(this.#words, WORD.poison, 0, thread + 1);
+  /** Tells every thread that `thread` is dead, so that none waits for it. False when another one was before. */
+  poison(thread: number): boolean {
+    const before = Atomics.compareExchange(this.#words, WORD.poison, 0, thread + 1);
     Atomics.notify(this.#words, WORD.generation);
     Atomics.notify(this.#words, WORD.command);
+    return before === 0;
   }
 
   get isPoisoned(): boolean {

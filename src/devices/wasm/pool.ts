@@ -4,7 +4,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { InputError } from '../../base/errors.js';
 import { compileWasm } from '../../wasm/module.js';
 import { Control } from './control.js';
-import type { Connect, ThreadData } from './protocol.js';
+import type { Connect, ThreadData, ThreadMessage } from './protocol.js';
 
 /** Looks at a barrier before a thread sleeps: about 50 us. */
 const SPINS = 20_000;
@@ -43,6 +43,9 @@ export class Pool {
           control.poison(index);
           resolve(new Error(`compute thread ${index} ${cause}`));
         };
+        worker.on('message', (message: ThreadMessage) => {
+          if (message !== 'ready') died(`failed: ${message.failed}`);
+        });
         worker.on('error', (error) => died(`failed: ${error.message}`));
         worker.on('exit', (code) => died(`exited with code ${code}`));
       });

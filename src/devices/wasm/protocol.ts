@@ -65,6 +65,9 @@ export type Answer =
 /** To the leader, from the pool's owner and from clients: one more client. */
 export type Connect = { readonly type: 'connect'; readonly port: MessagePort };
 
+/** A thread to the pool's owner: that it has started, or what ended its work and that of all others. */
+export type ThreadMessage = 'ready' | { readonly failed: string };
+
 /** Leader to followers, read before the next command is obeyed. */
 export type FollowerMessage =
   | { readonly type: 'open'; readonly session: number; readonly code: SessionCode }

@@ -1,6 +1,14 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Control } from './control.js';
-import type { Answer, Connect, FollowerMessage, Range, Request, ThreadData } from './protocol.js';
+import type {
+  Answer,
+  Connect,
+  FollowerMessage,
+  Range,
+  Request,
+  ThreadData,
+  ThreadMessage,
+} from './protocol.js';
 import { Runner } from './runner.js';
 
 const data = workerData as ThreadData;
@@ -110,7 +118,7 @@ class Leader {
       job.port.postMessage({ type: 'done', id, stats, copies } satisfies Answer, copies);
     } catch (error) {
       // The other threads wait in the middle of a program: there is no way back for them.
-      control.poison(data.index);
+      giveUp(error);
       fail(job.port, id, error);
     }
     this.#drop(job);
@@ -139,9 +147,17 @@ function copyOf({ buffer }: WebAssembly.Memory, { address, bytes }: Range): Arra
   return copy.buffer;
 }
 
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 function fail(port: MessagePort, id: number, error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   port.postMessage({ type: 'failed', id, message, dead: control.isPoisoned } satisfies Answer);
+}
+
+/** Stops all threads over an error of this one, and tells the pool of it, unless another thread was the first. */
+function giveUp(error: unknown): void {
+  if (control.poison(data.index))
+    parentPort!.postMessage({ failed: messageOf(error) } satisfies ThreadMessage);
 }
 
 function lead(): void {
@@ -149,7 +165,10 @@ function lead(): void {
   parentPort!.on('message', (message: Connect) => leader.connect(message.port));
 }
 
-/** Other threads: obey commands until the pool ends the thread. */
+/**
+ * Other threads: obey commands until the pool ends the thread. An error is told, never thrown: when a thread is ended
+ * while Node reports its exception, Node aborts the whole process ("ToLocalChecked Empty MaybeLocal").
+ */
 function follow(): void {
   const port = data.ports[0]!;
   try {
@@ -164,11 +183,12 @@ function follow(): void {
       runner.run(next.command);
     }
   } catch (error) {
-    control.poison(data.index);
-    throw error;
+    giveUp(error);
+    // Keeps the thread until the pool ends it: its exit would be one more cause of the pool's failure.
+    parentPort!.on('message', () => {});
   }
 }
 
-parentPort!.postMessage('ready');
+parentPort!.postMessage('ready' satisfies ThreadMessage);
 if (data.index === 0) lead();
 else follow();
