@@ -1,4 +1,4 @@
-import { columns, rows, type Value } from '../../../program/types.js';
+import { type Call, columns, rows, type Value } from '../../../program/types.js';
 import { type Addresses, dtypeCode, type KernelCall, type Lowering, tileCount } from './lowering.js';
 
 /** assembly/gemm.ts: BLOCK_BYTES. */
@@ -37,9 +37,33 @@ function term(
   return x && w ? [at.of(x), at.of(w), columns(x), dtypeCode(w), scale] : [0, 0, 0, 0, 0];
 }
 
+/**
+ * Rows up to which weights are read in place (assembly/linear_few.ts): packing a tile costs as much as multiplying it by
+ * about six rows.
+ */
+const FEW_ROWS = 8;
+
+/** Columns of a tile of a product of few rows: some 32 KiB of a weight, and enough tiles to share out. */
+const fewColumns = (n: number): number => (n > 4096 ? 64 : 16);
+
+function few(
+  { inputs: [base, x1, w1, x2, w2, bias], outputs: [y], attributes }: Call,
+  at: Addresses,
+): KernelCall {
+  const [m, n] = [rows(y!), columns(y!)];
+  const perTile = fewColumns(n);
+  const args = [at.of(base), at.of(y), m, n, perTile];
+  args.push(...term(x1, w1, attributes.scale!, at), ...term(x2, w2, attributes.scale2!, at), at.of(bias));
+  return { kernel: 'linear_few', tiles: tileCount(n, perTile), args };
+}
+
 function productLowering(kernel: 'linear' | 'linear_dx'): Lowering {
   return {
-    lower({ inputs: [base, x1, w1, x2, w2, bias], outputs: [y], attributes }, at): KernelCall[] {
+    lower(call, at): KernelCall[] {
+      const { inputs, outputs, attributes } = call;
+      const [base, x1, w1, x2, w2, bias] = inputs;
+      const [y] = outputs;
+      if (kernel === 'linear' && rows(y!) <= FEW_ROWS) return [few(call, at)];
       const [m, n] = [rows(y!), columns(y!)];
       const { rowsPerTile, columnsPerTile, tiles } = tileShape(m, n);
       const args = [at.of(base), at.of(y), m, n, rowsPerTile, columnsPerTile];
