@@ -1,120 +1,220 @@
+import { bytesOf } from './gemm';
 import { BF16, F16, F32, fma, loadAs, sumLanes } from './simd';
-import { loadFirst } from './tail';
 
 /*
  * `linear` for few rows, as in decoding: the weights are read once, in place, where packing them would cost more than the
- * product. Each element of y is a sum of its own along k, lane by lane.
+ * product. What counts is how fast memory gives them: four streams of neighbouring rows at once are twice as fast as one
+ * (docs/log.md). Each element of y is a sum of its own along k, whatever tile or row it lies in.
  */
 
-/** Rows of W that are multiplied at once: enough sums to hide the latency of an FMA, with x in a register for all. */
-const W_ROWS: i32 = 4;
+/** Values along k that are multiplied at once: a vector of bf16. Those behind a multiple of it are added one by one. */
+const STEP: usize = 8;
 
-/** x [4 values from q on] of the row at `x`; zeros behind k. */
 // @ts-ignore: decorator
 @inline
-function valuesOf(x: usize, q: i32, k: i32): v128 {
-  const at = x + <usize>(q << 2);
-  return q + 4 <= k ? v128.load(at) : loadFirst(at, k - q);
+function wholeSteps(k: i32): i32 {
+  return k & ~(<i32>STEP - 1);
 }
 
-/** y[0 .. 3] += scale x W^T for four rows of W from element `w` of `base` on, for one row of x. */
+/** Bytes of one of the two halves of a separated row. */
 // @ts-ignore: decorator
 @inline
-function fourOfOne(dtype: i32, x: usize, base: usize, w: usize, k: i32, y: usize, scale: f32): void {
-  const step = <usize>k;
-  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  for (let q = 0; q < k; q += 4) {
-    const a = valuesOf(x, q, k);
-    const at = w + <usize>q;
-    s0 = fma(a, loadAs(base, at, dtype), s0);
-    s1 = fma(a, loadAs(base, at + step, dtype), s1);
-    s2 = fma(a, loadAs(base, at + 2 * step, dtype), s2);
-    s3 = fma(a, loadAs(base, at + 3 * step, dtype), s3);
+function halfBytes(k: i32): usize {
+  return <usize>(wholeSteps(k) << 1);
+}
+
+/**
+ * Copies the rows of x [m, k], each in two halves: for weights in bf16, which are widened in place (their odd values by
+ * clearing the low halves of words, their even ones by a shift), its even, then its odd values; else the first, then the
+ * second four values of each step.
+ */
+function separate(to: usize, x: usize, m: i32, k: i32, dtype: i32): void {
+  const half = halfBytes(k);
+  for (let i = 0; i < m; i++) {
+    for (let q = 0; q < wholeSteps(k); q += <i32>STEP) {
+      const from = x + <usize>((i * k + q) << 2);
+      const a = v128.load(from), b = v128.load(from, 16);
+      const at = to + <usize>(q << 1);
+      v128.store(at, dtype == BF16 ? v128.shuffle<i32>(a, b, 0, 2, 4, 6) : a);
+      v128.store(at + half, dtype == BF16 ? v128.shuffle<i32>(a, b, 1, 3, 5, 7) : b);
+    }
+    to += 2 * half;
   }
-  add(y, s0, scale);
-  add(y + 4, s1, scale);
-  add(y + 8, s2, scale);
-  add(y + 12, s3, scale);
+}
+
+/** sum + the products of one step: `a` and `b` from the halves of a row of x, W at `w`. */
+// @ts-ignore: decorator
+@inline
+function step(dtype: i32, a: v128, b: v128, w: usize, sum: v128): v128 {
+  if (dtype == BF16) {
+    const words = v128.load(w);
+    return fma(b, v128.and(words, i32x4.splat(0xffff0000)), fma(a, i32x4.shl(words, 16), sum));
+  }
+  return fma(b, loadAs(w, 4, dtype), fma(a, loadAs(w, 0, dtype), sum));
+}
+
+/** y += scale (the lanes' sum + the products of the last values of x and W, fewer than a step). */
+// @ts-ignore: decorator
+@inline
+function finish(dtype: i32, y: usize, sum: v128, x: usize, w: usize, k: i32, scale: f32): void {
+  let total = sumLanes(sum);
+  for (let q = wholeSteps(k); q < k; q++) {
+    // Lanes behind the first hold what lies behind.
+    total += load<f32>(x + (<usize>q << 2)) * f32x4.extract_lane(loadAs(w, q, dtype), 0);
+  }
+  store<f32>(y, load<f32>(y) + scale * total);
+}
+
+/** One row of x and four of W: their first steps at `w`, and each `gap` bytes further on. */
+// @ts-ignore: decorator
+@inline
+function oneRow(
+  dtype: i32, s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32,
+): void {
+  const half = halfBytes(k);
+  let p0 = w, p1 = w + gap, p2 = w + 2 * gap, p3 = w + 3 * gap;
+  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
+  const end = s + half;
+  for (let at = s; at < end; at += 16) {
+    const a = v128.load(at), b = v128.load(at + half);
+    c0 = step(dtype, a, b, p0, c0);
+    c1 = step(dtype, a, b, p1, c1);
+    c2 = step(dtype, a, b, p2, c2);
+    c3 = step(dtype, a, b, p3, c3);
+    p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
+    p2 += STEP * bytesOf(dtype); p3 += STEP * bytesOf(dtype);
+  }
+  finish(dtype, y, c0, x, w, k, scale);
+  finish(dtype, y + yGap, c1, x, w + gap, k, scale);
+  finish(dtype, y + 2 * yGap, c2, x, w + 2 * gap, k, scale);
+  finish(dtype, y + 3 * yGap, c3, x, w + 3 * gap, k, scale);
 }
 
 /** The same for two rows of x, `xRow` bytes apart, and of y, `yRow` bytes apart. */
 // @ts-ignore: decorator
 @inline
-function fourOfTwo(
-  dtype: i32, x: usize, xRow: usize, base: usize, w: usize, k: i32, y: usize, yRow: usize, scale: f32,
+function twoRows(
+  dtype: i32, s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize,
+  scale: f32,
 ): void {
-  const step = <usize>k;
+  const half = halfBytes(k);
+  let p0 = w, p1 = w + gap, p2 = w + 2 * gap, p3 = w + 3 * gap;
   const zero = f32x4.splat(0);
-  let s0 = zero, s1 = zero, s2 = zero, s3 = zero, t0 = zero, t1 = zero, t2 = zero, t3 = zero;
-  for (let q = 0; q < k; q += 4) {
-    const a = valuesOf(x, q, k);
-    const b = valuesOf(x + xRow, q, k);
-    const at = w + <usize>q;
-    const w0 = loadAs(base, at, dtype), w1 = loadAs(base, at + step, dtype);
-    s0 = fma(a, w0, s0); t0 = fma(b, w0, t0);
-    s1 = fma(a, w1, s1); t1 = fma(b, w1, t1);
-    const w2 = loadAs(base, at + 2 * step, dtype), w3 = loadAs(base, at + 3 * step, dtype);
-    s2 = fma(a, w2, s2); t2 = fma(b, w2, t2);
-    s3 = fma(a, w3, s3); t3 = fma(b, w3, t3);
+  let c0 = zero, c1 = zero, c2 = zero, c3 = zero, d0 = zero, d1 = zero, d2 = zero, d3 = zero;
+  const end = s + half;
+  for (let at = s; at < end; at += 16) {
+    const a = v128.load(at), b = v128.load(at + half);
+    const e = v128.load(at + 2 * half), f = v128.load(at + 3 * half);
+    c0 = step(dtype, a, b, p0, c0); d0 = step(dtype, e, f, p0, d0);
+    c1 = step(dtype, a, b, p1, c1); d1 = step(dtype, e, f, p1, d1);
+    c2 = step(dtype, a, b, p2, c2); d2 = step(dtype, e, f, p2, d2);
+    c3 = step(dtype, a, b, p3, c3); d3 = step(dtype, e, f, p3, d3);
+    p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
+    p2 += STEP * bytesOf(dtype); p3 += STEP * bytesOf(dtype);
   }
-  add(y, s0, scale); add(y + 4, s1, scale); add(y + 8, s2, scale); add(y + 12, s3, scale);
-  const z = y + yRow;
-  add(z, t0, scale); add(z + 4, t1, scale); add(z + 8, t2, scale); add(z + 12, t3, scale);
+  const z = y + yRow, t = x + xRow;
+  finish(dtype, y, c0, x, w, k, scale); finish(dtype, z, d0, t, w, k, scale);
+  finish(dtype, y + yGap, c1, x, w + gap, k, scale); finish(dtype, z + yGap, d1, t, w + gap, k, scale);
+  finish(dtype, y + 2 * yGap, c2, x, w + 2 * gap, k, scale);
+  finish(dtype, z + 2 * yGap, d2, t, w + 2 * gap, k, scale);
+  finish(dtype, y + 3 * yGap, c3, x, w + 3 * gap, k, scale);
+  finish(dtype, z + 3 * yGap, d3, t, w + 3 * gap, k, scale);
 }
 
+/** One row of x and one of W. */
 // @ts-ignore: decorator
 @inline
-function one(dtype: i32, x: usize, base: usize, w: usize, k: i32, y: usize, scale: f32): void {
+function single(dtype: i32, s: usize, x: usize, w: usize, k: i32, y: usize, scale: f32): void {
+  const half = halfBytes(k);
   let sum = f32x4.splat(0);
-  for (let q = 0; q < k; q += 4) sum = fma(valuesOf(x, q, k), loadAs(base, w + <usize>q, dtype), sum);
-  add(y, sum, scale);
+  let p = w;
+  for (let at = s; at < s + half; at += 16) {
+    sum = step(dtype, v128.load(at), v128.load(at + half), p, sum);
+    p += STEP * bytesOf(dtype);
+  }
+  finish(dtype, y, sum, x, w, k, scale);
 }
 
-/** y += scale times the sum of the lanes. */
-// @ts-ignore: decorator
-@inline
-function add(y: usize, sum: v128, scale: f32): void {
-  store<f32>(y, load<f32>(y) + scale * sumLanes(sum));
+/*
+ * Functions of their own for each type: the engine keeps the sums of a loop in registers only where it is not one of many in
+ * a function.
+ */
+function oneRowF32(s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32): void {
+  oneRow(F32, s, x, w, gap, k, y, yGap, scale);
+}
+function oneRowBf16(s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32): void {
+  oneRow(BF16, s, x, w, gap, k, y, yGap, scale);
+}
+function oneRowF16(s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32): void {
+  oneRow(F16, s, x, w, gap, k, y, yGap, scale);
+}
+function twoRowsF32(
+  s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize, scale: f32,
+): void {
+  twoRows(F32, s, x, xRow, w, gap, k, y, yGap, yRow, scale);
+}
+function twoRowsBf16(
+  s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize, scale: f32,
+): void {
+  twoRows(BF16, s, x, xRow, w, gap, k, y, yGap, yRow, scale);
+}
+function twoRowsF16(
+  s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize, scale: f32,
+): void {
+  twoRows(F16, s, x, xRow, w, gap, k, y, yGap, yRow, scale);
 }
 
-/** y [m, n] += scale x W^T for columns from .. to of y. */
+/** y [m, n] += scale x W^T for `columns` columns of y from its corner on, whose rows of W begin at `w`. */
 // @ts-ignore: decorator
 @inline
 function termAs(
-  dtype: i32, x: usize, m: i32, w: usize, k: i32, y: usize, n: i32, from: i32, to: i32, scale: f32,
+  dtype: i32, s: usize, x: usize, m: i32, w: usize, k: i32, y: usize, n: i32, columns: i32, scale: f32,
 ): void {
-  const xRow = <usize>(k << 2);
-  const yRow = <usize>(n << 2);
-  let j = from;
-  for (; j + W_ROWS <= to; j += W_ROWS) {
-    const at = <usize>j * <usize>k;
+  const xRow = <usize>(k << 2), yRow = <usize>(n << 2), wRow = <usize>k * bytesOf(dtype);
+  const sRow = halfBytes(k) << 1;
+  const run = columns >> 2;
+  const gap = <usize>run * wRow, yGap = <usize>(run << 2);
+  for (let j = 0; j < run; j++) {
     const column = y + <usize>(j << 2);
+    const from = w + <usize>j * wRow;
     let i = 0;
     for (; i + 2 <= m; i += 2) {
-      fourOfTwo(dtype, x + <usize>i * xRow, xRow, w, at, k, column + <usize>i * yRow, yRow, scale);
+      const row = <usize>i;
+      const a = s + row * sRow, b = x + row * xRow, c = column + row * yRow;
+      if (dtype == F32) twoRowsF32(a, b, xRow, from, gap, k, c, yGap, yRow, scale);
+      else if (dtype == BF16) twoRowsBf16(a, b, xRow, from, gap, k, c, yGap, yRow, scale);
+      else twoRowsF16(a, b, xRow, from, gap, k, c, yGap, yRow, scale);
     }
-    if (i < m) fourOfOne(dtype, x + <usize>i * xRow, w, at, k, column + <usize>i * yRow, scale);
+    if (i < m) {
+      const row = <usize>i;
+      const a = s + row * sRow, b = x + row * xRow, c = column + row * yRow;
+      if (dtype == F32) oneRowF32(a, b, from, gap, k, c, yGap, scale);
+      else if (dtype == BF16) oneRowBf16(a, b, from, gap, k, c, yGap, scale);
+      else oneRowF16(a, b, from, gap, k, c, yGap, scale);
+    }
   }
-  for (; j < to; j++) {
+  for (let j = 4 * run; j < columns; j++) {
     for (let i = 0; i < m; i++) {
-      const element = y + <usize>i * yRow + <usize>(j << 2);
-      one(dtype, x + <usize>i * xRow, w, <usize>j * <usize>k, k, element, scale);
+      const row = <usize>i;
+      const element = y + row * yRow + <usize>(j << 2);
+      single(dtype, s + row * sRow, x + row * xRow, w + <usize>j * wRow, k, element, scale);
     }
   }
 }
 
 function term(
-  x: usize, m: i32, w: usize, k: i32, dtype: i32, y: usize, n: i32, from: i32, to: i32, scale: f32,
+  scratch: usize, x: usize, m: i32, w: usize, k: i32, dtype: i32, y: usize, n: i32, columns: i32, scale: f32,
 ): void {
-  if (dtype == F32) termAs(F32, x, m, w, k, y, n, from, to, scale);
-  else if (dtype == BF16) termAs(BF16, x, m, w, k, y, n, from, to, scale);
-  else termAs(F16, x, m, w, k, y, n, from, to, scale);
+  separate(scratch, x, m, k, dtype);
+  if (dtype == F32) termAs(F32, scratch, x, m, w, k, y, n, columns, scale);
+  else if (dtype == BF16) termAs(BF16, scratch, x, m, w, k, y, n, columns, scale);
+  else termAs(F16, scratch, x, m, w, k, y, n, columns, scale);
 }
 
-/** Columns from .. to of y [m, n] = base + bias, each of which may be absent (0); base may be y. */
-function begin(y: usize, base: usize, bias: usize, m: i32, n: i32, from: i32, to: i32): void {
+/** `columns` columns of y [m, n] = base + bias, each of which may be absent (0); base may be y. All point at the first. */
+function begin(y: usize, base: usize, bias: usize, m: i32, n: i32, columns: i32): void {
   for (let i = 0; i < m; i++) {
-    for (let j = from; j < to; j++) {
+    for (let j = 0; j < columns; j++) {
       const at = <usize>((i * n + j) << 2);
       const start = base ? load<f32>(base + at) : 0;
       store<f32>(y + at, bias ? start + load<f32>(bias + <usize>(j << 2)) : start);
@@ -124,16 +224,21 @@ function begin(y: usize, base: usize, bias: usize, m: i32, n: i32, from: i32, to
 
 /**
  * y [m, n] = base + bias + scale1 x1 w1^T + scale2 x2 w2^T, x_i [m, k_i], w_i [n, k_i], bias [n]; base, bias and the
- * second term may be 0. One tile is columnsPerTile columns of all rows.
+ * second term may be 0. One tile is columnsPerTile columns of all rows. Scratch: x_i.
  */
 export function linear_few(
   tile: i32, scratch: usize, base: usize, y: usize, m: i32, n: i32, columnsPerTile: i32,
   x1: usize, w1: usize, k1: i32, dtype1: i32, scale1: f32,
   x2: usize, w2: usize, k2: i32, dtype2: i32, scale2: f32, bias: usize,
 ): void {
-  const from = tile * columnsPerTile;
-  const to = min(from + columnsPerTile, n);
-  begin(y, base, bias, m, n, from, to);
-  term(x1, m, w1, k1, dtype1, y, n, from, to, scale1);
-  if (x2) term(x2, m, w2, k2, dtype2, y, n, from, to, scale2);
+  const first = <usize>(tile * columnsPerTile);
+  const columns = min(columnsPerTile, n - <i32>first);
+  const at = first << 2;
+  const corner = y + at;
+  begin(corner, base ? base + at : 0, bias ? bias + at : 0, m, n, columns);
+  const rows1 = w1 + first * <usize>k1 * bytesOf(dtype1);
+  term(scratch, x1, m, rows1, k1, dtype1, corner, n, columns, scale1);
+  if (x2 == 0) return;
+  const rows2 = w2 + first * <usize>k2 * bytesOf(dtype2);
+  term(scratch, x2, m, rows2, k2, dtype2, corner, n, columns, scale2);
 }

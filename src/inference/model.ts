@@ -266,28 +266,35 @@ export async function loadModel(model: string, options: ModelOptions = {}): Prom
 }
 
 async function load(model: string, options: Resolved<typeof MODEL_OPTIONS>): Promise<Model> {
-  const { sequence, onDownload: onProgress, signal } = options;
-  const { folder } = await resolveModel(model, { onProgress, signal });
+  const { folder } = await resolveModel(model, { onProgress: options.onDownload, signal: options.signal });
+  return openModel(folder, await loadTokenizer(folder), options);
+}
+
+/**
+ * Loads a model of a folder on this machine, whose tokenizer is there already. Otherwise as `loadModel`.
+ * @internal
+ */
+export async function openModel(
+  folder: string,
+  tokenizer: Tokenizer,
+  options: Resolved<typeof MODEL_OPTIONS>,
+): Promise<Model> {
+  const { sequence, context, batch, onDownload: onProgress, signal } = options;
   const files = openModelFiles(folder);
   checkSequence(files, sequence);
+  checkSequence(files, context, '--context');
   const adapter =
     options.adapter === undefined
       ? undefined
       : readAdapter((await resolveModel(options.adapter, { kind: 'adapter', onProgress, signal })).folder);
   const lora = adapter && loraOptions(adapter.config, files.config);
   if (adapter && lora) checkAdapter(adapter, loraShapes(files.config, lora));
-  const tokenizer = await loadTokenizer(folder);
   checkTokenizer(files, tokenizer);
-  const rows = Math.max(1, Math.floor(RUN_TOKENS / sequence));
+  // Windows of one token have nothing to predict.
+  const rows = sequence === 1 ? 1 : Math.max(1, Math.floor(RUN_TOKENS / sequence));
   const shape = { rows, sequence, vocabulary: files.config.vocabularySize };
-  const { context, batch } = options;
-  checkSequence(files, context, '--context');
-  const module = evaluationModule(
-    files,
-    shape,
-    lora,
-    context > 0 ? { rows: batch, capacity: context } : undefined,
-  );
+  const cache = context > 0 ? { rows: batch, capacity: context } : undefined;
+  const module = evaluationModule(files, shape, lora, cache);
   const prompts = new PromptEncoder(tokenizer, shape.vocabulary, folder, options.chatTemplate);
   const eosIds = endOfTextIds(files, tokenizer);
   const { threads, kernels, tune } = options;

@@ -86,7 +86,7 @@ export const GENERATE_OPTIONS = {
 } as const satisfies Record<string, Option>;
 
 /** Tokens of a conversation, unless told otherwise and where the model has as many positions. */
-const CHAT_CONTEXT = 4096;
+export const CHAT_CONTEXT = 4096;
 
 /** The flags of the program `generate`. */
 export const GENERATE_FLAGS = {
@@ -106,9 +106,8 @@ export const GENERATE_FLAGS = {
   context: {
     group: 'run',
     value: 'N',
-    schema: count,
-    default: CHAT_CONTEXT,
-    help: 'of --chat: tokens of a conversation, at most',
+    schema: count.optional(),
+    help: `of --chat: tokens of a conversation, at most (default: ${CHAT_CONTEXT}, or the model's positions)`,
   },
   ...PRINTING_FLAGS,
 } as const satisfies Record<string, Option>;

@@ -1,5 +1,6 @@
 import { addLowering } from './lowering/add.js';
-import { attentionDxLowering, attentionLowering, cachedAttentionLowering } from './lowering/attention.js';
+import { attentionDxLowering, attentionLowering } from './lowering/attention.js';
+import { cachedAttentionLowering } from './lowering/cached_attention.js';
 import { columnSumLowering } from './lowering/column_sum.js';
 import { dropoutLowering } from './lowering/dropout.js';
 import { embedDwLowering, embedLowering } from './lowering/embed.js';

@@ -43,8 +43,22 @@ function term(
  */
 const FEW_ROWS = 8;
 
-/** Columns of a tile of a product of few rows: some 32 KiB of a weight, and enough tiles to share out. */
-const fewColumns = (n: number): number => (n > 4096 ? 64 : 16);
+/** Tiles of a product of few rows, at least, where there are columns for them: enough to share out evenly. */
+const FEW_TILES = 12;
+/** Columns of such a tile, at most and at least: four runs of neighbouring rows of the weight, each read as a stream. */
+const [MOST_FEW_COLUMNS, LEAST_FEW_COLUMNS] = [128, 16];
+
+function fewColumns(n: number): number {
+  let columns = MOST_FEW_COLUMNS;
+  while (columns > LEAST_FEW_COLUMNS && tileCount(n, columns) < FEW_TILES) columns /= 2;
+  return columns;
+}
+
+/** Whether weights are read in place: rows are few, and fit into the scratch as f32. */
+const isFew = ({ inputs: [, x1, , x2], outputs: [y] }: Call): boolean => {
+  const depth = Math.max(columns(x1!), x2 ? columns(x2) : 0);
+  return rows(y!) <= FEW_ROWS && 4 * rows(y!) * depth <= BLOCK_SCRATCH_BYTES;
+};
 
 function few(
   { inputs: [base, x1, w1, x2, w2, bias], outputs: [y], attributes }: Call,
@@ -63,7 +77,7 @@ function productLowering(kernel: 'linear' | 'linear_dx'): Lowering {
       const { inputs, outputs, attributes } = call;
       const [base, x1, w1, x2, w2, bias] = inputs;
       const [y] = outputs;
-      if (kernel === 'linear' && rows(y!) <= FEW_ROWS) return [few(call, at)];
+      if (kernel === 'linear' && isFew(call)) return [few(call, at)];
       const [m, n] = [rows(y!), columns(y!)];
       const { rowsPerTile, columnsPerTile, tiles } = tileShape(m, n);
       const args = [at.of(base), at.of(y), m, n, rowsPerTile, columnsPerTile];
