@@ -12,6 +12,7 @@ export {
 export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
 export { type Merged, type MergeHooks, type MergeProgress, merge } from './library/merge.js';
 export type { CachePlan, RunPlan } from './library/runPlan.js';
+export type { TaskEvaluation, TaskProgress } from './library/scoreTasks.js';
 export { type Study, type StudyResult, study } from './library/study.js';
 export {
   type Corpus,

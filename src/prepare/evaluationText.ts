@@ -17,8 +17,8 @@ import { textOptions } from './locateText.js';
 /** How text to evaluate on is read: as `train` reads its text. */
 export type EvaluationTextOptions = Pick<
   EvaluateOptions,
-  'perplexity' | 'textColumn' | 'chatTemplate' | 'lossOn' | 'separator' | 'onBadDocument' | 'bos'
->;
+  'textColumn' | 'chatTemplate' | 'lossOn' | 'separator' | 'onBadDocument' | 'bos'
+> & { readonly perplexity: string };
 
 /** Text that was found and is to be scored by some model. */
 export interface FoundText {
