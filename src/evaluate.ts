@@ -4,7 +4,7 @@ import { evaluationText } from './cli/evaluateTexts.js';
 import { runProgram } from './cli/program.js';
 import { abortOnSignals } from './cli/signals.js';
 import { evaluate } from './index.js';
-import { EVALUATE_FLAGS, type EvaluateInput } from './options/evaluate.js';
+import { EVALUATE_FLAGS, type EvaluateGiven } from './options/evaluate.js';
 import { showDownloads } from './report/downloads.js';
 import { showEvaluating } from './report/evaluating.js';
 
@@ -22,7 +22,7 @@ const TEXTS: CommandTexts = {
 
 await runProgram(async () => {
   const flags = commandOf(TEXTS, EVALUATE_FLAGS).parse();
-  const { json, ...options } = flags.opts<EvaluateInput & { json?: true }>();
+  const { json, ...options } = flags.opts<EvaluateGiven & { json?: true }>();
   const progress = showEvaluating();
   const hooks = {
     onDownload: showDownloads(),

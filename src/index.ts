@@ -23,7 +23,7 @@ export {
 } from './library/tokenize.js';
 export { type Run, train } from './library/train.js';
 export type { CacheInput } from './options/cache.js';
-export type { EvaluateInput } from './options/evaluate.js';
+export type { EvaluateInput, EvaluateTasksInput } from './options/evaluate.js';
 export type { MergeInput } from './options/merge.js';
 export type { StudyInput } from './options/study.js';
 export type { TokenizeInput } from './options/tokenize.js';

@@ -5,7 +5,13 @@ import type { MeanLoss } from '../evaluation/scoring.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { loadModel, type Model } from '../inference/model.js';
 import type { ModelOptions } from '../inference/options.js';
-import { EVALUATE_OPTIONS, type EvaluateInput, TASK_OPTIONS } from '../options/evaluate.js';
+import {
+  EVALUATE_OPTIONS,
+  type EvaluateGiven,
+  type EvaluateInput,
+  type EvaluateTasksInput,
+  TASK_OPTIONS,
+} from '../options/evaluate.js';
 import { checkedOptions, flagOf, type Resolved } from '../options/table.js';
 import { prepareTasks } from '../prepare/evaluationTasks.js';
 import { type FoundText, findEvaluationText } from '../prepare/evaluationText.js';
@@ -40,8 +46,7 @@ export interface EvaluateHooks {
 }
 
 type Options = Resolved<typeof EVALUATE_OPTIONS>;
-type OfText = EvaluateInput & { perplexity: string };
-type OfTasks = EvaluateInput & { tasks: NonNullable<EvaluateInput['tasks']> };
+type Result = Partial<Evaluation & TaskEvaluation> & { readonly seconds: number };
 
 /**
  * Perplexity of a model on text, which is read as `train` reads it, its results in benchmarks, or both: the library form of
@@ -49,23 +54,14 @@ type OfTasks = EvaluateInput & { tasks: NonNullable<EvaluateInput['tasks']> };
  * scored. Of both, `seconds` are those of both together.
  * @throws InputError for wrong options, models, texts or data of tasks; RunError when it is stopped. Nothing is written then
  */
-export function evaluate(input: OfText & { tasks?: undefined }, hooks?: EvaluateHooks): Promise<Evaluation>;
 export function evaluate(
-  input: OfTasks & { perplexity?: undefined },
-  hooks?: EvaluateHooks,
-): Promise<TaskEvaluation>;
-export function evaluate(
-  input: OfText & OfTasks,
+  input: EvaluateInput & EvaluateTasksInput,
   hooks?: EvaluateHooks,
 ): Promise<Evaluation & TaskEvaluation>;
-export function evaluate(
-  input: EvaluateInput,
-  hooks?: EvaluateHooks,
-): Promise<Partial<Evaluation & TaskEvaluation> & { readonly seconds: number }>;
-export async function evaluate(
-  input: EvaluateInput,
-  hooks: EvaluateHooks = {},
-): Promise<Partial<Evaluation & TaskEvaluation> & { readonly seconds: number }> {
+export function evaluate(input: EvaluateTasksInput, hooks?: EvaluateHooks): Promise<TaskEvaluation>;
+export function evaluate(input: EvaluateInput, hooks?: EvaluateHooks): Promise<Evaluation>;
+export function evaluate(input: EvaluateGiven, hooks?: EvaluateHooks): Promise<Result>;
+export async function evaluate(input: EvaluateGiven, hooks: EvaluateHooks = {}): Promise<Result> {
   const options = checkedOptions(EVALUATE_OPTIONS, input);
   checkAsked(options);
   return untilStopped(() => evaluated(options, hooks), hooks.signal, SCORING);
@@ -86,10 +82,7 @@ function checkAsked({ perplexity, tasks, ...options }: Options): void {
     throw new InputError(`${flagOf(idle)}: expected --tasks with it, found none; leave it out or add them`);
 }
 
-async function evaluated(
-  options: Options,
-  hooks: EvaluateHooks,
-): Promise<Partial<Evaluation & TaskEvaluation> & { readonly seconds: number }> {
+async function evaluated(options: Options, hooks: EvaluateHooks): Promise<Result> {
   const { perplexity, tasks, samples } = options;
   const text = perplexity === undefined ? undefined : await findEvaluationText({ ...options, perplexity });
   if (samples !== undefined) checkSamplesFile(samples);

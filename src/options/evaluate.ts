@@ -3,7 +3,7 @@ import { DATA_OPTIONS } from './data.js';
 import { PRINTING_FLAGS } from './printing.js';
 import { count, positive, sequence, text, whole } from './schemas.js';
 import type { Given, Option, Resolved } from './table.js';
-import { TASK_NAMES } from './tasks.js';
+import { TASK_NAMES, type TaskName } from './tasks.js';
 import { TRAIN_OPTIONS } from './train.js';
 
 const { textColumn, chatTemplate, lossOn, separator, onBadDocument, bos } = DATA_OPTIONS;
@@ -114,4 +114,11 @@ export const EVALUATE_FLAGS = { ...EVALUATE_OPTIONS, ...PRINTING_FLAGS } as cons
 /** Every option, checked, with defaults filled in. */
 export type EvaluateOptions = Resolved<typeof EVALUATE_OPTIONS>;
 
-export type EvaluateInput = Given<typeof EVALUATE_OPTIONS>;
+/** Either of --perplexity and --tasks, or both. */
+export type EvaluateGiven = Given<typeof EVALUATE_OPTIONS>;
+
+/** To score text. */
+export type EvaluateInput = EvaluateGiven & { perplexity: string };
+
+/** To score a model on tasks. */
+export type EvaluateTasksInput = EvaluateGiven & { tasks: TaskName[] };

@@ -31,11 +31,7 @@ const layouts = {
   local: {
     record: table,
     item: ({ question, choice0, choice1, choice2, choice3, answer }: z.infer<typeof table>) =>
-      itemOf(
-        question,
-        [choice0, choice1, choice2, choice3],
-        answer.trim() === '' ? Number.NaN : Number(answer),
-      ),
+      itemOf(question, [choice0, choice1, choice2, choice3], answer),
   },
   hub: {
     record: columns,
@@ -104,13 +100,18 @@ function groupsOf(parts: readonly string[]): ReadonlyMap<string, readonly string
   return new Map([['mmlu', parts] as const, ...groups.filter(([, names]) => names.length > 0)]);
 }
 
-function itemOf(question: string, choices: readonly string[], answer: number): Omit<ChoiceItem, 'record'> {
-  if (LETTERS[answer] === undefined) {
+function itemOf(
+  question: string,
+  choices: readonly string[],
+  answer: number | string,
+): Omit<ChoiceItem, 'record'> {
+  const right = LETTERS.findIndex((_, i) => String(i) === String(answer).trim());
+  if (right < 0) {
     throw new InputError(
       `answer: expected a number from 0 to ${LETTERS.length - 1}, found ${excerpt(answer)}`,
     );
   }
   const lines = choices.map((choice, i) => `${LETTERS[i]}. ${choice}\n`).join('');
   const context = `${stripped(question)}\n${lines}Answer:`;
-  return { contexts: [context], choices: LETTERS, right: [answer], example: `${context} ${LETTERS[answer]}` };
+  return { contexts: [context], choices: LETTERS, right: [right], example: `${context} ${LETTERS[right]}` };
 }
