@@ -12,8 +12,8 @@ export {
 export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
 export { type Merged, type MergeHooks, type MergeProgress, merge } from './library/merge.js';
 export type { CachePlan, RunPlan } from './library/runPlan.js';
-export type { TaskEvaluation, TaskProgress } from './library/scoreTasks.js';
 export { type Study, type StudyResult, study } from './library/study.js';
+export type { TaskEvaluation, TaskProgress } from './library/taskEvaluation.js';
 export {
   type Corpus,
   type PackedRows,

@@ -1,5 +1,5 @@
 import type { Evaluation } from '../library/evaluate.js';
-import type { TaskEvaluation } from '../library/scoreTasks.js';
+import type { TaskEvaluation } from '../library/taskEvaluation.js';
 
 type Result = Partial<Evaluation & TaskEvaluation> & { readonly seconds: number };
 

@@ -15,7 +15,8 @@ import {
 import { checkedOptions, flagOf, type Resolved } from '../options/table.js';
 import { prepareTasks } from '../prepare/evaluationTasks.js';
 import { type FoundText, findEvaluationText } from '../prepare/evaluationText.js';
-import { checkSamplesFile, scoreTasks, type TaskEvaluation, type TaskProgress } from './scoreTasks.js';
+import { checkSamplesFile, scoreTasks } from './scoreTasks.js';
+import type { TaskEvaluation, TaskProgress } from './taskEvaluation.js';
 
 /** What a model makes of a text. */
 export interface Evaluation extends MeanLoss {
