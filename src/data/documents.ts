@@ -16,6 +16,8 @@ export interface Document {
   readonly id: string;
   readonly example: Example;
   readonly place: Place;
+  /** What tells it from all others, whatever the pass: the number of its source, of the file in that, and in the file. */
+  readonly number: readonly [source: number, file: number, index: number];
   /** Times that all of its source was read before. */
   readonly pass: number;
 }
@@ -122,8 +124,9 @@ class Mixture implements DocumentSource {
           }
         }
         const next = this.#leastServed(taken);
-        const { id, example } = all[next]!.upcoming!;
-        const document = { id, example, place: place(), pass: all[next]!.pass };
+        const { id, example, file, position } = all[next]!.upcoming!;
+        const number = [next, file, position.index] as const;
+        const document = { id, example, place: place(), number, pass: all[next]!.pass };
         all[next]!.upcoming = undefined;
         // Empty documents count, too: a source of nothing else would be taken from for ever.
         taken[next]! += Math.max(1, bytesOf(example));

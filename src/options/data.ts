@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { belowOne, count, oneOf, sequence, text, toggle } from './schemas.js';
+import { belowOne, count, oneOf, sequence, text, toggle, whole } from './schemas.js';
 import type { Option } from './table.js';
 
 /** What is read, and how it becomes batches. */
@@ -86,6 +86,14 @@ export const DATA_OPTIONS = {
     help:
       'documents longer than a row: split | truncate, use what fits into one (default: split for text, truncate for ' +
       'other documents)',
+  },
+  examples: {
+    group: 'data',
+    value: 'N',
+    schema: whole.optional(),
+    help:
+      'train on the first N documents of a shuffle by --seed, after what is held out; fewer are among more of them; 0: train ' +
+      'nothing, evaluate and save the start (default: all)',
   },
   evalFraction: {
     group: 'data',

@@ -63,7 +63,7 @@ function oneDocument(id: string, example: string): DocumentSource {
   return {
     start: place,
     async *read() {
-      yield { id, example, place, pass: 0 };
+      yield { id, example, place, number: [0, 0, 0], pass: 0 };
       return place;
     },
   };

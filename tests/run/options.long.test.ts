@@ -139,6 +139,7 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     },
   },
   longDocuments: { change: { longDocuments: 'truncate' } },
+  examples: { beside: { separator: '.' }, change: { examples: 5 } },
   evalFraction: { beside: { separator: '.' }, change: { evalFraction: 0.5, evalTokens: 64 } },
   evalData: {
     beside: evaluated,
