@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { qmsum } from './qmsum.js';
 import { belowOne, count, oneOf, sequence, text, toggle, whole } from './schemas.js';
 import type { Option } from './table.js';
 
@@ -33,6 +34,14 @@ export const DATA_OPTIONS = {
     schema: oneOf('assistant', 'all'),
     default: 'assistant',
     help: "of conversations and prompts: assistant, the assistant's turns and completions | all; text is learned whole",
+  },
+  qmsum: {
+    group: 'data',
+    value: 'NAME=VALUE,...',
+    schema: qmsum.optional(),
+    help:
+      "how QMSum's meetings become examples: transcript=spans|whole, queries=specific|all, tokens=N|all of the transcript, " +
+      'keep=head|tail|middle|ends of a longer one, prompt=text|chat (default: the first of each, tokens=768)',
   },
   separator: {
     group: 'data',

@@ -4,7 +4,7 @@ import { sequence, text } from './schemas.js';
 import type { Given, Option, Resolved } from './table.js';
 import { TRAIN_OPTIONS } from './train.js';
 
-const { textColumn, chatTemplate, lossOn, separator, onBadDocument, bos } = DATA_OPTIONS;
+const { textColumn, chatTemplate, lossOn, qmsum, separator, onBadDocument, bos } = DATA_OPTIONS;
 
 /** The options of `evaluate`. */
 export const EVALUATE_OPTIONS = {
@@ -34,6 +34,7 @@ export const EVALUATE_OPTIONS = {
     ...lossOn,
     help: lossOn.help.replace('text is learned whole', 'what is scored; text is scored whole'),
   },
+  qmsum,
   separator,
   onBadDocument: { ...onBadDocument, help: 'a document that cannot be read: stop | skip and count it' },
   bos,

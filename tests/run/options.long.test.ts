@@ -5,9 +5,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readRunFile } from '#src/formats/runFile.js';
 import { readFloat32 } from '#src/formats/safetensors.js';
+import { QMSUM_DEFAULTS } from '#src/options/qmsum.js';
 import { flagOf } from '#src/options/table.js';
 import { isOperational, type TRAIN_OPTIONS } from '#src/options/train.js';
 import { resolveOptions } from '#src/prepare/resolveOptions.js';
+import { MEETING, meetingLines, OTHER } from '../data/meetings.js';
 import { makeChatFiles, makeFixture, makeJsonl, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { modelOf, type Outcome, outcomeOf, recordsOf } from './outcome.js';
@@ -20,6 +22,8 @@ const secondText = join(fixture.folder, 'second.txt');
 writeFileSync(secondText, makeText(9, 300));
 const twoColumns = join(fixture.folder, 'columns.jsonl');
 writeFileSync(twoColumns, `${JSON.stringify({ text: makeText(7, 900), other: makeText(8, 900) })}\n`);
+const meetings = join(fixture.folder, 'meetings.jsonl');
+writeFileSync(meetings, meetingLines([MEETING, OTHER]));
 const { chat, plainTemplate, otherTemplate } = makeChatFiles(fixture.folder);
 const documents = makeJsonl(2, 40);
 const withBad = join(fixture.folder, 'bad.jsonl');
@@ -102,6 +106,10 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     change: { chatTemplate: otherTemplate },
   },
   lossOn: { beside: chatty, change: { lossOn: 'all' } },
+  qmsum: {
+    beside: { data: [meetings], sequence: 128 },
+    change: { qmsum: { ...QMSUM_DEFAULTS, transcript: 'whole' } },
+  },
   separator: { change: { separator: '.' } },
   onBadDocument: {
     beside: { data: [fixture.jsonl] },
