@@ -6,7 +6,7 @@ import type { Given, Option, Resolved } from './table.js';
 import { TASK_NAMES, type TaskName } from './tasks.js';
 import { TRAIN_OPTIONS } from './train.js';
 
-const { textColumn, chatTemplate, lossOn, separator, onBadDocument, bos } = DATA_OPTIONS;
+const { textColumn, chatTemplate, lossOn, qmsum, separator, onBadDocument, bos } = DATA_OPTIONS;
 
 const someTasks = `expected some of ${TASK_NAMES.join(', ')}, with commas between them`;
 
@@ -92,6 +92,7 @@ export const EVALUATE_OPTIONS = {
     ...lossOn,
     help: lossOn.help.replace('text is learned whole', 'what is scored; text is scored whole'),
   },
+  qmsum,
   separator,
   onBadDocument: { ...onBadDocument, help: 'a document that cannot be read: stop | skip and count it' },
   bos: { ...bos, help: bos.help.replace('each document', 'each document, and each prompt of a task,') },

@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { InputError } from '#src/base/errors.js';
 import { BadDocument, openDocuments, type Place } from '#src/data/documents.js';
 import { compressed, jsonl, type ParquetOptions, parquet, zstdFrame } from '../data/documents/support.js';
+import { MEETING, meetingLines, OTHER } from '../data/meetings.js';
 import { shardPath, units, writeShards } from '../data/shards/support.js';
 import { projectRoot, temporaryFolder } from '../support.js';
 import { mutateBytes, mutateJson } from './mutations.js';
@@ -24,6 +25,8 @@ const CHAT = TEXTS.map((content) =>
     tools: [{}],
   }),
 ).join('\n');
+
+const MEETINGS = meetingLines([MEETING, OTHER]);
 
 const withCodec = (codec: string, compress?: (bytes: Uint8Array) => Uint8Array): ParquetOptions =>
   ({
@@ -48,6 +51,7 @@ const golden = (name: string) => readFileSync(join(projectRoot, 'tests/goldens/d
 const FILES: Readonly<Record<string, string | Buffer>> = {
   'a.txt': TEXTS.join('|'),
   'a.jsonl': jsonl(TEXTS),
+  'meetings.jsonl': MEETINGS,
   'a.json': JSON_TEXT,
   'a.csv': CSV,
   'a.jsonl.gz': compressed('gz', jsonl(TEXTS), [300, 700]),
