@@ -27,7 +27,7 @@ export const TASK_OPTIONS = {
     schema: whole.optional(),
     help:
       'examples shown before each item of --tasks (default: as the Open LLM Leaderboard: arc_challenge 25, hellaswag 10, ' +
-      'mmlu 5, winogrande 5, gsm8k 5; truthfulqa_mc2 always has its own)',
+      'mmlu 5, winogrande 5, gsm8k 5; truthfulqa_mc2 always has its own, qmsum none)',
   },
   limit: {
     group: 'data',
@@ -47,7 +47,7 @@ export const TASK_OPTIONS = {
     group: 'data',
     value: 'N',
     schema: count.optional(),
-    help: 'the most tokens of an answer that is written (default: as the task has it, gsm8k 256)',
+    help: 'the most tokens of an answer that is written (default: 256)',
   },
   samples: {
     group: 'data',
@@ -83,7 +83,7 @@ export const EVALUATE_OPTIONS = {
     group: 'data',
     value: 'TASK,...',
     schema: tasks.optional(),
-    help: `benchmarks to score the model on: ${TASK_NAMES.join(', ')}; all of them have a mean`,
+    help: `benchmarks to score the model on: ${TASK_NAMES.join(', ')}; the first six have a mean`,
   },
   ...TASK_OPTIONS,
   textColumn,

@@ -6,6 +6,7 @@ export const TASK_NAMES = [
   'truthfulqa_mc2',
   'winogrande',
   'gsm8k',
+  'qmsum',
 ] as const;
 
 export type TaskName = (typeof TASK_NAMES)[number];

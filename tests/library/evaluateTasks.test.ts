@@ -37,7 +37,7 @@ tests('scores all tasks, writes a line an item, and gives their mean', async () 
   );
   assert.equal(Object.keys(result.results), [
     ...['arc_challenge', 'hellaswag', 'mmlu', 'mmlu_other', 'mmlu_virology'],
-    ...['truthfulqa_mc2', 'winogrande', 'gsm8k'],
+    ...['truthfulqa_mc2', 'winogrande', 'gsm8k', 'qmsum'],
   ]);
   assert.equal(Object.keys(result.results.arc_challenge!), [
     ...['acc', 'acc_stderr', 'acc_norm', 'acc_norm_stderr'],
@@ -53,14 +53,20 @@ tests('scores all tasks, writes a line an item, and gives their mean', async () 
   const sum = [...six, gsm8k!['exact_match,strict-match']].reduce((total, value) => total! + value!, 0);
   assert.ok(Math.abs(result.mean! - sum! / 6) < 1e-12);
   const counts = { arc_challenge: 2, hellaswag: 3, mmlu: 2, mmlu_other: 2, mmlu_virology: 2 };
-  assert.equal(result.items, { ...counts, truthfulqa_mc2: 1, winogrande: 3, gsm8k: 2 });
+  assert.equal(result.items, { ...counts, truthfulqa_mc2: 1, winogrande: 3, gsm8k: 2, qmsum: 1 });
   assert.is(result.shots.arc_challenge, 1);
   assert.is(result.shots.truthfulqa_mc2, 0);
   assert.ok(result.forwarded > 0 && result.seconds > 0);
-  assert.is(seen.length, 13);
-  assert.equal([seen.at(-1)!.task, seen.at(-1)!.items, seen.at(-1)!.totalItems], ['gsm8k', 2, 2]);
+  assert.is(seen.length, 14);
+  assert.equal(
+    seen.slice(-2).map(({ task, items, totalItems }) => [task, items, totalItems]),
+    [
+      ['gsm8k', 2, 2],
+      ['qmsum', 1, 1],
+    ],
+  );
   const lines = linesOf(samples);
-  assert.is(lines.length, 13);
+  assert.is(lines.length, 14);
   assert.equal(Object.keys(lines[0]), ['task', 'shots', 'doc_id', 'arguments', 'll', 'greedy', 'metrics']);
   assert.equal(Object.keys(lines[12]), ['task', 'shots', 'doc_id', 'arguments', 'ids', 'text', 'metrics']);
   assert.equal([lines[5].task, lines[5].doc_id, lines[6].doc_id], ['mmlu_virology', 0, 1]);

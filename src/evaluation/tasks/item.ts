@@ -19,6 +19,8 @@ export interface ChoiceItem extends Item {
 /** An item whose answer a model writes. */
 export interface WrittenItem extends Item {
   readonly context: string;
+  /** The ids of the context, of a task that has its own way to them. */
+  readonly prompt?: Uint32Array;
   readonly target: string;
 }
 

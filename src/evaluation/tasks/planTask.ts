@@ -88,7 +88,7 @@ export function planTask(
   const maxTokens = request.maxTokens ?? task.maxTokens;
   const planned = (parts as readonly Part<WrittenItem>[]).map((part) =>
     planPart(part, shots, request, (item, shown) => {
-      const ids = encoder.encode(promptOf(part, shown) + item.context);
+      const ids = item.prompt ?? encoder.encode(promptOf(part, shown) + item.context);
       return { item, shown, prompt: cutToWrite(ids, request.positions, maxTokens) };
     }),
   );

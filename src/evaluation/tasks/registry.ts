@@ -3,6 +3,7 @@ import { arcChallenge } from './arcChallenge.js';
 import { gsm8k } from './gsm8k.js';
 import { hellaswag } from './hellaswag.js';
 import { mmlu } from './mmlu.js';
+import { qmsum } from './qmsum.js';
 import type { Task } from './task.js';
 import { truthfulqa } from './truthfulqa.js';
 import { winogrande } from './winogrande.js';
@@ -15,4 +16,5 @@ export const TASKS: Readonly<Record<TaskName, Task>> = {
   truthfulqa_mc2: truthfulqa,
   winogrande,
   gsm8k,
+  qmsum,
 };

@@ -1,6 +1,15 @@
+import type { EncodePrompt } from '../../data/encoding.js';
+import type { QmsumOptions } from '../../options/qmsum.js';
 import type { TaskName } from '../../options/tasks.js';
 import type { ChoiceItem, Item, Metrics, Part, WrittenItem } from './item.js';
 import type { TaskData } from './taskData.js';
+
+/** How a query about a meeting is asked: what --qmsum and the chat template say. */
+export interface MeetingSetting {
+  readonly qmsum: QmsumOptions | undefined;
+  readonly encodePrompt: EncodePrompt;
+  readonly decode: (ids: Uint32Array) => string;
+}
 
 interface TaskOf<I extends Item> {
   readonly name: TaskName;
@@ -11,7 +20,7 @@ interface TaskOf<I extends Item> {
   /** The metric that stands for the task in the mean of the leaderboard; absent where it has no part in it. */
   readonly headline?: string;
   /** @throws InputError when the data is not there, or not what it should be; RunError when the Hub fails */
-  read(data: TaskData): Promise<readonly Part<I>[]>;
+  read(data: TaskData, meetings: MeetingSetting): Promise<readonly Part<I>[]>;
 }
 
 /** A task whose choices are compared. */

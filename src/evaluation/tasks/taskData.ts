@@ -39,6 +39,8 @@ export interface TaskData {
   readonly folder: string | undefined;
   /** @throws InputError when there are none, or the file is not of the layout; RunError when the Hub fails */
   items<I extends Item>(place: Place<I>): Promise<I[]>;
+  /** The file itself, of a task that is in no data set on the Hub. @throws InputError when it is not there */
+  file(name: string): string;
   /** Names of what is in a folder below the folder. */
   list(below: string): readonly string[];
 }
@@ -53,6 +55,12 @@ export function taskData(folder: string | undefined, hub: DatasetOptions = {}): 
   }
   return {
     folder,
+    file: (name) => {
+      if (folder !== undefined) return localFile(folder, [name]).bytes.name;
+      throw new InputError(
+        `--task-data: expected a folder with ${name}, which is in no data set on the Hub, found none; give one`,
+      );
+    },
     list: (below) => {
       const path = join(folder ?? '', below);
       return isFolder(path) ? readdirSync(path).sort() : [];

@@ -5,6 +5,7 @@ import { loadTokenizer } from '#src/data/tokenizer.js';
 import { taskEncoder } from '#src/evaluation/tasks/encodePair.js';
 import { planTask, type TaskPlan } from '#src/evaluation/tasks/planTask.js';
 import { TASKS } from '#src/evaluation/tasks/registry.js';
+import type { MeetingSetting } from '#src/evaluation/tasks/task.js';
 import { taskData } from '#src/evaluation/tasks/taskData.js';
 import type { TaskName } from '#src/options/tasks.js';
 import { sharedPath, temporaryFolder } from '../../support.js';
@@ -16,6 +17,13 @@ export interface Golden {
   readonly shots: number;
   readonly doc_id: number;
 }
+
+/** Of tasks that are not about meetings. */
+export const NO_MEETINGS: MeetingSetting = {
+  qmsum: undefined,
+  encodePrompt: () => new Uint32Array(0),
+  decode: () => '',
+};
 
 /** A file of ../shared/goldens/lm_eval, or an object in one. */
 export const goldenText = (name: string): string =>
@@ -83,7 +91,7 @@ export async function plansOf(
   const encoder = taskEncoder(await loadTokenizer(tokenizer), bos);
   const plans: TaskPlan[] = [];
   for (const { task, shots, limit, maxTokens } of settings) {
-    const parts = await TASKS[task].read(taskData(folder));
+    const parts = await TASKS[task].read(taskData(folder), NO_MEETINGS);
     plans.push(planTask(TASKS[task], parts, encoder, { shots, limit, maxTokens, positions }));
   }
   return plans;

@@ -54,6 +54,14 @@ export const MADE_UP: Readonly<Record<string, string>> = {
   ),
   'gsm8k/test.jsonl': GSM8K,
   'gsm8k/train.jsonl': GSM8K,
+  'qmsum/test.jsonl': lines({
+    meeting_transcripts: [
+      { speaker: 'cat', content: 'the dog ran' },
+      { speaker: 'dog', content: 'the cat sat on the mat' },
+    ],
+    general_query_list: [{ query: 'the cat and the dog?', answer: 'the dog ran and the cat sat' }],
+    specific_query_list: [{ query: 'the cat?', answer: 'the cat sat', relevant_text_span: [['1', '1']] }],
+  }),
 };
 
 /** A fresh folder of task data; files that are undefined are left out. @returns its path */

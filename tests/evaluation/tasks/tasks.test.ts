@@ -2,20 +2,25 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Problem } from '#src/data/documents/problems.js';
+import type { MeetingQuery } from '#src/data/examples.js';
 import type { ChoiceItem, Item, Part, WrittenItem } from '#src/evaluation/tasks/item.js';
 import { MMLU_SUBJECTS } from '#src/evaluation/tasks/mmluSubjects.js';
 import { argumentsOf, promptOf } from '#src/evaluation/tasks/planTask.js';
 import { TASKS } from '#src/evaluation/tasks/registry.js';
+import type { MeetingSetting, WrittenTask } from '#src/evaluation/tasks/task.js';
 import { taskData } from '#src/evaluation/tasks/taskData.js';
+import { QMSUM_DEFAULTS, type QmsumOptions } from '#src/options/qmsum.js';
 import { TASK_NAMES, type TaskName } from '#src/options/tasks.js';
 import { FakeHub } from '../../hub/server.js';
 import { inputErrorOf } from '../../inputErrors.js';
 import { projectRoot, temporaryFolder } from '../../support.js';
+import { NO_MEETINGS } from './goldenTasks.js';
 import { madeUpData } from './madeUp.js';
 
 /** Made-up items: what becomes of them as prompts, in local files and in the columns of the Hub. */
 
-const readFrom = (task: TaskName, folder: string) => TASKS[task].read(taskData(folder));
+const readFrom = (task: TaskName, folder: string) => TASKS[task].read(taskData(folder), NO_MEETINGS);
 const itemsOf = (parts: readonly Part[]) =>
   parts.map(({ items, pool }) => [items, pool].map((all) => all.map(({ record: _, ...item }: Item) => item)));
 
@@ -85,12 +90,59 @@ prompts('truthfulqa_mc2 with its six questions', async () => {
   assert.equal(item!.right, [0, 1]);
 });
 
+const meetingSetting = (prompt: (query: MeetingQuery) => string, options?: QmsumOptions): MeetingSetting => ({
+  qmsum: options,
+  encodePrompt: (query) => Uint32Array.from(prompt(query), (character) => character.charCodeAt(0)),
+  decode: (ids) => String.fromCharCode(...ids),
+});
+
+prompts('qmsum: a prompt a query, of the turns that --qmsum names', async () => {
+  const data = taskData(madeUpData());
+  const prompt = ({ query, transcript }: MeetingQuery) => `${transcript} ${query}`;
+  const read = async (options?: QmsumOptions) => {
+    const [part] = await TASKS.qmsum.read(data, meetingSetting(prompt, options));
+    return (part!.items as readonly WrittenItem[]).map(({ context, target }) => [context, target]);
+  };
+  const specific = ['dog: the cat sat on the mat the cat?', 'the cat sat'];
+  assert.equal(await read(), [specific]);
+  const general = 'cat: the dog ran\ndog: the cat sat on the mat the cat and the dog?';
+  assert.equal(await read({ ...QMSUM_DEFAULTS, queries: 'all' }), [
+    [general, 'the dog ran and the cat sat'],
+    specific,
+  ]);
+  const item = { target: 'the cat sat' } as WrittenItem;
+  const { rouge1, rougeL } = (TASKS.qmsum as WrittenTask).measure(item, 'the mat') as Record<string, number>;
+  assert.equal([rouge1, rougeL], [0.4, 0.4]);
+});
+
+prompts('qmsum is in no data set on the Hub, and holds meetings', async () => {
+  const setting = meetingSetting(() => 'a');
+  const hubless = () => TASKS.qmsum.read(taskData(undefined), setting);
+  assert.match(
+    await inputErrorOf(hubless),
+    /^--task-data: expected a folder with qmsum\/test\.jsonl, which is in no /,
+  );
+  const other = () =>
+    TASKS.qmsum.read(taskData(madeUpData({ 'qmsum/test.jsonl': '{"text":"a"}\n' })), setting);
+  assert.match(
+    await inputErrorOf(other),
+    /test\.jsonl:1: expected a meeting of QMSum, found another record; /,
+  );
+  const failing = meetingSetting(() => {
+    throw new Problem('expected a chat template');
+  });
+  assert.match(
+    await inputErrorOf(() => TASKS.qmsum.read(taskData(madeUpData()), failing)),
+    /test\.jsonl:1#0: expected a chat template$/,
+  );
+});
+
 prompts.run();
 
 const hub = suite('tasks from the Hub');
 
 /** Data sets, and in which of their files the made-up items are. */
-const REPOSITORIES: Record<TaskName, [name: string, golden: string, ...files: string[]]> = {
+const REPOSITORIES: Partial<Record<TaskName, [name: string, golden: string, ...files: string[]]>> = {
   arc_challenge: ['allenai/ai2_arc', 'arc', 'ARC-Challenge/test-', 'ARC-Challenge/train-'],
   hellaswag: ['Rowan/hellaswag', 'hellaswag', 'data/validation-', 'data/train-'],
   mmlu: ['cais/mmlu', 'mmlu', ...MMLU_SUBJECTS.flatMap((name) => [`${name}/test-`, `${name}/dev-`])],
@@ -99,9 +151,9 @@ const REPOSITORIES: Record<TaskName, [name: string, golden: string, ...files: st
   gsm8k: ['openai/gsm8k', 'gsm8k', 'main/test-', 'main/train-'],
 };
 
-for (const task of TASK_NAMES) {
+for (const task of TASK_NAMES.filter((name) => REPOSITORIES[name])) {
   hub(`${task} has the items of the local files`, async () => {
-    const [name, golden, ...starts] = REPOSITORIES[task];
+    const [name, golden, ...starts] = REPOSITORIES[task]!;
     const content = readFileSync(join(projectRoot, 'tests/goldens/tasks', `${golden}.parquet`));
     const files = Object.fromEntries(starts.map((start) => [`${start}00000-of-00001.parquet`, content]));
     const server = await FakeHub.start(name, files, ['main'], 'dataset');
@@ -109,6 +161,7 @@ for (const task of TASK_NAMES) {
       const environment = { ...{ endpoint: server.endpoint, cache: temporaryFolder('hub'), offline: false } };
       const parts = await TASKS[task].read(
         taskData(undefined, { environment: { ...environment, token: undefined }, delay: async () => {} }),
+        NO_MEETINGS,
       );
       const local = await readFrom(task, madeUpData());
       assert.is(parts.length, task === 'mmlu' ? MMLU_SUBJECTS.length : 1);
