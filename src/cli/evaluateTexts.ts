@@ -30,9 +30,7 @@ function taskLines({ results, items, shots, mean }: TaskEvaluation): string[] {
   );
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) => row.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  '));
-  return mean === undefined ? lines : [...lines, `mean of the ${MEAN_OF} tasks  ${shown(mean)}`];
+  return mean === undefined ? lines : [...lines, `mean of the six tasks  ${shown(mean)}`];
 }
-
-const MEAN_OF = 'six';
 
 const shown = (value: number | null): string => (value ?? Number.NaN).toFixed(4);

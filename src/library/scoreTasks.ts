@@ -102,10 +102,12 @@ const stderrOf = (metric: string): string => metric.replace(/^[^,]*/, '$&_stderr
 
 /** @throws InputError when samples can't go to this path: asked before anything is computed */
 export function checkSamplesFile(path: string): void {
-  const isFolder = (name: string) => statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false;
   const parent = dirname(resolve(path));
-  if (isFolder(path)) throw refused(path, 'a folder', 'name a file in it');
-  if (!isFolder(parent)) throw refused(path, `no folder ${parent}`, 'make it first');
+  const [there, around] = [path, parent].map((name) => statSync(name, { throwIfNoEntry: false }));
+  if (there?.isDirectory()) throw refused(path, 'a folder', 'name a file in it');
+  // It would be replaced by a file.
+  if (there && !there.isFile()) throw refused(path, 'a device', 'name another');
+  if (!around?.isDirectory()) throw refused(path, `no folder ${parent}`, 'make it first');
   try {
     accessSync(parent, constants.W_OK);
   } catch (error) {

@@ -166,6 +166,10 @@ tests('wrong inputs are one line, and write nothing', async () => {
       /^--samples .*: expected a file to write, found a folder; name a file in it$/,
     ],
     [
+      { tasks, samples: '/dev/null' },
+      /^--samples \/dev\/null: expected a file to write, found a device; name another$/,
+    ],
+    [
       { tasks, samples: join(folder, 'a/b') },
       /^--samples .*: expected a file to write, found no folder .*\/a; make it first$/,
     ],

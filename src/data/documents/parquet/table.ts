@@ -1,4 +1,8 @@
-import { parquetReadObjects } from 'hyparquet';
+import { type FileMetaData, parquetSchema } from 'hyparquet';
+import { assembleAsync, asyncGroupToRows, readRowGroup } from 'hyparquet/src/rowgroup.js';
+import { prepareParquetRead } from 'hyparquet/src/scan.js';
+import type { AsyncColumn, GroupPlan } from 'hyparquet/src/types.js';
+import type { Chunks } from '../bytes.js';
 import { Problem } from '../problems.js';
 import { spooled } from '../spool.js';
 import type { Opened } from '../text.js';
@@ -14,25 +18,47 @@ export async function readParquetRecords(file: Opened): Promise<unknown[]> {
   const spool = file.compression === 'none' ? undefined : await spooled(file);
   try {
     const chunks = spool?.chunks ?? file.chunks;
-    const metadata = await readMetadata(chunks);
-    const { file: bytes } = chunks;
-    const buffer = {
-      byteLength: bytes.size,
-      slice: async (start: number, end = bytes.size) =>
-        Uint8Array.from(await bytes.read(start, end - start)).buffer,
-    };
-    const rows = await parquetReadObjects({
-      file: buffer,
-      metadata,
-      compressors: DECOMPRESSORS,
-      geoparquet: false,
-    });
-    return rows.map(plain);
+    return (await rowsOf(chunks, await readMetadata(chunks))).map(plain);
   } catch (error) {
     throw isForeign(error) ? broken(`bytes that are none (${(error as Error).message})`) : error;
   } finally {
     await spool?.remove();
   }
+}
+
+/**
+ * Column by column: hyparquet's own way reads all of them at once, and what fails beside the first failure would end the
+ * process as an unhandled rejection.
+ */
+async function rowsOf({ file }: Chunks, metadata: FileMetaData): Promise<unknown[]> {
+  const bytes = {
+    byteLength: file.size,
+    slice: async (start: number, end = file.size) =>
+      Uint8Array.from(await file.read(start, end - start)).buffer,
+  };
+  const asked = { file: bytes, metadata, compressors: DECOMPRESSORS, geoparquet: false };
+  const { options, plan } = await prepareParquetRead(asked);
+  const tree = parquetSchema(metadata);
+  const rows: unknown[] = [];
+  for (const group of plan.groups) {
+    const asyncColumns: AsyncColumn[] = [];
+    for (const chunk of group.chunks) {
+      const [column] = readRowGroup(options, plan, { ...group, chunks: [chunk] }).asyncColumns;
+      asyncColumns.push(await whole(column!, group));
+    }
+    const assembled = assembleAsync({ ...group, asyncColumns }, tree);
+    for (const row of await asyncGroupToRows(assembled, 0, group.groupRows, undefined, 'object'))
+      rows.push(row);
+  }
+  return rows;
+}
+
+/** A column that has been read, with a value for each row that the file says it has. */
+async function whole(column: AsyncColumn, { groupRows }: GroupPlan): Promise<AsyncColumn> {
+  const read = await column.data;
+  const values = read.data.reduce((sum, { length }) => sum + length, 0);
+  if (values !== groupRows) throw broken(`${values} of ${groupRows} rows in a column`);
+  return { ...column, data: Promise.resolve(read) };
 }
 
 /** What the parser throws of damaged bytes; our own errors say more. */
