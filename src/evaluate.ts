@@ -1,30 +1,35 @@
 import { jsonLine } from './base/errors.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
+import { evaluationText } from './cli/evaluateTexts.js';
 import { runProgram } from './cli/program.js';
+import { abortOnSignals } from './cli/signals.js';
 import { evaluate } from './index.js';
-import { EVALUATE_FLAGS, type EvaluateInput } from './options/evaluate.js';
+import { EVALUATE_FLAGS, type EvaluateGiven } from './options/evaluate.js';
 import { showDownloads } from './report/downloads.js';
-import { showTokenizing } from './report/tokenizing.js';
+import { showEvaluating } from './report/evaluating.js';
 
 const TEXTS: CommandTexts = {
   name: 'evaluate',
-  description: 'Scores a text with a model, with an adapter or without: perplexity.',
-  usage: ['--model MODEL --perplexity PATH [options]'],
+  description:
+    'Scores a text with a model, with an adapter or without: perplexity. Or the model in benchmarks.',
+  usage: ['--model MODEL --perplexity PATH [options]', '--model MODEL --tasks TASK,... [options]'],
   examples: [
     '--model STUDENT --perplexity text.txt',
     '--model STUDENT --adapter ADAPTER --perplexity a.jsonl',
+    '--model STUDENT --tasks arc_challenge,mmlu --limit 100',
   ],
 };
 
 await runProgram(async () => {
   const flags = commandOf(TEXTS, EVALUATE_FLAGS).parse();
-  const { json, ...options } = flags.opts<EvaluateInput & { json?: true }>();
-  const progress = showTokenizing();
-  const hooks = { onDownload: showDownloads(), onProgress: progress.update };
+  const { json, ...options } = flags.opts<EvaluateGiven & { json?: true }>();
+  const progress = showEvaluating();
+  const hooks = {
+    onDownload: showDownloads(),
+    onProgress: progress.text,
+    onTask: progress.task,
+    signal: abortOnSignals(),
+  };
   const result = await evaluate(options, hooks).finally(progress.done);
-  const { tokens, nll, perplexity, seconds } = result;
-  const readable =
-    `${tokens.toLocaleString('en')} tokens  ${nll.toFixed(4)} nats per token  perplexity ${perplexity.toFixed(3)}` +
-    `  (${seconds.toFixed(1)} s)`;
-  process.stdout.write(`${json ? jsonLine(result) : readable}\n`);
+  process.stdout.write(`${json ? jsonLine(result) : evaluationText(result)}\n`);
 });

@@ -17,6 +17,7 @@ export { type GenerateHooks, generate } from './library/generate.js';
 export { type Merged, type MergeHooks, type MergeProgress, merge } from './library/merge.js';
 export type { CachePlan, RunPlan } from './library/runPlan.js';
 export { type Study, type StudyResult, study } from './library/study.js';
+export type { TaskEvaluation, TaskProgress } from './library/taskEvaluation.js';
 export {
   type Corpus,
   type PackedRows,
@@ -26,7 +27,7 @@ export {
 } from './library/tokenize.js';
 export { type Run, train } from './library/train.js';
 export type { CacheInput } from './options/cache.js';
-export type { EvaluateInput } from './options/evaluate.js';
+export type { EvaluateInput, EvaluateTasksInput } from './options/evaluate.js';
 export type { GenerateInput } from './options/generate.js';
 export type { MergeInput } from './options/merge.js';
 export type { StudyInput } from './options/study.js';

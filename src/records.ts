@@ -111,6 +111,7 @@ export interface ProgressRecord {
     | 'reading models'
     | 'finding text'
     | 'planning'
+    | 'choosing examples'
     | 'counting the text'
     | 'reading text'
     | 'compiling the student'

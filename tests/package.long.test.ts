@@ -44,8 +44,8 @@ const bin = join(installed, manifest.bin.rivulet!);
 const PROGRAM = `
 import {
   cacheTeacher, evaluate, generate, InputError, loadModel, loadTokenizer, merge, RunError, tokenize, train,
-  type CacheInput, type Corpus, type CorpusStatistics, type Evaluation, type EvaluateInput, type FilledCache, type GenerateInput, type GenerationRecord, type Merged, type MergeInput, type MetricsRecord, type Model,
-  type ModelOptions, type PerplexityOptions, type Prompt, type Run, type RunPlan, type RunResult, type TokenizeInput, type Tokenizer,
+  type CacheInput, type Corpus, type CorpusStatistics, type Evaluation, type EvaluateInput, type EvaluateTasksInput, type FilledCache, type GenerateInput, type GenerationRecord, type Merged, type MergeInput, type MetricsRecord, type Model,
+  type ModelOptions, type PerplexityOptions, type Prompt, type Run, type RunPlan, type RunResult, type TaskEvaluation, type TaskProgress, type TokenizeInput, type Tokenizer,
   type TrainInput, type TrainOptions,
 } from 'rivulet';
 
@@ -74,6 +74,12 @@ const scored: EvaluateInput = { model: 'student', perplexity: 'text.txt' };
 const evaluation: Evaluation = await evaluate(scored, { signal: new AbortController().signal });
 // @ts-expect-error for the command line alone
 await evaluate({ ...scored, json: true });
+const asked: EvaluateTasksInput = { model: 'student', tasks: ['mmlu'], limit: 0.1 };
+const onTask = ({ items }: TaskProgress) => items.toFixed();
+const { results }: TaskEvaluation = await evaluate(asked, { onTask });
+const accuracy: number | null | undefined = results.mmlu?.acc;
+// @ts-expect-error no such task
+await evaluate({ model: 'student', tasks: ['mmul'] });
 const read: TokenizeInput = { model: 'student', data: ['text.txt'] };
 const corpus: Corpus = await tokenize(read, { onProgress: ({ tokens }) => tokens.toFixed() });
 const statistics: CorpusStatistics = corpus;
@@ -100,7 +106,7 @@ await model.close();
 const tokenizer: Tokenizer = await loadTokenizer('student');
 const ids: Uint32Array = tokenizer.encode('a text');
 
-export const all = [bytes, rank, options, evaluation.nll, statistics.tokens, filled.bytes, nll, logits, ids, InputError, RunError];
+export const all = [bytes, rank, options, evaluation.nll, accuracy, statistics.tokens, filled.bytes, nll, logits, ids, InputError, RunError];
 `;
 
 const CONFIG = {

@@ -1,22 +1,20 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
-import { type DocumentSource, openDocuments } from '../data/documents.js';
+import { openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
-import { holdOut } from '../data/holdOut.js';
 import { keptRows, type RowSource } from '../data/packing/keptRows.js';
 import { emptyRow } from '../data/packing/rows.js';
 import { blockRowsOf, type Cursor, type Row, RowStream, type RowStreamOptions } from '../data/packing.js';
 import { sharedTokenizer } from '../data/tokenizer/shared.js';
+import { type TrainingPart, trainingDocuments } from '../data/trainingDocuments.js';
 import type { TextOptions } from '../evaluation/heldOut.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
 import { named, offer, serve } from './actor.js';
 import { teller } from './starting.js';
 
-export interface LoaderSetup {
+export interface LoaderSetup extends TrainingPart {
   readonly tokenizer: string;
   readonly text: TextOptions;
-  /** Share of the text that is held out; 0 for none. */
-  readonly evalFraction: number;
   readonly encoding: EncodingOptions;
   readonly sequence: number;
   readonly batch: number;
@@ -37,16 +35,6 @@ export interface LoaderSetup {
   readonly keepsRows: boolean;
   /** Told of the tokens read so far, until the first micro-batch is there. */
   readonly progress?: MessagePort;
-}
-
-/** The text to train on, or what is held out of it. */
-export async function trainingText(
-  text: TextOptions,
-  evalFraction: number,
-  cursor?: Cursor,
-): Promise<DocumentSource> {
-  const documents = await openDocuments({ ...text, from: cursor?.place });
-  return evalFraction > 0 ? (await holdOut(documents, evalFraction)).training : documents;
 }
 
 /** Reads, tokenizes, packs and shuffles text; gives micro-batches of whole rows, one per pull. */
@@ -74,7 +62,8 @@ class Loader implements BatchSource {
   async #open(): Promise<RowStream> {
     const setup = this.#setup;
     const { sequence, packing, longDocuments, seed, repeat } = setup;
-    const documents = await trainingText(setup.text, setup.evalFraction, setup.cursor);
+    const opened = await openDocuments({ ...setup.text, from: setup.cursor?.place });
+    const documents = await trainingDocuments(opened, setup);
     const encode = createEncode(await sharedTokenizer(setup.tokenizer), setup.encoding);
     const { onBad } = setup.text;
     const blockRows = setup.shuffleRows ?? blockRowsOf(sequence);

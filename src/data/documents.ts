@@ -1,5 +1,6 @@
 import { InputError } from '../base/errors.js';
 import type { DatasetOptions } from '../hub/dataset.js';
+import type { QmsumOptions } from '../options/qmsum.js';
 import { type ChunksOf, chunksOf, Passes, type PassOptions, startOf } from './documents/passes.js';
 import { isPlace, type Place } from './documents/position.js';
 import { BadDocument } from './documents/problems.js';
@@ -16,6 +17,8 @@ export interface Document {
   readonly id: string;
   readonly example: Example;
   readonly place: Place;
+  /** What tells it from all others, whatever the pass: the number of its source, of the file in that, and in the file. */
+  readonly number: readonly [source: number, file: number, index: number];
   /** Times that all of its source was read before. */
   readonly pass: number;
 }
@@ -45,6 +48,8 @@ export interface DocumentOptions {
   readonly textColumn?: string | undefined;
   /** Splits `.txt` files into documents and belongs to none; without it a file is one document. */
   readonly separator?: string | undefined;
+  /** How queries about meetings are read. */
+  readonly qmsum?: QmsumOptions | undefined;
   /** What to do with a document that can't be read. Default: stop. */
   readonly onBad?: 'stop' | 'skip';
   /** Read one part of `count`; all parts together are every document once. Default: all of it. */
@@ -66,9 +71,9 @@ export interface DocumentOptions {
  */
 export async function openDocuments(options: DocumentOptions): Promise<DocumentSource> {
   const sources = await locateSources(options.paths, options.hub);
-  const { textColumn, separator, onBad = 'stop', rank = { index: 0, count: 1 } } = options;
+  const { textColumn, separator, qmsum, onBad = 'stop', rank = { index: 0, count: 1 } } = options;
   const skipsBad = onBad === 'skip';
-  const documents = new Mixture(sources, { textColumn, separator, skipsBad, rank });
+  const documents = new Mixture(sources, { textColumn, separator, qmsum, skipsBad, rank });
   if (options.from) documents.check(options.from);
   if (!skipsBad) for (const source of sources) refuseEmpty(source);
   const files = sources.flatMap((source) => source.files);
@@ -122,8 +127,9 @@ class Mixture implements DocumentSource {
           }
         }
         const next = this.#leastServed(taken);
-        const { id, example } = all[next]!.upcoming!;
-        const document = { id, example, place: place(), pass: all[next]!.pass };
+        const { id, example, file, position } = all[next]!.upcoming!;
+        const number = [next, file, position.index] as const;
+        const document = { id, example, place: place(), number, pass: all[next]!.pass };
         all[next]!.upcoming = undefined;
         // Empty documents count, too: a source of nothing else would be taken from for ever.
         taken[next]! += Math.max(1, bytesOf(example));

@@ -1,10 +1,12 @@
 import { InputError } from '../base/errors.js';
+import type { QmsumOptions } from '../options/qmsum.js';
 import { assistantSpans } from './chat/assistantSpans.js';
 import { learnedIn, type TurnTokenizer } from './chat/learned.js';
 import type { ChatTemplateSource } from './chat/source.js';
 import { ChatTemplate } from './chat/template.js';
 import { BadDocument, Problem } from './documents/problems.js';
-import type { Conversation, Encoded, Example, PromptCompletion } from './examples.js';
+import type { Conversation, Encoded, Example, MeetingQuery, PromptCompletion } from './examples.js';
+import { MeetingPrompts } from './meetingPrompt.js';
 import type { Tokenizer } from './tokenizer.js';
 
 export type DocumentTokenizer = TurnTokenizer & Pick<Tokenizer, 'before' | 'bosId' | 'eosId'>;
@@ -24,17 +26,20 @@ export interface EncodingOptions {
   readonly chatTemplate?: ChatTemplateSource | undefined;
   /** Of conversations, and of prompts with a completion. Default: assistant. */
   readonly lossOn?: 'assistant' | 'all';
+  /** How queries about meetings are asked. */
+  readonly qmsum?: QmsumOptions | undefined;
 }
 
 /**
  * Text is learned whole. A conversation is written with the chat template, which puts BOS where it belongs, and what the
  * assistant says is learned. A prompt and its completion become BOS, both as one text, and EOS (of a tokenizer that has
- * one), so that a model learns to stop; the completion is learned, EOS included.
+ * one), so that a model learns to stop; the completion is learned, EOS included. A query about a meeting becomes a prompt
+ * with a completion, or a conversation.
  * @throws InputError when BOS or EOS is requested from a tokenizer without one, or the chat template can't be parsed
  */
 export function createEncode(
   tokenizer: DocumentTokenizer,
-  { bos, eos, chatTemplate, lossOn = 'assistant' }: EncodingOptions,
+  { bos, eos, chatTemplate, lossOn = 'assistant', qmsum }: EncodingOptions,
 ): Encode {
   if (eos && tokenizer.eosId === undefined) {
     throw new InputError(
@@ -43,8 +48,10 @@ export function createEncode(
   }
   const before = beginningOf(tokenizer, bos);
   const template = chatTemplate && new ChatTemplate(chatTemplate);
+  const meetings = new MeetingPrompts(tokenizer, qmsum);
   const isMasked = lossOn === 'assistant';
-  return (example) => {
+  return (found) => {
+    const example = typeof found === 'object' && 'query' in found ? meetings.example(found) : found;
     if (typeof example === 'string') return { tokens: textTokens(tokenizer, example, before, eos) };
     if ('tokens' in example) return isMasked ? example : { tokens: example.tokens };
     if ('prompt' in example) {
@@ -53,6 +60,26 @@ export function createEncode(
     }
     if (!template) throw noTemplate();
     return encodedConversation(tokenizer, template, example, isMasked);
+  };
+}
+
+/** The ids that a model is given to answer a query about a meeting: those of `createEncode` before the answer. */
+export type EncodePrompt = (query: MeetingQuery) => Uint32Array;
+
+/** @throws InputError as `createEncode` does; the function that it gives throws Problem */
+export function createEncodePrompt(
+  tokenizer: DocumentTokenizer,
+  { bos, chatTemplate, qmsum }: Pick<EncodingOptions, 'bos' | 'chatTemplate' | 'qmsum'>,
+): EncodePrompt {
+  const before = beginningOf(tokenizer, bos);
+  const template = chatTemplate && new ChatTemplate(chatTemplate);
+  const meetings = new MeetingPrompts(tokenizer, qmsum);
+  return (query) => {
+    const example = meetings.example(query);
+    if ('prompt' in example) return textTokens(tokenizer, example.prompt, before, false);
+    if (!template) throw noTemplate();
+    const asked = { messages: example.messages.slice(0, -1) };
+    return tokenizer.encode(template.render(asked, true), { addSpecialTokens: false });
   };
 }
 

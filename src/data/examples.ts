@@ -22,6 +22,14 @@ export interface PromptCompletion {
   readonly completion: string;
 }
 
+/** What is asked about a meeting, and what is to be learned. */
+export interface MeetingQuery {
+  readonly query: string;
+  readonly answer: string;
+  /** Turns as lines, `SPEAKER: WORDS`: the relevant ones, or all of the meeting. */
+  readonly transcript: string;
+}
+
 /** Token ids, and which of them are to be learned. */
 export interface Encoded {
   readonly tokens: Uint32Array;
@@ -38,7 +46,7 @@ export interface EncodedExample extends Encoded {
 }
 
 /** What a document holds. */
-export type Example = string | Conversation | PromptCompletion | EncodedExample;
+export type Example = string | Conversation | PromptCompletion | MeetingQuery | EncodedExample;
 
 /** Whether all of it is to be learned, wherever it goes on: nothing in it asks or answers. */
 export const isText = (example: Example): boolean =>
@@ -50,9 +58,12 @@ export function bytesOf(example: Example): number {
   return 'tokens' in example ? example.bytes : Buffer.byteLength(JSON.stringify(example));
 }
 
-/** A hash of what was read, uniform in [0, 1). */
+/** A hash of what was read, uniform in [0, 1). Of a query about a meeting it is the same, however much of that is read. */
 export function fractionOf(example: Example): number {
   if (typeof example !== 'string' && 'tokens' in example) return example.fraction;
-  const text = typeof example === 'string' ? example : JSON.stringify(example);
+  const text = typeof example === 'string' ? example : JSON.stringify(withoutTranscript(example));
   return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48;
 }
+
+const withoutTranscript = (example: Conversation | PromptCompletion | MeetingQuery): object =>
+  'query' in example ? { query: example.query, answer: example.answer } : example;

@@ -1,5 +1,5 @@
 import { InputError } from '../base/errors.js';
-import { openDocuments } from '../data/documents.js';
+import { type DocumentOptions, openDocuments } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
 import { holdOut } from '../data/holdOut.js';
 import type { Row } from '../data/packing.js';
@@ -10,6 +10,7 @@ export interface TextOptions {
   readonly paths: readonly string[];
   readonly textColumn?: string | undefined;
   readonly separator?: string | undefined;
+  readonly qmsum?: DocumentOptions['qmsum'];
   readonly onBad: 'stop' | 'skip';
 }
 

@@ -115,7 +115,7 @@ const KINDS: Readonly<Record<Kind, string>> = {
   number: 'a number',
   boolean: 'true or false',
   string: 'text (in quotes where it looks like something else)',
-  object: 'names with numbers, such as {q_proj: 16}',
+  object: 'names with values, such as {q_proj: 16}',
 };
 
 /** The JavaScript type of an option's value. Options take text from a command line and convert it; a file has types. */
@@ -137,7 +137,7 @@ export function configSchema(title: string, table: OptionTable): object {
     if (NOT_IN_FILES.includes(name)) continue;
     const { $schema: _, ...schema } = z.toJSONSchema(option.schema, {
       target: 'draft-7',
-      override: withoutLimit,
+      override: asGiven,
     });
     const { help: description, many } = option;
     const value = many ? { anyOf: [schema, schema.items] } : schema;
@@ -160,7 +160,12 @@ export function configSchema(title: string, table: OptionTable): object {
   };
 }
 
-/** That whole numbers end at 2^53 is true and helps nobody. */
-function withoutLimit({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+/** That whole numbers end at 2^53 is true and helps nobody; what has a default may be left out. */
+function asGiven({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+  const { required, properties } = jsonSchema;
+  const hasDefault = (name: string) => Object.hasOwn(Object(properties?.[name]), 'default');
+  const needed = required?.filter((name) => !hasDefault(name));
+  if (needed?.length === 0) delete jsonSchema.required;
+  else if (needed) jsonSchema.required = needed;
 }

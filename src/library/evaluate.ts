@@ -1,13 +1,24 @@
+import { InputError } from '../base/errors.js';
 import { untilStopped } from '../base/stopping.js';
 import { SCORING } from '../evaluation/perplexity.js';
 import type { MeanLoss } from '../evaluation/scoring.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { loadModel, type Model } from '../inference/model.js';
 import type { ModelOptions } from '../inference/options.js';
-import { EVALUATE_OPTIONS, type EvaluateInput } from '../options/evaluate.js';
-import { checkedOptions, type Resolved } from '../options/table.js';
+import {
+  EVALUATE_OPTIONS,
+  type EvaluateGiven,
+  type EvaluateInput,
+  type EvaluateTasksInput,
+  TASK_OPTIONS,
+} from '../options/evaluate.js';
+import { checkedOptions, flagOf, type Resolved } from '../options/table.js';
+import { prepareTasks } from '../prepare/evaluationTasks.js';
 import { type FoundText, findEvaluationText } from '../prepare/evaluationText.js';
+import { checkSamplesFile, scoreTasks } from './scoreTasks.js';
+import type { TaskEvaluation, TaskProgress } from './taskEvaluation.js';
 
+/** What a model makes of a text. */
 export interface Evaluation extends MeanLoss {
   readonly perplexity: number;
   /** Documents that were scored, and those that could not be read. */
@@ -17,7 +28,7 @@ export interface Evaluation extends MeanLoss {
   readonly seconds: number;
 }
 
-/** How far scoring is. */
+/** How far scoring of text is. */
 export interface EvaluateProgress {
   readonly documents: number;
   /** Predicted ones. */
@@ -29,39 +40,88 @@ export interface EvaluateHooks {
   /** Told how far the download of a model by Hub name is. */
   readonly onDownload?: ModelOptions['onDownload'];
   readonly onProgress?: ((progress: EvaluateProgress) => void) | undefined;
+  /** Told of each item of a task, once it is scored. */
+  readonly onTask?: ((progress: TaskProgress) => void) | undefined;
   /** Ends the work with a RunError, at once. */
   readonly signal?: AbortSignal | undefined;
 }
 
 type Options = Resolved<typeof EVALUATE_OPTIONS>;
+type Result = Partial<Evaluation & TaskEvaluation> & { readonly seconds: number };
 
 /**
- * Perplexity of a model on text, which is read as `train` reads it: the library form of `node dist/evaluate.js`. Each
- * document is cut into windows of its own; of conversations and completions what is learned is scored.
- * @throws InputError for wrong options, models or texts; RunError when it is stopped
+ * Perplexity of a model on text, which is read as `train` reads it, its results in benchmarks, or both: the library form of
+ * `node dist/evaluate.js`. Each document is cut into windows of its own; of conversations and completions what is learned is
+ * scored. Of both, `seconds` are those of both together.
+ * @throws InputError for wrong options, models, texts or data of tasks; RunError when it is stopped. Nothing is written then
  */
-export async function evaluate(input: EvaluateInput, hooks: EvaluateHooks = {}): Promise<Evaluation> {
+export function evaluate(
+  input: EvaluateInput & EvaluateTasksInput,
+  hooks?: EvaluateHooks,
+): Promise<Evaluation & TaskEvaluation>;
+export function evaluate(input: EvaluateTasksInput, hooks?: EvaluateHooks): Promise<TaskEvaluation>;
+export function evaluate(input: EvaluateInput, hooks?: EvaluateHooks): Promise<Evaluation>;
+export function evaluate(input: EvaluateGiven, hooks?: EvaluateHooks): Promise<Result>;
+export async function evaluate(input: EvaluateGiven, hooks: EvaluateHooks = {}): Promise<Result> {
   const options = checkedOptions(EVALUATE_OPTIONS, input);
-  const { onDownload, signal } = hooks;
-  const work = async () => {
-    const text = await findEvaluationText(options);
-    const { folder } = await resolveModel(options.model, { onProgress: onDownload, signal });
-    const { device, kernels, tune, threads, sequence, adapter } = options;
-    const choices = { device, kernels, tune, threads, sequence, adapter, onDownload, signal };
-    const model = await loadModel(folder, choices);
-    try {
-      return await score(model, text, { ...options, folder }, hooks);
-    } finally {
-      await model.close();
-    }
-  };
-  return untilStopped(work, signal, SCORING);
+  checkAsked(options);
+  return untilStopped(() => evaluated(options, hooks), hooks.signal, SCORING);
 }
 
-async function score(
+/** @throws InputError when there is nothing to do, or an option has nothing to say */
+function checkAsked({ perplexity, tasks, ...options }: Options): void {
+  if (perplexity === undefined && tasks === undefined) {
+    throw new InputError(
+      '--perplexity: expected PATH, found nothing; give text to score, or --tasks to score the model on',
+    );
+  }
+  if (tasks !== undefined) return;
+  const idle = (Object.keys(TASK_OPTIONS) as (keyof typeof TASK_OPTIONS)[]).find(
+    (name) => options[name] !== undefined,
+  );
+  if (idle)
+    throw new InputError(`${flagOf(idle)}: expected --tasks with it, found none; leave it out or add them`);
+}
+
+async function evaluated(options: Options, hooks: EvaluateHooks): Promise<Result> {
+  const { perplexity, tasks, samples } = options;
+  const text = perplexity === undefined ? undefined : await findEvaluationText({ ...options, perplexity });
+  if (samples !== undefined) checkSamplesFile(samples);
+  const { onDownload, signal } = hooks;
+  const { folder } = await resolveModel(options.model, { onProgress: onDownload, signal });
+  const plans = tasks && (await prepareTasks(folder, { ...options, tasks }));
+  const found = { ...options, folder };
+  const ofText =
+    text &&
+    (await withModel(found, options.sequence, hooks, (model) => scoreText(model, text, found, hooks)));
+  // What tasks ask is mostly longer than a window of text.
+  const longest = Math.max(...(plans ?? []).map((plan) => plan.longest));
+  const ofTasks =
+    plans && (await withModel(found, longest, hooks, (model) => scoreTasks(model, plans, samples, hooks)));
+  return { ...ofText, ...ofTasks, seconds: (ofText?.seconds ?? 0) + (ofTasks?.seconds ?? 0) };
+}
+
+type Found = Options & { readonly folder: string };
+
+async function withModel<T>(
+  { device, kernels, tune, threads, adapter, folder }: Found,
+  sequence: number,
+  { onDownload, signal }: EvaluateHooks,
+  use: (model: Model) => Promise<T>,
+): Promise<T> {
+  const choices = { device, kernels, tune, threads, sequence, adapter, onDownload, signal };
+  const model = await loadModel(folder, choices);
+  try {
+    return await use(model);
+  } finally {
+    await model.close();
+  }
+}
+
+async function scoreText(
   model: Model,
   text: FoundText,
-  options: Options & { readonly folder: string },
+  options: Found,
   { signal, onProgress }: EvaluateHooks,
 ): Promise<Evaluation> {
   const source = { tokenizer: model.tokenizer, folder: options.folder, name: options.model };

@@ -80,7 +80,8 @@ export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}):
   const encoder = { tokenizer: await loadTokenizer(folder), name: model, bos, eos };
   const documents = await openDocuments({ ...textOptions(options, data), encoder });
   const chatTemplate = readChatTemplate(folder, options.chatTemplate);
-  const encode = createEncode(encoder.tokenizer, { bos, eos, lossOn: options.lossOn, chatTemplate });
+  const { lossOn, qmsum } = options;
+  const encode = createEncode(encoder.tokenizer, { bos, eos, lossOn, chatTemplate, qmsum });
   const packing = { sequence: options.sequence, onBad: options.onBadDocument };
   const read = (writer?: ShardWriter) => readCorpus(documents, encode, packing, hooks, writer);
   if (out === undefined) return read();

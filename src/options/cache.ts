@@ -4,7 +4,7 @@ import { text } from './schemas.js';
 import type { Given, Option, Resolved } from './table.js';
 import { TRAIN_OPTIONS } from './train.js';
 
-const { data, textColumn, chatTemplate, lossOn, separator, onBadDocument, bos, eos } = DATA_OPTIONS;
+const { data, textColumn, chatTemplate, lossOn, qmsum, separator, onBadDocument, bos, eos } = DATA_OPTIONS;
 const { sequence, longDocuments, evalFraction } = DATA_OPTIONS;
 
 /** The options of `cache`: those that decide which pieces a text has are named as those of `train`. */
@@ -24,6 +24,7 @@ export const CACHE_OPTIONS = {
   textColumn,
   chatTemplate: { ...chatTemplate, help: chatTemplate.help.replace("student's", "model's") },
   lossOn,
+  qmsum,
   separator,
   onBadDocument: { ...onBadDocument, help: 'a document that cannot be read: stop | skip it' },
   bos,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { belowOne, count, oneOf, sequence, text, toggle } from './schemas.js';
+import { qmsum } from './qmsum.js';
+import { belowOne, count, oneOf, sequence, text, toggle, whole } from './schemas.js';
 import type { Option } from './table.js';
 
 /** What is read, and how it becomes batches. */
@@ -33,6 +34,14 @@ export const DATA_OPTIONS = {
     schema: oneOf('assistant', 'all'),
     default: 'assistant',
     help: "of conversations and prompts: assistant, the assistant's turns and completions | all; text is learned whole",
+  },
+  qmsum: {
+    group: 'data',
+    value: 'NAME=VALUE,...',
+    schema: qmsum.optional(),
+    help:
+      "how QMSum's meetings become examples: transcript=spans|whole, queries=specific|all, tokens=N|all of the transcript, " +
+      'keep=head|tail|middle|ends of a longer one, prompt=text|chat (default: the first of each, tokens=768)',
   },
   separator: {
     group: 'data',
@@ -86,6 +95,14 @@ export const DATA_OPTIONS = {
     help:
       'documents longer than a row: split | truncate, use what fits into one (default: split for text, truncate for ' +
       'other documents)',
+  },
+  examples: {
+    group: 'data',
+    value: 'N',
+    schema: whole.optional(),
+    help:
+      'train on the first N documents of a shuffle by --seed, after what is held out; fewer are among more of them; 0: train ' +
+      'nothing, evaluate and save the start (default: all)',
   },
   evalFraction: {
     group: 'data',

@@ -3,7 +3,8 @@ import { PRINTING_FLAGS } from './printing.js';
 import { text } from './schemas.js';
 import type { Given, Option } from './table.js';
 
-const { data, textColumn, chatTemplate, lossOn, separator, onBadDocument, bos, eos, sequence } = DATA_OPTIONS;
+const { data, textColumn, chatTemplate, lossOn, qmsum, separator, onBadDocument, bos, eos, sequence } =
+  DATA_OPTIONS;
 
 /** The options of `tokenize`. */
 export const TOKENIZE_OPTIONS = {
@@ -22,6 +23,7 @@ export const TOKENIZE_OPTIONS = {
   textColumn,
   chatTemplate: { ...chatTemplate, help: chatTemplate.help.replace("student's", "model's") },
   lossOn,
+  qmsum,
   separator,
   onBadDocument: { ...onBadDocument, help: 'a document that cannot be read: stop | skip and count it' },
   bos,

@@ -1,12 +1,12 @@
 import type { DocumentSource } from '../data/documents.js';
 import { createEncode, type EncodingOptions } from '../data/encoding.js';
-import { holdOut } from '../data/holdOut.js';
 import { blockRowsOf, type Packing, RowStream } from '../data/packing.js';
 import type { Tokenizer } from '../data/tokenizer.js';
+import { type TrainingPart, trainingDocuments } from '../data/trainingDocuments.js';
 import type { TrainOptions } from '../options/train.js';
 import type { ProgressRecord } from '../records.js';
 
-export interface EpochSetting {
+export interface EpochSetting extends TrainingPart {
   readonly documents: DocumentSource;
   readonly tokenizer: Tokenizer;
   readonly encoding: EncodingOptions;
@@ -23,12 +23,11 @@ const RECORD_MS = 100;
  */
 export async function stepsOfEpochs(
   options: TrainOptions,
-  { documents, tokenizer, encoding, packing }: EpochSetting,
+  { tokenizer, encoding, packing, ...setting }: EpochSetting,
   emit: (record: ProgressRecord) => void,
 ): Promise<number> {
-  const { sequence, batch, evalFraction, longDocuments, onBadDocument: onBad } = options;
-  const holds = options.evalData === undefined && evalFraction > 0;
-  const training = holds ? (await holdOut(documents, evalFraction)).training : documents;
+  const { sequence, batch, longDocuments, onBadDocument: onBad } = options;
+  const training = await trainingDocuments(setting.documents, setting);
   const blockRows = options.shuffleRows ?? blockRowsOf(sequence);
   const packed = { sequence, packing, longDocuments, blockRows, seed: 0, repeat: false, onBad };
   const stream = new RowStream(training, createEncode(tokenizer, encoding), packed);

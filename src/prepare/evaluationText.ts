@@ -17,8 +17,8 @@ import { textOptions } from './locateText.js';
 /** How text to evaluate on is read: as `train` reads its text. */
 export type EvaluationTextOptions = Pick<
   EvaluateOptions,
-  'perplexity' | 'textColumn' | 'chatTemplate' | 'lossOn' | 'separator' | 'onBadDocument' | 'bos'
->;
+  'textColumn' | 'chatTemplate' | 'lossOn' | 'separator' | 'qmsum' | 'onBadDocument' | 'bos'
+> & { readonly perplexity: string };
 
 /** Text that was found and is to be scored by some model. */
 export interface FoundText {
@@ -35,7 +35,7 @@ export interface FoundText {
  * @throws InputError when there is none, or it is no text
  */
 export async function findEvaluationText(options: EvaluationTextOptions): Promise<FoundText> {
-  const { perplexity: path, onBadDocument: onBad, bos, lossOn } = options;
+  const { perplexity: path, onBadDocument: onBad, bos, lossOn, qmsum } = options;
   const whole = isOneDocument(options) ? oneDocument(path, readText(path)) : undefined;
   const reading = textOptions(options, [path]);
   // What is on the Hub is found once the model is there: listing it takes time.
@@ -45,7 +45,7 @@ export async function findEvaluationText(options: EvaluationTextOptions): Promis
       const documents =
         whole ?? (await openDocuments({ ...reading, encoder: { tokenizer, name, bos, eos: false } }));
       const chatTemplate = whole ? undefined : readChatTemplate(folder, options.chatTemplate);
-      const encode = createEncode(tokenizer, { bos, eos: false, lossOn, chatTemplate });
+      const encode = createEncode(tokenizer, { bos, eos: false, lossOn, chatTemplate, qmsum });
       return windowsOf(documents, encode, { sequence, onBad, ...(onDocument && { onDocument }) });
     },
   };
@@ -63,7 +63,7 @@ function oneDocument(id: string, example: string): DocumentSource {
   return {
     start: place,
     async *read() {
-      yield { id, example, place, pass: 0 };
+      yield { id, example, place, number: [0, 0, 0], pass: 0 };
       return place;
     },
   };

@@ -13,13 +13,15 @@ export interface TextPaths {
 
 /** How the text at `paths` is read. */
 export function textOptions(
-  options: Partial<Pick<TrainOptions, 'textColumn' | 'separator'>> & Pick<TrainOptions, 'onBadDocument'>,
+  options: Partial<Pick<TrainOptions, 'textColumn' | 'separator' | 'qmsum'>> &
+    Pick<TrainOptions, 'onBadDocument'>,
   paths: readonly string[],
 ) {
-  const { textColumn, separator, onBadDocument: onBad } = options;
+  const { textColumn, separator, qmsum, onBadDocument: onBad } = options;
   return {
     paths,
     textColumn,
+    qmsum,
     onBad,
     ...(separator === undefined ? {} : { separator: separator.replaceAll('\\n', '\n') }),
   };

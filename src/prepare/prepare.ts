@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { excerpt, InputError } from '../base/errors.js';
+import { chooseExamples } from '../data/chooseExamples.js';
 import { type DocumentSource, openDocuments, type Place } from '../data/documents.js';
 import { type Bos, beginningOf, type EncodingOptions } from '../data/encoding.js';
 import { type Packing, packingOf } from '../data/packing.js';
 import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import { firstDifference, type Tokenizer } from '../data/tokenizer.js';
+import { type TrainingPart, trainingDocuments } from '../data/trainingDocuments.js';
 import type { DeviceHosts } from '../devices/host.js';
 import { readAdapter } from '../formats/adapter.js';
 import type { ModelForm } from '../formats/modelFolder.js';
@@ -50,6 +52,8 @@ export interface Preparation {
   readonly out: string;
   readonly models: Models;
   readonly text: TextPaths;
+  /** What of it is trained on. */
+  readonly part: TrainingPart;
   readonly encoding: EncodingOptions;
   /** What a resume holds the chat template to. */
   readonly chatTemplate: string | undefined;
@@ -98,8 +102,10 @@ export async function prepare(
   const studentWith = (way: Way) => studentOptions(options, { student, teacher, lora, devices }, way);
   emit({ type: 'progress', doing: 'planning' });
   const { way, plans } = chooseWay(options, devices, studentWith, cache?.isCovered ? undefined : teacher);
-  const steps =
-    options.steps ?? (options.epochs && (await stepsOfEpochs(options, { ...read, tokenizer }, emit)));
+  const part = await trainingPart(options, read.documents, emit);
+  const setting = { ...read, ...part, tokenizer };
+  const counts = options.steps === undefined && options.epochs !== undefined && options.examples !== 0;
+  const steps = counts ? await stepsOfEpochs(options, setting, emit) : options.steps;
   const schedule = scheduleOf({ ...options, steps });
   if (resume) checkSteps(given, resume, schedule, { out, before });
   return {
@@ -112,6 +118,7 @@ export async function prepare(
     out,
     models,
     text,
+    part,
     encoding: read.encoding,
     chatTemplate: read.chatTemplate,
     resume,
@@ -162,6 +169,19 @@ async function openTexts(
   const texts = [{ documents, from }, ...(evaluation ? [{ documents: evaluation }] : [])];
   const prepared = await prepareText(options, { folder, bos }, before, texts);
   return { ...prepared, documents, packing: await packingFor(options, documents) };
+}
+
+/** Chooses the examples before anything is written, so that too many of them are refused. */
+async function trainingPart(
+  { evalData, evalFraction: share, examples: count, seed }: TrainOptions,
+  documents: DocumentSource,
+  emit: (record: ProgressRecord) => void,
+): Promise<TrainingPart> {
+  const evalFraction = evalData === undefined ? share : 0;
+  if (!count) return { evalFraction };
+  emit({ type: 'progress', doing: 'choosing examples' });
+  const training = await trainingDocuments(documents, { evalFraction });
+  return { evalFraction, examples: await chooseExamples(training, count, seed) };
 }
 
 /** With a cache, documents are cut alike in every epoch: at multiples of N from their own start. */
@@ -260,9 +280,9 @@ const storedLength = (before: RunFile | undefined): number | undefined =>
   before && scheduleOf(withDefaults(TRAIN_OPTIONS, before.options)).steps;
 
 function scheduleOf(options: TrainOptions): ScheduleOptions {
-  const { lr, warmup, schedule, decay, tokens, batch, sequence } = options;
+  const { lr, warmup, schedule, decay, tokens, batch, sequence, examples } = options;
   const length = tokens === undefined ? DEFAULT_STEPS : Math.ceil(tokens / (batch * sequence));
-  return { lr, warmup, schedule, decay, steps: options.steps ?? length };
+  return { lr, warmup, schedule, decay, steps: examples === 0 ? 0 : (options.steps ?? length) };
 }
 
 /**

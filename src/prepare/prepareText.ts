@@ -26,7 +26,7 @@ interface Text {
  * resumed run changed
  */
 export async function prepareText(
-  options: Pick<TrainOptions, 'chatTemplate' | 'eos' | 'lossOn' | 'resume'>,
+  options: Pick<TrainOptions, 'chatTemplate' | 'eos' | 'lossOn' | 'qmsum' | 'resume'>,
   { folder, bos }: { readonly folder: string; readonly bos: Bos },
   before: RunFile | undefined,
   texts: readonly Text[],
@@ -39,17 +39,21 @@ export async function prepareText(
         `(${source?.path ?? 'none'}); restore them, or start a new run`,
     );
   }
-  if (!source) for (const text of texts) await refuseConversations(text);
-  const { eos, lossOn } = options;
-  return { encoding: { bos, eos, lossOn, chatTemplate: source }, chatTemplate };
+  if (!source) for (const text of texts) await refuseConversations(text, options);
+  const { eos, lossOn, qmsum } = options;
+  return { encoding: { bos, eos, lossOn, chatTemplate: source, qmsum }, chatTemplate };
 }
 
-async function refuseConversations({ documents, from }: Text): Promise<void> {
+type Reading = Pick<TrainOptions, 'qmsum'>;
+
+async function refuseConversations({ documents, from }: Text, { qmsum }: Reading): Promise<void> {
   for await (const item of documents.read(from)) {
     if (item instanceof BadDocument) continue;
-    if (isConversation(item.example)) throw new InputError(`${item.id}: ${noTemplate().message}`);
+    if (isConversation(item.example, qmsum)) throw new InputError(`${item.id}: ${noTemplate().message}`);
     return;
   }
 }
 
-const isConversation = (example: Example): boolean => typeof example !== 'string' && 'messages' in example;
+/** Queries about meetings may be asked in one. */
+const isConversation = (example: Example, qmsum: Reading['qmsum']): boolean =>
+  typeof example !== 'string' && ('messages' in example || ('query' in example && qmsum?.prompt === 'chat'));

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { InputError } from '../base/errors.js';
+import { excerpt, InputError } from '../base/errors.js';
 import { readConfigFile } from '../formats/configFile.js';
 import { type RunFile, readRunFile } from '../formats/runFile.js';
 import { flagOf, missingOption, problemsOf, withDefaults } from '../options/table.js';
@@ -118,6 +118,10 @@ function withConfigFile(given: Given): Given {
 const defined = (values: Given): Given =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 
+/** Maps as JSON, all else as on a command line. */
+const told = (value: unknown): string =>
+  typeof value === 'object' && !Array.isArray(value) ? excerpt(value) : String(value);
+
 /** Of a resumed run: those that are not operational, its length apart. Of a fork: those that it can't have. */
 function refuseChanges(given: Given, stored: TrainOptions): void {
   const before = stored as Readonly<Record<string, unknown>>;
@@ -131,7 +135,7 @@ function refuseChanges(given: Given, stored: TrainOptions): void {
   });
   if (changed.length === 0) return;
   const list = changed
-    .map((name) => `${flagOf(name)} ${before[name] ?? 'left out'} (found ${given[name]})`)
+    .map((name) => `${flagOf(name)} ${told(before[name] ?? 'left out')} (found ${told(given[name])})`)
     .join(', ');
   throw new InputError(
     `${given.resume ? '--resume' : '--fork'}: expected the options of the run: ${list}; leave them out, or start a new run`,

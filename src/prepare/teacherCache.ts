@@ -93,19 +93,20 @@ async function teacherHash({ config, tensors }: ModelFiles): Promise<string> {
 /** What decides which pieces a text has, apart from the tokenizer and N. */
 export type TextSelection = Pick<
   TrainOptions,
-  'textColumn' | 'separator' | 'onBadDocument' | 'longDocuments' | 'evalFraction'
+  'textColumn' | 'separator' | 'qmsum' | 'onBadDocument' | 'longDocuments' | 'evalFraction'
 >;
 
 /** What tells a text, as documents of it become pieces, from others. */
 export async function textKey(
   paths: readonly string[],
-  { textColumn, separator, onBadDocument, longDocuments, evalFraction }: TextSelection,
+  { textColumn, separator, qmsum, onBadDocument, longDocuments, evalFraction }: TextSelection,
   { bos, eos, lossOn, chatTemplate }: EncodingOptions,
 ): Promise<string> {
   const contents = Object.values(await hashTexts(paths)).sort();
   const facts = [
     ...[contents, paths.filter(isRemote).sort(), textColumn, separator, onBadDocument, longDocuments],
     ...[evalFraction, bos, eos, lossOn, chatTemplate && hashOfTemplate(chatTemplate)],
+    ...(qmsum ? [qmsum] : []),
   ];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
 }

@@ -189,7 +189,10 @@ class Run {
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
-    const { teacher, cache, microBatch, options } = this.#prepared;
+    const { cache, microBatch, options, schedule } = this.#prepared;
+    // Of --examples 0 nothing is read and nobody is asked: there may be no text to train on.
+    const trains = schedule.steps > 0;
+    const teacher = trains ? this.#prepared.teacher : undefined;
     const shape = { rows: microBatch, sequence: options.sequence };
     const toTeacher = new MessageChannel();
     const toStudent = teacher ? new MessageChannel() : toTeacher;
@@ -198,7 +201,7 @@ class Run {
       'student',
       this.#studentSetup(devices.student, toStudent.port2, snapshots.port1),
     );
-    const loader = this.#actors.start('loader', this.#loaderSetup(toTeacher.port1));
+    const loader = trains && this.#actors.start('loader', this.#loaderSetup(toTeacher.port1));
     const setup: TeacherSetup | undefined = teacher && {
       files: teacher,
       shape,
@@ -227,21 +230,15 @@ class Run {
   }
 
   #loaderSetup(port: MessagePort): LoaderSetup {
-    const { options, models, text, encoding, microBatch, resume } = this.#prepared;
+    const { options, models, text, part, encoding, microBatch, resume } = this.#prepared;
     const { sequence, batch, shuffleRows, packing, longDocuments, seed } = options;
     const cursor = resume && { cursor: resume.state.cursor };
     return {
       tokenizer: models.student,
       text: textOptions(options, text.data),
-      evalFraction: options.evalData === undefined ? options.evalFraction : 0,
+      ...part,
       encoding,
-      sequence,
-      batch,
-      microBatch,
-      shuffleRows,
-      packing,
-      longDocuments,
-      seed,
+      ...{ sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed },
       port,
       keepsRows: this.#isOneOfMany,
       step: resume?.state.step ?? 0,
@@ -275,12 +272,12 @@ class Run {
   }
 
   async #startEvaluator(device: DeviceHost, port: MessagePort): Promise<void> {
-    const { options, models, text, encoding, student } = this.#prepared;
+    const { options, models, text, part, encoding, student } = this.#prepared;
     const setup: EvaluatorSetup = {
       text: {
         tokenizer: models.student,
         text: textOptions(options, text.evalData ?? text.data),
-        evalFraction: options.evalData === undefined ? options.evalFraction : 0,
+        evalFraction: part.evalFraction,
         encoding,
         sequence: options.sequence,
         tokens: options.evalTokens,
@@ -372,7 +369,7 @@ class Run {
 
   /** Publishes what was trained so far. */
   async #save(step: number, finished: boolean): Promise<{ adapter?: string; model?: string }> {
-    if (step === 0) return {};
+    if (step === 0 && !finished) return {};
     const { out, artifact } = this.#prepared;
     const path = await this.#student.save(out);
     const made = artifact.kind === 'adapter' ? { adapter: path } : { model: path };

@@ -56,7 +56,7 @@ const READING = {
   lossOn: 'assistant',
   onBadDocument: 'stop',
   bos: 'auto',
-  ...{ textColumn: undefined, chatTemplate: undefined, separator: undefined },
+  ...{ textColumn: undefined, chatTemplate: undefined, separator: undefined, qmsum: undefined },
 } as const;
 
 async function measureTexts(

@@ -20,7 +20,7 @@ const listOf = (values: string[]): DocumentSource => ({
   start: placeOf(0),
   async *read(place) {
     for (let i = place?.sources[0]?.at?.index ?? 0; i < values.length; i++) {
-      yield { id: `memory:${i}`, example: values[i]!, place: placeOf(i), pass: 0 };
+      yield { id: `memory:${i}`, example: values[i]!, place: placeOf(i), number: [0, 0, i], pass: 0 };
     }
     return placeOf(0);
   },

@@ -314,7 +314,7 @@ test('documents that become empty between two epochs end the stream as well', as
   const vanishing: DocumentSource = {
     start: START,
     async *read() {
-      yield { id: 'memory', example: epoch++ === 0 ? 'abcd' : '', place: MEMORY, pass: 0 };
+      yield { id: 'memory', example: epoch++ === 0 ? 'abcd' : '', place: MEMORY, number: [0, 0, 0], pass: 0 };
       return START;
     },
   };
@@ -342,7 +342,8 @@ test('a cursor into a document that became shorter, or is gone, is refused', asy
   const changing: DocumentSource = {
     start: START,
     async *read() {
-      for (const text of texts) yield { id: 'memory', example: text, place: MEMORY, pass: 0 };
+      for (const text of texts)
+        yield { id: 'memory', example: text, place: MEMORY, number: [0, 0, 0], pass: 0 };
       return START;
     },
   };

@@ -69,9 +69,9 @@ const cases: Record<string, [text: string, message: RegExp]> = {
   'a number in a list of texts': ['data: [a, 7]', /:1: data: expected text .*, found 7$/],
   'an empty list': ['data: []', /:1: data: expected at least one path, found \[\]$/],
   'text for a switch': ['eos: yes', /:1: eos: expected true or false, found "yes"$/],
-  'a number for names with numbers': [
+  'a number for names with values': [
     'rankPattern: 8',
-    /:1: rankPattern: expected names with numbers, .*, found 8$/,
+    /:1: rankPattern: expected names with values, .*, found 8$/,
   ],
   'no value': ['rank:', /:1: rank: expected a number, found nothing$/],
   'a value out of range': ['evalFraction: 1.5', /:1: evalFraction: expected below 1, found 1\.5$/],

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import { type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { excerpt } from '#src/base/errors.js';
 import { readRunFile } from '#src/formats/runFile.js';
 import { readFloat32 } from '#src/formats/safetensors.js';
+import { QMSUM_DEFAULTS } from '#src/options/qmsum.js';
 import { flagOf } from '#src/options/table.js';
 import { isOperational, type TRAIN_OPTIONS } from '#src/options/train.js';
 import { resolveOptions } from '#src/prepare/resolveOptions.js';
+import { MEETING, meetingLines, OTHER } from '../data/meetings.js';
 import { makeChatFiles, makeFixture, makeJsonl, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { modelOf, type Outcome, outcomeOf, recordsOf } from './outcome.js';
@@ -20,6 +23,8 @@ const secondText = join(fixture.folder, 'second.txt');
 writeFileSync(secondText, makeText(9, 300));
 const twoColumns = join(fixture.folder, 'columns.jsonl');
 writeFileSync(twoColumns, `${JSON.stringify({ text: makeText(7, 900), other: makeText(8, 900) })}\n`);
+const meetings = join(fixture.folder, 'meetings.jsonl');
+writeFileSync(meetings, meetingLines([MEETING, OTHER]));
 const { chat, plainTemplate, otherTemplate } = makeChatFiles(fixture.folder);
 const documents = makeJsonl(2, 40);
 const withBad = join(fixture.folder, 'bad.jsonl');
@@ -102,6 +107,11 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     change: { chatTemplate: otherTemplate },
   },
   lossOn: { beside: chatty, change: { lossOn: 'all' } },
+  qmsum: {
+    // Rows are shorter than what is asked.
+    beside: { data: [meetings], longDocuments: 'split' },
+    change: { qmsum: { ...QMSUM_DEFAULTS, transcript: 'whole' } },
+  },
   separator: { change: { separator: '.' } },
   onBadDocument: {
     beside: { data: [fixture.jsonl] },
@@ -139,6 +149,7 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     },
   },
   longDocuments: { change: { longDocuments: 'truncate' } },
+  examples: { beside: { separator: '.' }, change: { examples: 5 } },
   evalFraction: { beside: { separator: '.' }, change: { evalFraction: 0.5, evalTokens: 64 } },
   evalData: {
     beside: evaluated,
@@ -328,7 +339,8 @@ for (const [name, { change }] of Object.entries(cases)) {
       const message = await inputErrorOf(() => resolveOptions({ resume: true, out: stored, [name]: value }));
       const before = base[name as keyof TrainInput] ?? '';
       assert.match(message, `${flagOf(name)} ${before}`);
-      assert.match(message, `(found ${value})`);
+      const isMap = typeof value === 'object' && !Array.isArray(value);
+      assert.match(message, `(found ${isMap ? excerpt(value) : value})`);
     });
   }
 }

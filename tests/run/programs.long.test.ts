@@ -97,6 +97,16 @@ for (const [name, args, message] of [
   ['train', ['--student', 'nowhere', '--data', 'x'], /^error: nowhere: expected a model's folder, .*$/],
   ['train', ['--teacher', 'none'], /^error: --student: .*; --data: .*$/],
   ['evaluate', ['--model', fixture.student, '--perplexity', 'nowhere.txt'], /^error: nowhere\.txt: .*$/],
+  [
+    'evaluate',
+    ['--model', fixture.student],
+    /^error: --perplexity: expected PATH, .* or --tasks to score the model on$/,
+  ],
+  [
+    'evaluate',
+    ['--model', fixture.student, '--tasks', 'gsm8k,arc'],
+    /^error: --tasks: expected some of arc_challenge, .*, found "gsm8k,arc"$/,
+  ],
   ['tokenize', ['--mdoel', 'x'], /^error: unknown option --mdoel; did you mean --model\?$/],
   ['cache', ['--model', 'x', '--data', 'y'], /^error: --out: expected DIR, found nothing; .*$/],
   ['merge', ['--model', 'x'], /^error: --adapter: expected ADAPTER, .*; --out: expected DIR, .*$/],

@@ -1,10 +1,11 @@
+import { excerpt } from '../../base/errors.js';
 import type { Example } from '../examples.js';
 import { Chunks } from './bytes.js';
 import { contentOf } from './content.js';
 import { FILE_START, type Position } from './position.js';
 import { Problem } from './problems.js';
 import { listed, noColumn } from './records.js';
-import { type Cut, type Slice, type Splitter, slicesOf } from './splitter.js';
+import { type Cut, LocatedProblem, type Slice, type Splitter, slicesOf } from './splitter.js';
 import { decode, type Opened, type Reader, textItems } from './text.js';
 
 /** RFC 4180: a header, commas, fields in quotes may hold commas, line breaks and doubled quotes. */
@@ -32,11 +33,49 @@ async function* readSeparated(
   const items = textItems(isStart ? after(records, header.at) : records, start, (text) => {
     const fields = fieldsOf(text, separator);
     if (fields.length === columns.length) return exampleOf(fields);
-    const expected = `${columns.length} fields as in the header`;
-    throw new Problem(`expected ${expected}, found ${fields.length}; mend or delete the record`);
+    throw fieldCount(columns, fields);
   });
   yield* items;
 }
+
+/**
+ * Every record with all of its fields by name.
+ * @throws LocatedProblem for a header with a name twice or none, and at the first record that can't be read
+ */
+export async function* readCsvRecords(
+  separator: Separator,
+  { chunks, compression }: Opened,
+): AsyncGenerator<{ readonly line: number; readonly value: Record<string, string> }> {
+  let columns: readonly string[] | undefined;
+  const content = contentOf(chunks, compression, FILE_START);
+  for await (const { bytes, at } of slicesOf(content, new RecordSplitter(separator))) {
+    try {
+      const text = decode(bytes);
+      if (!/\S/.test(text)) continue;
+      const fields = fieldsOf(text, separator);
+      if (columns) yield { line: at.line, value: recordOf(columns, fields) };
+      else columns = distinct(fields);
+    } catch (error) {
+      throw error instanceof Problem ? new LocatedProblem(error, at) : error;
+    }
+  }
+}
+
+function distinct(columns: readonly string[]): readonly string[] {
+  const twice = columns.find((name, i) => columns.indexOf(name) !== i);
+  if (twice === undefined) return columns;
+  throw new Problem(`expected a name for each column, found ${excerpt(twice)} twice; mend the header`);
+}
+
+function recordOf(columns: readonly string[], fields: readonly string[]): Record<string, string> {
+  if (fields.length !== columns.length) throw fieldCount(columns, fields);
+  return Object.fromEntries(columns.map((name, i) => [name, fields[i]!]));
+}
+
+const fieldCount = (columns: readonly string[], fields: readonly string[]): Problem =>
+  new Problem(
+    `expected ${columns.length} fields as in the header, found ${fields.length}; mend or delete the record`,
+  );
 
 /** Which columns hold a row's text, or its prompt and completion. */
 function rowReader(

@@ -1,14 +1,14 @@
 import { contentOf } from './content.js';
+import { examplesOfJson } from './meetings.js';
 import { Problem } from './problems.js';
-import { exampleOfJson } from './records.js';
 import { type Cut, type Splitter, slicesOf } from './splitter.js';
 import { type Reader, textItems } from './text.js';
 
 /** A JSON array of objects, element by element: it is never in memory as a whole. */
-export const readJson: Reader = ({ chunks, compression }, start, { textColumn }) => {
+export const readJson: Reader = ({ chunks, compression }, start, options) => {
   const content = contentOf(chunks, compression, start);
   const slices = slicesOf(content, new ElementSplitter(start.byteOffset > 0), start);
-  return textItems(slices, start, (json) => exampleOfJson(json, textColumn));
+  return textItems(slices, start, (json) => examplesOfJson(json, options));
 };
 
 const code = (character: string): number => character.charCodeAt(0);

@@ -1,11 +1,11 @@
-import { type FileMetaData, parquetMetadata, parquetSchema, type SchemaTree } from 'hyparquet';
+import { type FileMetaData, parquetSchema, type SchemaTree } from 'hyparquet';
 import type { Example } from '../examples.js';
 import type { Chunks } from './bytes.js';
 import { broken } from './parquet/encodings.js';
+import { readMetadata } from './parquet/metadata.js';
 import { isText, type Leaf, type Node, nodeOf } from './parquet/nested.js';
 import { type ColumnChunk, type Page, pagesOf, understood } from './parquet/pages.js';
 import { rowsOf } from './parquet/rows.js';
-import { checkThrift } from './parquet/thrift.js';
 import type { Position } from './position.js';
 import { Problem } from './problems.js';
 import { anotherType, exampleOfRecord, listed, noColumn } from './records.js';
@@ -128,25 +128,6 @@ function textOrProblem(bytes: Buffer | undefined): string | Problem {
   } catch (error) {
     return error as Problem;
   }
-}
-
-const MAGIC = 'PAR1';
-const TAIL_BYTES = 8;
-
-async function readMetadata({ file }: Chunks): Promise<FileMetaData> {
-  const tail = await file.read(Math.max(0, file.size - TAIL_BYTES), TAIL_BYTES);
-  const length = tail.length < TAIL_BYTES ? -1 : tail.readUInt32LE();
-  if (tail.toString('latin1', 4) !== MAGIC) {
-    const found = tail.toString('latin1', 4) === 'PARE' ? 'an encrypted one' : 'other bytes';
-    throw new Problem(
-      `expected a Parquet file with ${MAGIC} at its end, found ${found}; is the file cut off? fetch it again`,
-      { endsFile: true },
-    );
-  }
-  if (length > file.size - TAIL_BYTES - MAGIC.length) throw broken('metadata larger than the file');
-  const footer = await file.read(file.size - TAIL_BYTES - length, length + TAIL_BYTES);
-  checkThrift(footer.subarray(0, length));
-  return understood(() => parquetMetadata(footer, { geoparquet: false }));
 }
 
 function textChunks(

@@ -180,8 +180,9 @@ async function* fileItems(
 
 const NUMBERED: readonly SourceFile['name'][] = ['json', 'parquet', 'safetensors'];
 
-function idOf({ name, bytes }: SourceFile, { index, line }: Position): string {
-  return NUMBERED.includes(name) ? `${bytes.name}[${index}]` : `${bytes.name}:${line}`;
+function idOf({ name, bytes }: SourceFile, { index, line, part }: Position): string {
+  const record = NUMBERED.includes(name) ? `${bytes.name}[${index}]` : `${bytes.name}:${line}`;
+  return part === undefined ? record : `${record}#${part}`;
 }
 
 /** What is counted in files without lines. */

@@ -16,6 +16,8 @@ export interface Position {
   readonly byteOffset: number;
   /** From 1; 0 in Parquet. */
   readonly line: number;
+  /** Documents before it in its record; absent where a record is a single one. */
+  readonly part?: number | undefined;
   /** Absent where reading can start at the document itself. */
   readonly restart?: Restart | undefined;
 }
@@ -44,6 +46,7 @@ export const placeSchema = z.strictObject({
           index: natural,
           byteOffset: natural,
           line: natural,
+          part: natural.optional(),
           restart: z.strictObject({ at: natural, before: natural }).optional(),
         })
         .nullable(),

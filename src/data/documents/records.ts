@@ -25,7 +25,7 @@ export const noColumn = (column: string | undefined, found: string): Problem =>
 
 /** @throws Problem */
 export function exampleOfJson(json: string, column: string | undefined): Example {
-  const record = parse(json);
+  const record = parseJson(json);
   const example = exampleOfRecord(record, column);
   if (typeof example === 'string' || !('messages' in example)) return example;
   // Of texts nothing is lost.
@@ -69,7 +69,7 @@ const isThere = (value: unknown): boolean => value !== undefined && value !== nu
 /** A list, or one as JSON in a text. */
 function listIn(value: unknown): readonly unknown[] | undefined {
   if (typeof value !== 'string' || !/^\s*\[/.test(value)) return Array.isArray(value) ? value : undefined;
-  const list = parseExactly(value, parse(value));
+  const list = parseExactly(value, parseJson(value));
   return Array.isArray(list) ? list : undefined;
 }
 
@@ -106,7 +106,8 @@ export const anotherType = (column: string, type: string): Problem =>
     `expected a text or messages in column "${column}", found a value of another type (${type}); set --text-column`,
   );
 
-function parse(json: string): unknown {
+/** @throws Problem */
+export function parseJson(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { constants } from 'node:buffer';
+import type { QmsumOptions } from '../../options/qmsum.js';
 import type { Example } from '../examples.js';
 import type { Chunks } from './bytes.js';
 import type { Compression } from './content.js';
@@ -17,6 +18,8 @@ export interface ReadOptions {
   readonly textColumn: string | undefined;
   /** Splits .txt files. */
   readonly separator: string | undefined;
+  /** What of meetings is read. */
+  readonly qmsum?: QmsumOptions | undefined;
 }
 
 /** A document, or what is wrong with it. */
@@ -32,36 +35,51 @@ export type Reader = (file: Opened, start: Position, options: ReadOptions) => As
 
 /**
  * Slices of UTF-8 as documents; those of white space alone are left out.
- * @param exampleOf what a decoded slice holds; throws Problem
+ * @param start a document, which may be one of several of its slice
+ * @param exampleOf what a decoded slice holds, one document or a list of them; throws Problem
  */
 export async function* textItems(
   slices: AsyncIterable<Slice>,
   start: Position,
-  exampleOf: (decoded: string) => Example,
+  exampleOf: (decoded: string) => Held,
 ): AsyncGenerator<Item> {
-  let { index } = start;
+  let { index, part: first = 0 } = start;
   for await (const slice of slices) {
-    const position = { index, ...slice.at };
-    const outcome = exampleOrProblem(slice, exampleOf);
-    if (outcome === undefined) continue;
-    yield outcome instanceof Problem ? { position, problem: outcome } : { position, example: outcome };
-    index++;
+    const held = heldOrProblem(slice, exampleOf);
+    if (held === undefined) continue;
+    if (isList(held)) {
+      for (const [part, outcome] of held.entries()) {
+        if (part >= first) yield item({ index: index++, ...slice.at, part }, located(outcome, slice));
+      }
+    } else yield item({ index: index++, ...slice.at }, held);
+    first = 0;
   }
 }
 
-function exampleOrProblem(
-  slice: Slice,
-  exampleOf: (decoded: string) => Example,
-): Example | Problem | undefined {
+/** What a slice holds: a document, or several. */
+type Held = Example | readonly (Example | Problem)[];
+
+const isList = (held: Held | Problem): held is readonly (Example | Problem)[] => Array.isArray(held);
+
+const item = (position: Position, outcome: Example | Problem): Item =>
+  outcome instanceof Problem ? { position, problem: outcome } : { position, example: outcome };
+
+function heldOrProblem(slice: Slice, exampleOf: (decoded: string) => Held): Held | Problem | undefined {
   try {
     const decoded = decode(slice.bytes);
     return /\S/.test(decoded) ? exampleOf(decoded) : undefined;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    const { offset } = error;
-    const line = slice.at.line + countNewlines(slice.bytes.subarray(0, offset));
-    return new LocatedProblem(error, { line, byteOffset: slice.at.byteOffset + offset });
+    return located(error, slice);
   }
+}
+
+/** A problem with the place in the file where it is. */
+function located<T>(outcome: T | Problem, { at, bytes }: Slice): T | LocatedProblem {
+  if (!(outcome instanceof Problem)) return outcome;
+  const { offset } = outcome;
+  const line = at.line + countNewlines(bytes.subarray(0, offset));
+  return new LocatedProblem(outcome, { line, byteOffset: at.byteOffset + offset });
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

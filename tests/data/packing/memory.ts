@@ -31,7 +31,8 @@ export const sourceOf = (items: readonly (Exclude<Example, string> | string)[]):
     for (let i = at?.index ?? 0; i < items.length; i++) {
       const example = items[i]!;
       const id = `memory:${i}`;
-      if (typeof example !== 'string') yield { id, example, place: placeOf(pass, i), pass };
+      if (typeof example !== 'string')
+        yield { id, example, place: placeOf(pass, i), number: [0, 0, i], pass };
       else if (pass === 0) yield new BadDocument(`${id}: ${example}`);
     }
     return placeOf(pass + 1, null);

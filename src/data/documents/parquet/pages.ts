@@ -1,6 +1,6 @@
 import { brotliDecompressSync, crc32, gunzipSync } from 'node:zlib';
 import { parquetHeader } from 'hyparquet/src/column.js';
-import type { CompressionCodec } from 'hyparquet/src/types.js';
+import type { CompressionCodec, Compressors } from 'hyparquet/src/types.js';
 import { z } from 'zod';
 import type { Chunks } from '../bytes.js';
 import type { Restart } from '../position.js';
@@ -253,3 +253,12 @@ function decompress(codec: CompressionCodec, bytes: Buffer, length: number): Buf
   if (page.length !== length) throw broken(`${page.length} bytes instead of ${length} in a page`);
   return Buffer.from(page.buffer, page.byteOffset, page.length);
 }
+
+/** The same for hyparquet. */
+export const DECOMPRESSORS: Compressors = Object.fromEntries(
+  Object.keys(CODECS).map((name) => [
+    name,
+    (bytes: Uint8Array, length: number) =>
+      decompress(name as CompressionCodec, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), length),
+  ]),
+);

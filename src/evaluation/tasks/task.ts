@@ -1,0 +1,45 @@
+import type { EncodePrompt } from '../../data/encoding.js';
+import type { QmsumOptions } from '../../options/qmsum.js';
+import type { TaskName } from '../../options/tasks.js';
+import type { ChoiceItem, Item, Metrics, Part, WrittenItem } from './item.js';
+import type { TaskData } from './taskData.js';
+
+/** How a query about a meeting is asked: what --qmsum and the chat template say. */
+export interface MeetingSetting {
+  readonly qmsum: QmsumOptions | undefined;
+  readonly encodePrompt: EncodePrompt;
+  readonly decode: (ids: Uint32Array) => string;
+}
+
+interface TaskOf<I extends Item> {
+  readonly name: TaskName;
+  /** Examples shown to each item, where nobody asks for another number. */
+  readonly shots: number;
+  /** The examples are a part of the task: their number cannot be changed. */
+  readonly isFixed?: true;
+  /** The metric that stands for the task in the mean of the leaderboard; absent where it has no part in it. */
+  readonly headline?: string;
+  /** @throws InputError when the data is not there, or not what it should be; RunError when the Hub fails */
+  read(data: TaskData, meetings: MeetingSetting): Promise<readonly Part<I>[]>;
+}
+
+/** A task whose choices are compared. */
+export interface ChoiceTask extends TaskOf<ChoiceItem> {
+  readonly kind: 'choice';
+  /** @param ll log-likelihoods of the choices, in nats */
+  measure(item: ChoiceItem, ll: readonly number[]): Metrics;
+  /** Results of several parts together, by name: which parts each is made of. */
+  readonly groups?: (parts: readonly string[]) => ReadonlyMap<string, readonly string[]>;
+}
+
+/** A task whose answers are written. */
+export interface WrittenTask extends TaskOf<WrittenItem> {
+  readonly kind: 'written';
+  /** The most tokens of an answer, where nobody asks for another number. */
+  readonly maxTokens: number;
+  /** Texts that end an answer, beside the model's end of text. */
+  readonly stop: readonly string[];
+  measure(item: WrittenItem, text: string): Metrics;
+}
+
+export type Task = ChoiceTask | WrittenTask;

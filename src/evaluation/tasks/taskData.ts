@@ -1,0 +1,126 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { excerpt, InputError } from '../../base/errors.js';
+import { localFiles, type SourceFile } from '../../data/documents/files.js';
+import { readTable, type TableRow } from '../../data/documents/tables.js';
+import { SCHEME } from '../../hub/address.js';
+import type { DatasetOptions } from '../../hub/dataset.js';
+import type { Item } from './item.js';
+
+/** A way in which the items of a task are written down. */
+export interface Layout<R, I extends Item> {
+  /** A record of the file. */
+  readonly record: z.ZodType<R>;
+  /** @throws InputError when the record contradicts itself */
+  readonly item: (record: R) => Omit<I, 'record'>;
+}
+
+/** Where items are: in the first of these files that is there, in one layout or another. */
+export interface Place<I extends Item> {
+  /** Below the folder; a name may be a pattern. */
+  readonly local: readonly string[];
+  /** Of a dataset on the Hub: owner, name and path; a name may be a pattern. */
+  readonly hub: string;
+  readonly layouts: Layouts<I>;
+}
+
+/** The layout of the local files, and that of the dataset on the Hub. */
+export interface Layouts<I extends Item> {
+  // biome-ignore lint/suspicious/noExplicitAny: a layout's record is its own affair.
+  readonly local: Layout<any, I>;
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  readonly hub: Layout<any, I>;
+}
+
+/** The data of tasks. */
+export interface TaskData {
+  /** Absent: the Hub. */
+  readonly folder: string | undefined;
+  /** @throws InputError when there are none, or the file is not of the layout; RunError when the Hub fails */
+  items<I extends Item>(place: Place<I>): Promise<I[]>;
+  /** The file itself, of a task that is in no data set on the Hub. @throws InputError when it is not there */
+  file(name: string): string;
+  /** Names of what is in a folder below the folder. */
+  list(below: string): readonly string[];
+}
+
+/** What is in a folder, or on the Hub where none is given. @throws InputError for a folder that is none */
+export function taskData(folder: string | undefined, hub: DatasetOptions = {}): TaskData {
+  if (folder !== undefined && !isFolder(folder)) {
+    const found = existsSync(folder) ? 'a file' : 'nothing';
+    throw new InputError(
+      `--task-data: expected a folder of task data, found ${found} at ${folder}; check it`,
+    );
+  }
+  return {
+    folder,
+    file: (name) => {
+      if (folder !== undefined) return localFile(folder, [name]).bytes.name;
+      throw new InputError(
+        `--task-data: expected a folder with ${name}, which is in no data set on the Hub, found none; give one`,
+      );
+    },
+    list: (below) => {
+      const path = join(folder ?? '', below);
+      return isFolder(path) ? readdirSync(path).sort() : [];
+    },
+    items: async ({ local, hub: address, layouts }) =>
+      folder === undefined
+        ? itemsOf(await remoteFiles(`${SCHEME}datasets/${address}`, hub), layouts.hub)
+        : itemsOf([localFile(folder, local)], layouts.local),
+  };
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+function localFile(folder: string, names: readonly string[]): SourceFile {
+  for (const name of names) {
+    const path = join(folder, name);
+    if (name.includes('*') ? !hasMatch(path) : !existsSync(path)) continue;
+    return localFiles(path)[0]!;
+  }
+  throw new InputError(
+    `--task-data: expected ${names.join(' or ')} in ${folder}, found nothing of that name; add it, or leave --task-data ` +
+      'out to read the data from the Hub',
+  );
+}
+
+/** Whether there is a file of a pattern whose last part alone has a `*`. */
+function hasMatch(pattern: string): boolean {
+  const folder = join(pattern, '..');
+  const [start = '', end = ''] = pattern.slice(folder.length + 1).split('*');
+  return isFolder(folder) && readdirSync(folder).some((name) => name.startsWith(start) && name.endsWith(end));
+}
+
+/** Loads the Hub's client only where it is needed. */
+async function remoteFiles(address: string, options: DatasetOptions): Promise<SourceFile[]> {
+  const { hubFiles } = await import('../../data/documents/hub.js');
+  return hubFiles(address, options);
+}
+
+async function itemsOf<R, I extends Item>(files: readonly SourceFile[], layout: Layout<R, I>): Promise<I[]> {
+  const items: I[] = [];
+  for (const file of files) {
+    for (const row of await readTable(file)) items.push(itemOf(row, layout));
+  }
+  if (items.length > 0) return items;
+  throw new InputError(`${files[0]!.bytes.name}: expected items of a task, found none; fetch the file again`);
+}
+
+function itemOf<R, I extends Item>({ value, place }: TableRow, { record, item }: Layout<R, I>): I {
+  const checked = record.safeParse(value, { reportInput: true });
+  if (!checked.success) {
+    const { path, message, input } = checked.error.issues[0]!;
+    const expected = message.replace(/^Invalid input: |, received .*$/g, '');
+    throw new InputError(
+      `${place}: ${path.join('.') || 'record'}: ${expected}, found ${excerpt(input)}; is it the data of this task?`,
+    );
+  }
+  try {
+    return { ...item(checked.data), record: value } as I;
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(`${place}: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,132 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { InputError, RunError } from '../base/errors.js';
+import { greedyAnswers } from '../evaluation/tasks/greedyAnswers.js';
+import type { Metrics } from '../evaluation/tasks/item.js';
+import type { TaskPlan } from '../evaluation/tasks/planTask.js';
+import { TASKS } from '../evaluation/tasks/registry.js';
+import { resultsOf, samplesOf, type TaskResults, type TaskSample } from '../evaluation/tasks/runTask.js';
+import { wholeSequences } from '../evaluation/tasks/wholeSequences.js';
+import { publishStream } from '../formats/checkpointFiles.js';
+import { systemCode } from '../formats/json.js';
+import type { Model } from '../inference/model.js';
+import type { TaskEvaluation, TaskProgress } from './taskEvaluation.js';
+
+export interface TaskHooks {
+  readonly onTask?: ((progress: TaskProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Scores a model on tasks; items that are done go to the file of samples, which appears once all are.
+ * @throws RunError when it is stopped, the model fails, or the samples can't be written: there is no file of them then
+ */
+export async function scoreTasks(
+  model: Model,
+  plans: readonly TaskPlan[],
+  samplesFile: string | undefined,
+  { signal, onTask }: TaskHooks,
+): Promise<TaskEvaluation> {
+  const start = performance.now();
+  const scorer = wholeSequences(model, signal);
+  const generator = greedyAnswers(model, signal);
+  const forwarded = () => scorer.forwarded + generator.forwarded;
+  const seconds = () => (performance.now() - start) / 1000;
+  const measured = plans.map(() => new Map<string, Metrics[]>());
+  async function* samples(): AsyncGenerator<TaskSample> {
+    for (const [i, plan] of plans.entries()) {
+      const totalItems = plan.parts.reduce((sum, part) => sum + part.items.length, 0);
+      let items = 0;
+      for await (const sample of samplesOf(plan, { scorer, generator })) {
+        keep(measured[i]!, sample);
+        yield sample;
+        onTask?.({
+          task: plan.task.name,
+          items: ++items,
+          totalItems,
+          tokens: forwarded(),
+          seconds: seconds(),
+        });
+      }
+    }
+  }
+  if (samplesFile === undefined) for await (const _ of samples());
+  else await writeSamples(samplesFile, samples());
+  const results = plans.map((plan, i) => resultsOf(plan.task, measured[i]!));
+  return { ...evaluationOf(plans, results), forwarded: forwarded(), seconds: seconds() };
+}
+
+function keep(measured: Map<string, Metrics[]>, { task, metrics }: TaskSample): void {
+  const known = measured.get(task);
+  if (known) known.push(metrics);
+  else measured.set(task, [metrics]);
+}
+
+function evaluationOf(
+  plans: readonly TaskPlan[],
+  results: readonly TaskResults[],
+): Omit<TaskEvaluation, 'forwarded' | 'seconds'> {
+  const shown: Record<string, Record<string, number | null>> = {};
+  const items: Record<string, number> = {};
+  const shots: Record<string, number> = {};
+  for (const [i, plan] of plans.entries()) {
+    for (const [name, metrics] of results[i]!) {
+      shown[name] = {};
+      shots[name] = plan.shots;
+      for (const [metric, { mean, stderr, items: count }] of metrics) {
+        shown[name][metric] = mean;
+        shown[name][stderrOf(metric)] = stderr;
+        items[name] = count;
+      }
+    }
+  }
+  const mean = meanOf(shown);
+  return { results: shown, ...(mean !== undefined && { mean }), items, shots };
+}
+
+/** Of the tasks that have a part in it; undefined where one is missing. */
+function meanOf(results: TaskEvaluation['results']): number | undefined {
+  const headlines = Object.values(TASKS).flatMap(({ name, headline }) =>
+    headline === undefined ? [] : [results[name]?.[headline]],
+  );
+  let sum = 0;
+  for (const value of headlines) {
+    if (typeof value !== 'number') return undefined;
+    sum += value;
+  }
+  return sum / headlines.length;
+}
+
+/** `acc` -> `acc_stderr`, `exact_match,strict-match` -> `exact_match_stderr,strict-match`. */
+const stderrOf = (metric: string): string => metric.replace(/^[^,]*/, '$&_stderr');
+
+/** @throws InputError when samples can't go to this path: asked before anything is computed */
+export function checkSamplesFile(path: string): void {
+  const parent = dirname(resolve(path));
+  const [there, around] = [path, parent].map((name) => statSync(name, { throwIfNoEntry: false }));
+  if (there?.isDirectory()) throw refused(path, 'a folder', 'name a file in it');
+  // It would be replaced by a file.
+  if (there && !there.isFile()) throw refused(path, 'a device', 'name another');
+  if (!around?.isDirectory()) throw refused(path, `no folder ${parent}`, 'make it first');
+  try {
+    accessSync(parent, constants.W_OK);
+  } catch (error) {
+    throw refused(path, systemCode(error), 'check the permissions of its folder');
+  }
+}
+
+const refused = (path: string, found: string, advice: string): InputError =>
+  new InputError(`--samples ${path}: expected a file to write, found ${found}; ${advice}`);
+
+/** A line of JSON a sample. */
+async function writeSamples(path: string, samples: AsyncIterable<TaskSample>): Promise<void> {
+  async function* lines() {
+    for await (const sample of samples) yield Buffer.from(`${JSON.stringify(sample)}\n`);
+  }
+  await publishStream(path, lines()).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === undefined || error.syscall === undefined) throw error;
+    throw new RunError(`--samples ${path}: expected to write to it, found ${error.code}; is the disk full?`, {
+      cause: error,
+    });
+  });
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+
+/** How queries about meetings, as QMSum has them, become examples. */
+
+/** Names of the parts, for messages. */
+const PARTS = 'transcript, queries, tokens, keep or prompt';
+const TOKENS = 'expected tokens to be all or a whole number of at least 1';
+
+/** `transcript=whole,tokens=2000` on the command line, a map in files and code. */
+export const qmsum = z.preprocess(
+  (given, context) => {
+    if (typeof given !== 'string') return given;
+    const parts = given.split(',').map((part) => part.split('='));
+    const names = new Set(parts.map(([name]) => name));
+    if (parts.every(({ length }) => length === 2) && names.size === parts.length) {
+      return Object.fromEntries(parts);
+    }
+    context.addIssue('expected NAME=VALUE once for each name, with commas between several');
+    return z.NEVER;
+  },
+  z.strictObject(
+    {
+      transcript: part('transcript', 'spans', 'whole').default('spans'),
+      queries: part('queries', 'specific', 'all').default('specific'),
+      tokens: z
+        .union([z.literal('all'), z.coerce.number(TOKENS).int(TOKENS).min(1, TOKENS)], TOKENS)
+        .default(768),
+      keep: part('keep', 'head', 'tail', 'middle', 'ends').default('head'),
+      prompt: part('prompt', 'text', 'chat').default('text'),
+    },
+    `expected ${PARTS}, each with its value`,
+  ),
+);
+
+function part<const T extends string>(name: string, ...values: [T, ...T[]]) {
+  return z.enum(values, `expected ${name} to be ${values.join(' | ')}`);
+}
+
+/** All parts, with their defaults filled in. */
+export interface QmsumOptions {
+  /** The turns that are relevant to a query, or all; general queries are always about all. */
+  readonly transcript: 'spans' | 'whole';
+  /** The specific ones, or the general ones too, which come first. */
+  readonly queries: 'specific' | 'all';
+  /** The most tokens of a transcript that are kept. */
+  readonly tokens: number | 'all';
+  /** Which words of a longer one. */
+  readonly keep: 'head' | 'tail' | 'middle' | 'ends';
+  /** A prompt and its completion, or two turns of a conversation. */
+  readonly prompt: 'text' | 'chat';
+}
+
+export const QMSUM_DEFAULTS: QmsumOptions = qmsum.parse({});

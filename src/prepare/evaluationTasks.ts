@@ -1,0 +1,70 @@
+import { InputError } from '../base/errors.js';
+import { readChatTemplate } from '../data/chat/source.js';
+import { type Bos, createEncodePrompt } from '../data/encoding.js';
+import { sharedTokenizer } from '../data/tokenizer/shared.js';
+import type { Tokenizer } from '../data/tokenizer.js';
+import { taskEncoder } from '../evaluation/tasks/encodePair.js';
+import { planTask, type TaskPlan, type TaskRequest } from '../evaluation/tasks/planTask.js';
+import { TASKS } from '../evaluation/tasks/registry.js';
+import type { MeetingSetting } from '../evaluation/tasks/task.js';
+import { taskData } from '../evaluation/tasks/taskData.js';
+import type { DatasetOptions } from '../hub/dataset.js';
+import { readModelConfig } from '../model/config.js';
+import type { QmsumOptions } from '../options/qmsum.js';
+import type { TaskName } from '../options/tasks.js';
+
+export interface TaskOptions extends Omit<TaskRequest, 'positions'> {
+  readonly tasks: readonly TaskName[];
+  readonly taskData: string | undefined;
+  readonly bos: Bos;
+  /** Of qmsum: how a meeting is read, and a template for its queries. */
+  readonly qmsum?: QmsumOptions | undefined;
+  readonly chatTemplate?: string | undefined;
+}
+
+/**
+ * Reads the items of tasks and encodes all that a model will be asked, before it is loaded: plans in the order in which the
+ * tasks were named.
+ * @param folder of the model
+ * @param onTask told of each task before its data is read
+ * @throws InputError when data is missing or wrong, or does not fit the model; RunError when the Hub fails
+ */
+export async function prepareTasks(
+  folder: string,
+  options: TaskOptions,
+  { hub, onTask }: { readonly hub?: DatasetOptions; readonly onTask?: (task: TaskName) => void } = {},
+): Promise<TaskPlan[]> {
+  const { maxPositions: positions, slidingWindow } = readModelConfig(folder);
+  const data = taskData(options.taskData, hub);
+  const tokenizer = await sharedTokenizer(folder);
+  const encoder = taskEncoder(tokenizer, options.bos);
+  const meetings = meetingSetting(folder, tokenizer, options);
+  const plans: TaskPlan[] = [];
+  for (const name of options.tasks) {
+    onTask?.(name);
+    const task = TASKS[name];
+    const plan = planTask(task, await task.read(data, meetings), encoder, { ...options, positions });
+    if (slidingWindow !== undefined && plan.longest > slidingWindow) {
+      throw new InputError(
+        `${name}: expected prompts of at most ${slidingWindow} tokens, the attention window of ${folder}, ` +
+          `found ${plan.longest}; lower --shots`,
+      );
+    }
+    plans.push(plan);
+  }
+  return plans;
+}
+
+/** Loads the chat template where queries are asked with one alone. */
+function meetingSetting(
+  folder: string,
+  tokenizer: Tokenizer,
+  { bos, qmsum, chatTemplate: file }: TaskOptions,
+): MeetingSetting {
+  const chatTemplate = qmsum?.prompt === 'chat' ? readChatTemplate(folder, file) : undefined;
+  return {
+    qmsum,
+    encodePrompt: createEncodePrompt(tokenizer, { bos, qmsum, chatTemplate }),
+    decode: (ids) => tokenizer.decode(ids),
+  };
+}
