@@ -23,9 +23,19 @@ export function planOf(plan: RunPlan): string[] {
     `  batch     ${batch} x ${sequence} tokens in micro-batches of ${microBatch}${plan.recompute ? ', recomputing blocks' : ''}`,
     `  length    ${steps} step${steps === 1 ? '' : 's'}, ${(steps * batch * sequence).toLocaleString('en')} tokens`,
     `  memory    student ${mib(memory.student)}${memory.teacher === undefined ? '' : `, teacher ${mib(memory.teacher)}`}`,
+    ...absentLines(plan.absentWeights),
     ...(plan.teacherCache ? cacheLines(plan.teacherCache) : []),
   ];
 }
+
+const KNOWN_FROM = { headers: 'their headers on the Hub', config: 'its config.json' } as const;
+
+/** What sizes are from where weights are not here, which a run would fetch or need. */
+const absentLines = (absent: RunPlan['absentWeights']): string[] =>
+  Object.entries(absent).map(
+    ([model, from]) =>
+      `            the ${model}'s weights are not here: sizes are those of ${KNOWN_FROM[from]}`,
+  );
 
 export const hasTeacher = ({ teacher }: TrainOptions): boolean => teacher !== 'none';
 

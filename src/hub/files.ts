@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { shardFiles } from '../formats/modelShards.js';
 
-/** What a repository is wanted for: a whole model, a PEFT adapter of one, or its tokenizer alone. */
-export type ModelKind = 'model' | 'adapter' | 'tokenizer';
+/** What a repository is wanted for: a whole model, all of it but the weights, a PEFT adapter of one, or its tokenizer alone. */
+export type ModelKind = 'model' | 'outline' | 'adapter' | 'tokenizer';
 
 interface Files {
   readonly required: readonly string[];
@@ -17,13 +17,17 @@ interface Files {
 /** The default, and the one for conversations with tools. */
 const CHAT_TEMPLATES = ['chat_template.jinja', 'additional_chat_templates/tool_use.jinja'];
 
+export const MODEL_WEIGHTS = 'model.safetensors';
+export const WEIGHTS_INDEX = 'model.safetensors.index.json';
+
+const MODEL = {
+  required: ['config.json', 'tokenizer.json'],
+  optional: ['tokenizer_config.json', ...CHAT_TEMPLATES, 'generation_config.json'],
+};
+
 const FILES: Readonly<Record<ModelKind, Files>> = {
-  model: {
-    required: ['config.json', 'tokenizer.json'],
-    optional: ['tokenizer_config.json', ...CHAT_TEMPLATES, 'generation_config.json'],
-    weights: 'model.safetensors',
-    index: 'model.safetensors.index.json',
-  },
+  model: { ...MODEL, weights: MODEL_WEIGHTS, index: WEIGHTS_INDEX },
+  outline: { ...MODEL, optional: [...MODEL.optional, WEIGHTS_INDEX] },
   adapter: { required: ['adapter_config.json'], optional: [], weights: 'adapter_model.safetensors' },
   tokenizer: {
     required: ['tokenizer.json'],

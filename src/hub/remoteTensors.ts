@@ -16,10 +16,15 @@ import type { RemoteBytes } from './remoteFile.js';
  * @throws InputError when the file is damaged, and whatever `RemoteBytes.read` throws
  */
 export async function remoteTensors(file: RemoteBytes): Promise<Map<string, TensorSource>> {
+  const tensors = await remoteHeader(file);
+  return new Map([...tensors].map(([name, info]) => [name, remoteSource(file, info)]));
+}
+
+/** What the header says of the tensors of a safetensors file on the Hub; nothing else of it is read. @throws as `remoteTensors` */
+export async function remoteHeader(file: RemoteBytes): Promise<Map<string, TensorInfo>> {
   const start = await file.read(0, Math.min(LENGTH_BYTES, file.size));
   const header = await readWhole(file, LENGTH_BYTES, headerLength(file.name, start, file.size));
-  const { tensors } = parseSafetensors(file.name, header, file.size);
-  return new Map([...tensors].map(([name, info]) => [name, remoteSource(file, info)]));
+  return parseSafetensors(file.name, header, file.size).tensors;
 }
 
 function remoteSource(file: RemoteBytes, info: TensorInfo): TensorSource {

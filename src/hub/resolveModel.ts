@@ -69,8 +69,9 @@ export async function resolveModel(text: string, options: ResolveOptions = {}): 
 }
 
 /** What to do about a repository that lacks a file. */
-const ADVICE: Readonly<Record<ModelKind, string>> = {
+export const ADVICE: Readonly<Record<ModelKind, string>> = {
   model: 'choose a model that is saved as safetensors, with a tokenizer.json',
+  outline: 'choose a model that is saved as safetensors, with a tokenizer.json',
   adapter: 'choose a LoRA adapter that is saved as safetensors; a .bin can be fetched and converted by hand',
   tokenizer: 'choose a model with a tokenizer.json',
 };

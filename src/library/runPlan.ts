@@ -30,6 +30,11 @@ export interface RunPlan {
   readonly recompute: boolean;
   /** Bytes that each model takes on its device: weights, moments, gradients and activations. */
   readonly memory: { readonly student: number; readonly teacher?: number };
+  /** Of a dry run: models whose weights are not here, and what their sizes are known from. */
+  readonly absentWeights: {
+    readonly student?: 'headers' | 'config';
+    readonly teacher?: 'headers' | 'config';
+  };
   /** The cache of the teacher's hidden states. */
   readonly teacherCache: CachePlan | undefined;
 }
@@ -61,6 +66,7 @@ export type PreparedOn = Preparation & { readonly device: string };
  */
 export function runPlan(prepared: PreparedOn): RunPlan {
   const { out, options, asked, device, parameters, schedule, resume, microBatch, student, plans } = prepared;
+  const [ofStudent, ofTeacher] = [student.student.absent, prepared.teacher?.absent];
   return {
     out,
     options,
@@ -80,6 +86,7 @@ export function runPlan(prepared: PreparedOn): RunPlan {
       student: totalBytes(plans.student),
       ...(plans.teacher && { teacher: totalBytes(plans.teacher) }),
     },
+    absentWeights: { ...(ofStudent && { student: ofStudent }), ...(ofTeacher && { teacher: ofTeacher }) },
     teacherCache: cachePlan(prepared),
   };
 }

@@ -88,6 +88,8 @@ export interface ModelFiles {
   readonly config: ModelConfig;
   /** Empty for a model that is to be made from its config alone. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Of a model that is only planned with, whose weights are not here: what their sizes are known from. */
+  readonly absent?: 'headers' | 'config';
 }
 
 const DTYPES: Partial<Record<TensorInfo['dtype'], DType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };

@@ -1,6 +1,10 @@
 import { dirname } from 'node:path';
 import type { RunFile } from '../formats/runFile.js';
-import { repositoryOf, resolveModel } from '../hub/resolveModel.js';
+import { missingFile } from '../hub/files.js';
+import { type ModelOutline, outlineModel } from '../hub/outlineModel.js';
+import { type LocalModel, repositoryOf, resolveModel } from '../hub/resolveModel.js';
+import { openModelFiles, outlineModelFiles } from '../model/modelFiles.js';
+import type { ModelFiles } from '../model/weights.js';
 import { isStart } from '../options/init.js';
 import type { TrainOptions } from '../options/train.js';
 import type { DownloadRecord } from '../records.js';
@@ -16,9 +20,14 @@ export interface Models {
   readonly baseModel: string;
   /** Of models by Hub name: the commits, by option. */
   readonly commits: Readonly<Record<string, string>>;
+  /** Of a dry run, for weights that are on the Hub alone: what their headers say, by option. */
+  readonly headers: Readonly<Partial<Record<'student' | 'teacher' | 'init', ModelOutline['headers']>>>;
 }
 
-/** Folders of the models, fetched where they are given by Hub name; a run that goes on gets the commits it began with. */
+/**
+ * Folders of the models, fetched where they are given by Hub name; a run that goes on gets the commits it began with. A dry
+ * run fetches no weights, but those of a teacher with a cache, which are part of what the cache is known by.
+ */
 export async function locateModels(
   options: TrainOptions,
   before: RunFile | undefined,
@@ -26,6 +35,7 @@ export async function locateModels(
 ): Promise<Models> {
   const pinned = before?.commits;
   const commits: Record<string, string> = {};
+  const headers: Record<string, ModelOutline['headers']> = {};
   const locate = async (option: 'student' | 'teacher' | 'init'): Promise<string | undefined> => {
     const text = options[option];
     const isNone = (option === 'teacher' && text === 'none') || (option === 'init' && isStart(text!));
@@ -33,12 +43,32 @@ export async function locateModels(
     const commit = pinned?.[option];
     const wanted = commit === undefined ? text : `${repositoryOf(text)}@${commit}`;
     const kind = option === 'init' ? 'adapter' : 'model';
-    const found = await resolveModel(wanted, { kind, onProgress: onDownload });
+    const found: LocalModel & Partial<ModelOutline> = needsWeights(options, option)
+      ? await resolveModel(wanted, { kind, onProgress: onDownload })
+      : await outlineModel(wanted, { onProgress: onDownload });
     if (found.commit !== undefined) commits[option] = found.commit;
+    if (found.headers) headers[option] = found.headers;
     return found.folder;
   };
   const [student, teacher, init] = [await locate('student'), await locate('teacher'), await locate('init')];
   const folder = student ?? dirname(options.fromConfig!);
   const baseModel = commits.student === undefined ? folder : repositoryOf(options.student!)!;
-  return { student: folder, teacher, init, baseModel, commits };
+  return { student: folder, teacher, init, baseModel, commits, headers };
+}
+
+const needsWeights = (
+  { dryRun, teacherCache }: TrainOptions,
+  option: 'student' | 'teacher' | 'init',
+): boolean => !dryRun || option === 'init' || (option === 'teacher' && teacherCache !== undefined);
+
+/** A model of a run; of a dry run also one whose weights are not here. @throws InputError as `openModelFiles` does */
+export function openModel(
+  option: 'student' | 'teacher',
+  folder: string,
+  { headers }: Models,
+  options: TrainOptions,
+): ModelFiles {
+  const isHere = missingFile('model', folder) === undefined;
+  if (isHere || needsWeights(options, option)) return openModelFiles(folder);
+  return outlineModelFiles(folder, headers[option]);
 }

@@ -4,6 +4,7 @@ import { type StudentOptions, studentModule, teacherModule } from '../model/prog
 import type { ModelFiles } from '../model/weights.js';
 import type { TrainOptions } from '../options/train.js';
 import type { MemoryPlan } from '../program/plan.js';
+import { valueBytes } from '../program/types.js';
 
 /** Where memory is short, micro-batches shrink to this before blocks are recomputed (docs/log.md, Recompute). */
 const RECOMPUTE_BELOW_TOKENS = 512;
@@ -67,17 +68,21 @@ export function chooseWay(
   if (microBatch !== undefined && batch % microBatch !== 0) {
     throw new InputError(`--micro-batch: expected a divisor of --batch ${batch}, found ${microBatch}`);
   }
-  let sizes: number[] = [];
+  let plans: Plans | undefined;
   for (const way of waysToRun(options, devices.student.info.microBatchTokens)) {
-    const plans = {
+    plans = {
       student: devices.student.plan(studentModule(studentWith(way)).module),
       teacher: teacher && devices.teacher.plan(teacherModule(teacher, { rows: way.rows, sequence }).module),
     };
-    sizes = [plans.student, plans.teacher].map((plan) => (plan ? totalBytes(plan) : 0));
-    if (fits(sizes, devices)) return { way, plans };
+    if (fits(sizesOf(plans), devices)) return { way, plans };
   }
-  return refuseSize(sizes, devices, options);
+  return refuseSize(plans!, devices, options);
 }
+
+const sizesOf = ({ student, teacher }: Plans): [student: number, teacher: number] => [
+  totalBytes(student),
+  teacher ? totalBytes(teacher) : 0,
+];
 
 export const totalBytes = ({ bytes }: MemoryPlan): number => bytes.persistent + bytes.activations;
 
@@ -91,18 +96,43 @@ function fits([student, teacher]: readonly number[], devices: DeviceHosts): bool
   );
 }
 
-function refuseSize(sizes: readonly number[], { student }: DeviceHosts, options: TrainOptions): never {
-  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-  const { maxSessionBytes: one, maxTotalBytes: all } = student.info;
+/** Of the smallest way to run the batch. */
+function refuseSize(plans: Plans, devices: DeviceHosts, options: TrainOptions): never {
+  const [student, teacher] = sizesOf(plans);
+  const { maxSessionBytes: one, maxTotalBytes: all } = devices.student.info;
   const limit = one < all ? `${gib(one)} each` : `${gib(all)} together`;
-  const found = `student ${gib(sizes[0]!)}${sizes[1] ? `, teacher ${gib(sizes[1])}` : ''}`;
+  const found = `student ${gib(student)}${teacher ? `, teacher ${gib(teacher)}` : ''}`;
+  const heavy = tooHeavy(plans, devices);
+  const ways = heavy ? waysOut(heavy, student + teacher, devices) : smallerRuns(options);
+  throw new InputError(
+    `expected models of at most ${limit} on this device, found ${found}` +
+      `${heavy ? `, of which the ${heavy}'s weights alone are more` : ''}; use ${ways}`,
+  );
+}
+
+const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+
+/** A model that no batch, sequence or rank makes small enough. */
+function tooHeavy({ student, teacher }: Plans, devices: DeviceHosts): 'student' | 'teacher' | undefined {
+  const weights = ({ persistent }: MemoryPlan) =>
+    persistent.reduce((sum, value) => sum + (value.role === 'weight' ? valueBytes(value) : 0), 0);
+  if (teacher && weights(teacher) > devices.teacher.info.maxSessionBytes) return 'teacher';
+  return weights(student) > devices.student.info.maxSessionBytes ? 'student' : undefined;
+}
+
+/** WebAssembly's memory is what is small there: a GPU holds as much as it has. */
+function waysOut(heavy: 'student' | 'teacher', together: number, devices: DeviceHosts): string {
+  const onGpu = `--device webgpu with a GPU of at least ${Math.ceil(together / 2 ** 30)} GiB`;
+  const isWasm = devices[heavy].info.name === 'wasm';
+  return isWasm ? `${onGpu}, or a smaller ${heavy}` : `a larger GPU, or a smaller ${heavy}`;
+}
+
+function smallerRuns({ trainable, recompute }: TrainOptions): string {
   const ways = [
     'smaller models',
     'a shorter --sequence',
-    ...(options.trainable === 'lora' ? ['a lower --rank'] : []),
-    ...(options.recompute === 'off' ? ['--recompute on'] : []),
+    ...(trainable === 'lora' ? ['a lower --rank'] : []),
+    ...(recompute === 'off' ? ['--recompute on'] : []),
   ];
-  throw new InputError(
-    `expected models of at most ${limit} on this device, found ${found}; use ${ways.join(', ')} or a smaller --micro-batch`,
-  );
+  return `${ways.join(', ')} or a smaller --micro-batch`;
 }

@@ -26,7 +26,7 @@ import {
   type SingularStart,
   targetModules,
 } from '../model/lora.js';
-import { blankModelFiles, checkSequence, checkTokenizer, openModelFiles } from '../model/modelFiles.js';
+import { blankModelFiles, checkSequence, checkTokenizer } from '../model/modelFiles.js';
 import type { StudentOptions } from '../model/programs.js';
 import { type ModelFiles, weightShapes } from '../model/weights.js';
 import { isStart } from '../options/init.js';
@@ -35,7 +35,7 @@ import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
 import type { DownloadRecord, ProgressRecord } from '../records.js';
 import type { ScheduleOptions } from '../training/schedule.js';
 import { stepsOfEpochs } from './countEpoch.js';
-import { locateModels, type Models } from './locateModels.js';
+import { locateModels, type Models, openModel } from './locateModels.js';
 import { locateText, type TextPaths, textOptions } from './locateText.js';
 import { chooseWay, type Plans, type Way } from './memory.js';
 import { checkLength, findOrigin, type Origin } from './origin.js';
@@ -87,8 +87,11 @@ export async function prepare(
   emit({ type: 'progress', doing: 'reading models' });
   const models = await locateModels(asked, before, emit);
   const student =
-    asked.fromConfig === undefined ? openModelFiles(models.student) : blankModelFiles(asked.fromConfig);
-  const teacher = models.teacher === undefined ? undefined : openModelFiles(models.teacher);
+    asked.fromConfig === undefined
+      ? openModel('student', models.student, models, asked)
+      : blankModelFiles(asked.fromConfig);
+  const teacher =
+    models.teacher === undefined ? undefined : openModel('teacher', models.teacher, models, asked);
   const resume = await findOrigin(asked, out, before);
   emit({ type: 'progress', doing: 'finding text' });
   const text = await locateText(asked, before);

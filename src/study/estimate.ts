@@ -27,7 +27,7 @@ async function estimated(plan: StudyPlan, devices: DeviceHosts): Promise<StudyEs
     sums[name][1]! += most * each;
   };
   for (const job of plan.firstJobs) {
-    const prepared = await prepare(resolveOptions(job.options), devices, () => {});
+    const prepared = await prepare(resolveOptions({ ...job.options, dryRun: true }), devices, () => {});
     const shape = shapeOf(prepared);
     const times = known.get(shape) ?? (await stepTimes(prepared, devices));
     known.set(shape, times);

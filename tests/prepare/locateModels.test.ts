@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -30,7 +30,7 @@ test('folders stay as they are', async () => {
   const { options } = resolveOptions({ ...given, student: fixture.student, teacher: fixture.teacher });
   assert.equal(await locateModels(options, undefined, () => {}), {
     ...{ student: fixture.student, teacher: fixture.teacher, init: undefined },
-    ...{ baseModel: fixture.student, commits: {} },
+    ...{ baseModel: fixture.student, commits: {}, headers: {} },
   });
 });
 
@@ -42,9 +42,22 @@ test('Hub names become folders; the adapter is named after the model, without it
     const models = await locateModels(options, undefined, ({ file }) => seen.push(file));
     assert.equal(models, {
       ...{ student: snapshot, teacher: undefined, init: undefined },
-      ...{ baseModel: NAME, commits: { student: hub.commit } },
+      ...{ baseModel: NAME, commits: { student: hub.commit }, headers: {} },
     });
     assert.ok(seen.includes('model.safetensors'));
+  }));
+
+test('a dry run fetches no weights, and knows their headers', () =>
+  withHub(files, async ({ hub, cache, snapshot }) => {
+    useHub({ endpoint: hub.endpoint, cache });
+    const { student, headers } = await located({ ...given, dryRun: true });
+    assert.is(student, snapshot);
+    assert.is(existsSync(join(snapshot, 'model.safetensors')), false);
+    assert.ok(headers.student!.has('model.embed_tokens.weight'));
+    // A cache is known by the weights of its teacher.
+    const cached = { ...given, teacher: NAME, teacherCache: join(cache, 'states'), dryRun: true };
+    assert.is((await located(cached)).headers.teacher, undefined);
+    assert.ok(existsSync(join(snapshot, 'model.safetensors')));
   }));
 
 test('a resumed run gets the commits it began with, also when the branch has moved on', () =>
