@@ -21,7 +21,18 @@ export function cacheText(options: CacheInput, filled: FilledCache): string {
 
 /** What train has to be told, too: all that it reads text by. */
 const SHARED = [
-  ...['data', 'textColumn', 'chatTemplate', 'lossOn', 'separator', 'onBadDocument', 'bos', 'eos', 'sequence'],
+  ...[
+    'data',
+    'textColumn',
+    'idsTokenizer',
+    'chatTemplate',
+    'lossOn',
+    'separator',
+    'onBadDocument',
+    'bos',
+    'eos',
+    'sequence',
+  ],
   ...['longDocuments', 'evalFraction', 'device', 'kernels'],
 ] as (keyof CacheInput)[];
 

@@ -5,6 +5,7 @@ import { type ChunksOf, chunksOf, Passes, type PassOptions, startOf } from './do
 import { isPlace, type Place } from './documents/position.js';
 import { BadDocument } from './documents/problems.js';
 import { checkUnchanged, identitiesOf, locateSources, type Source } from './documents/sources.js';
+import { idsDecoder, idsTokenizer } from './documents/tokenIds.js';
 import { bytesOf, type Example } from './examples.js';
 import { checkShards } from './shards/check.js';
 import type { Encoder } from './shards/fingerprint.js';
@@ -46,6 +47,11 @@ export interface DocumentOptions {
    * of `messages`, `prompt` and `completion`, and `text`.
    */
   readonly textColumn?: string | undefined;
+  /**
+   * The model whose token ids documents are given as, a folder or a name on the Hub: a list of ids, in `textColumn` or else
+   * in `input_ids`, is read as the text that it stands for, without special tokens. Default: there are none.
+   */
+  readonly idsTokenizer?: string | undefined;
   /** Splits `.txt` files into documents and belongs to none; without it a file is one document. */
   readonly separator?: string | undefined;
   /** How queries about meetings are read. */
@@ -73,7 +79,9 @@ export async function openDocuments(options: DocumentOptions): Promise<DocumentS
   const sources = await locateSources(options.paths, options.hub);
   const { textColumn, separator, qmsum, onBad = 'stop', rank = { index: 0, count: 1 } } = options;
   const skipsBad = onBad === 'skip';
-  const documents = new Mixture(sources, { textColumn, separator, qmsum, skipsBad, rank });
+  const { idsTokenizer: ids } = options;
+  const decodeIds = ids === undefined ? undefined : idsDecoder(await idsTokenizer(ids, options.hub), ids);
+  const documents = new Mixture(sources, { textColumn, decodeIds, separator, qmsum, skipsBad, rank });
   if (options.from) documents.check(options.from);
   if (!skipsBad) for (const source of sources) refuseEmpty(source);
   const files = sources.flatMap((source) => source.files);

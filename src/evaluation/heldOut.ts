@@ -9,6 +9,7 @@ import { windowsOf } from './windows.js';
 export interface TextOptions {
   readonly paths: readonly string[];
   readonly textColumn?: string | undefined;
+  readonly idsTokenizer?: string | undefined;
   readonly separator?: string | undefined;
   readonly qmsum?: DocumentOptions['qmsum'];
   readonly onBad: 'stop' | 'skip';

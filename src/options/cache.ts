@@ -4,7 +4,8 @@ import { text } from './schemas.js';
 import type { Given, Option, Resolved } from './table.js';
 import { TRAIN_OPTIONS } from './train.js';
 
-const { data, textColumn, chatTemplate, lossOn, qmsum, separator, onBadDocument, bos, eos } = DATA_OPTIONS;
+const { data, textColumn, idsTokenizer, chatTemplate, lossOn, qmsum, separator, onBadDocument, bos, eos } =
+  DATA_OPTIONS;
 const { sequence, longDocuments, evalFraction } = DATA_OPTIONS;
 
 /** The options of `cache`: those that decide which pieces a text has are named as those of `train`. */
@@ -22,6 +23,7 @@ export const CACHE_OPTIONS = {
       .replace('each with its share as in a.jsonl:0.7', 'a share as in a.jsonl:0.7 changes nothing here'),
   },
   textColumn,
+  idsTokenizer,
   chatTemplate: { ...chatTemplate, help: chatTemplate.help.replace("student's", "model's") },
   lossOn,
   qmsum,

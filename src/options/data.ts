@@ -22,6 +22,14 @@ export const DATA_OPTIONS = {
       'the column or field that holds a text or a list of messages; a.b is a field in a field (default: messages, prompt ' +
       'and completion, or text, whichever is there)',
   },
+  idsTokenizer: {
+    group: 'data',
+    value: 'MODEL',
+    schema: text.optional(),
+    help:
+      'the model whose token ids documents are given as, in input_ids or --text-column: they are read as the text that they ' +
+      'stand for, and encoded anew; a folder, or owner/name[@revision] on the Hub',
+  },
   chatTemplate: {
     group: 'data',
     value: 'FILE',

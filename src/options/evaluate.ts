@@ -6,7 +6,7 @@ import type { Given, Option, Resolved } from './table.js';
 import { TASK_NAMES, type TaskName } from './tasks.js';
 import { TRAIN_OPTIONS } from './train.js';
 
-const { textColumn, chatTemplate, lossOn, qmsum, separator, onBadDocument, bos } = DATA_OPTIONS;
+const { textColumn, idsTokenizer, chatTemplate, lossOn, qmsum, separator, onBadDocument, bos } = DATA_OPTIONS;
 
 const someTasks = `expected some of ${TASK_NAMES.join(', ')}, with commas between them`;
 
@@ -87,6 +87,7 @@ export const EVALUATE_OPTIONS = {
   },
   ...TASK_OPTIONS,
   textColumn,
+  idsTokenizer,
   chatTemplate: { ...chatTemplate, help: chatTemplate.help.replace("student's", "model's") },
   lossOn: {
     ...lossOn,

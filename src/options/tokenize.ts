@@ -3,8 +3,19 @@ import { PRINTING_FLAGS } from './printing.js';
 import { text } from './schemas.js';
 import type { Given, Option } from './table.js';
 
-const { data, textColumn, chatTemplate, lossOn, qmsum, separator, onBadDocument, bos, eos, sequence } =
-  DATA_OPTIONS;
+const {
+  data,
+  textColumn,
+  idsTokenizer,
+  chatTemplate,
+  lossOn,
+  qmsum,
+  separator,
+  onBadDocument,
+  bos,
+  eos,
+  sequence,
+} = DATA_OPTIONS;
 
 /** The options of `tokenize`. */
 export const TOKENIZE_OPTIONS = {
@@ -21,6 +32,7 @@ export const TOKENIZE_OPTIONS = {
       .replace(', each with its share as in a.jsonl:0.7', ''),
   },
   textColumn,
+  idsTokenizer,
   chatTemplate: { ...chatTemplate, help: chatTemplate.help.replace("student's", "model's") },
   lossOn,
   qmsum,

@@ -17,7 +17,7 @@ import { textOptions } from './locateText.js';
 /** How text to evaluate on is read: as `train` reads its text. */
 export type EvaluationTextOptions = Pick<
   EvaluateOptions,
-  'textColumn' | 'chatTemplate' | 'lossOn' | 'separator' | 'qmsum' | 'onBadDocument' | 'bos'
+  'textColumn' | 'idsTokenizer' | 'chatTemplate' | 'lossOn' | 'separator' | 'qmsum' | 'onBadDocument' | 'bos'
 > & { readonly perplexity: string };
 
 /** Text that was found and is to be scored by some model. */

@@ -94,7 +94,7 @@ export async function prepare(
     models.teacher === undefined ? undefined : openModel('teacher', models.teacher, models, asked);
   const resume = await findOrigin(asked, out, before);
   emit({ type: 'progress', doing: 'finding text' });
-  const text = await locateText(asked, before);
+  const text = await locateText(asked, before, emit);
   const tokenizer = await sharedTokenizer(student.folder);
   const lora = asked.trainable === 'lora' ? adapterOptions(request, models.init, student.config) : undefined;
   const options = lora ? withAdapter(asked, lora, models.init) : asked;
@@ -166,7 +166,7 @@ async function openTexts(
   const bos = bosOf(options, tokenizer);
   const encoder = { tokenizer, name: options.student ?? folder, bos, eos: options.eos };
   const open = (paths: readonly string[], from?: Place) =>
-    openDocuments({ ...textOptions(options, paths), from, encoder });
+    openDocuments({ ...textOptions(options, paths, text.idsTokenizer), from, encoder });
   const documents = await open(text.data, from);
   const evaluation = text.evalData && (await open(text.evalData));
   const texts = [{ documents, from }, ...(evaluation ? [{ documents: evaluation }] : [])];
@@ -219,7 +219,7 @@ async function cacheOf(
   return findCache(folder, {
     ...{ teacher, tokenizer, sequence, kernels: devices.teacher.info.kernels },
     dtype: teacherCacheDtype ?? (resume ? 'f32' : undefined),
-    text: await textKey(text.data, { ...options, evalFraction }, encoding),
+    text: await textKey(text.data, { ...options, idsTokenizer: text.idsTokenizer, evalFraction }, encoding),
   });
 }
 

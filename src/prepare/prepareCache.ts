@@ -19,6 +19,8 @@ export interface CachePreparation {
   readonly teacher: ModelFiles;
   readonly encoding: EncodingOptions;
   readonly paths: readonly string[];
+  /** Folder of the model whose token ids the text is given as. */
+  readonly idsTokenizer: string | undefined;
   readonly shape: BatchShape;
   readonly cache: FoundCache;
   /** What tells this text from others in the cache. */
@@ -40,16 +42,17 @@ export async function prepareCache(
   checkSequence(teacher, sequence);
   checkTokenizer(teacher, tokenizer);
   const data = options.data.map((text) => parseData(text).path);
-  const paths = (await locateText({ data, evalData: undefined }, undefined)).data;
+  const located = await locateText({ ...options, data, evalData: undefined }, undefined);
+  const { data: paths, idsTokenizer } = located;
   const documents = await openDocuments({
-    ...textOptions(options, paths),
+    ...textOptions(options, paths, idsTokenizer),
     encoder: { tokenizer, name: model, bos, eos },
   });
   const { encoding } = await prepareText({ ...options, resume: false }, { folder, bos }, undefined, [
     { documents },
   ]);
   createEncode(tokenizer, encoding);
-  const text = await textKey(paths, options, encoding);
+  const text = await textKey(paths, { ...options, idsTokenizer }, encoding);
   const { kernels } = host.info;
   const cache = await findCache(out, {
     ...{ teacher, tokenizer, sequence, kernels, text },
@@ -61,7 +64,16 @@ export async function prepareCache(
         'give --device and --kernels as the cache was filled with, or another --out',
     );
   }
-  return { options, teacher, encoding, paths, shape: shapeFor(teacher, sequence, host), cache, text };
+  return {
+    options,
+    teacher,
+    encoding,
+    paths,
+    idsTokenizer,
+    shape: shapeFor(teacher, sequence, host),
+    cache,
+    text,
+  };
 }
 
 /** As many rows as are fast and fit, a power of two. @throws InputError when one does not fit */

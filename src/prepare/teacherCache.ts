@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { InputError } from '../base/errors.js';
 import { hashOfTemplate } from '../data/chat/source.js';
 import { hashTexts, rangesOf } from '../data/documents/contentHash.js';
+import { idsTokenizer } from '../data/documents/tokenIds.js';
 import type { EncodingOptions } from '../data/encoding.js';
 import { fingerprintOf } from '../data/shards/fingerprint.js';
 import type { Tokenizer } from '../data/tokenizer.js';
@@ -93,20 +94,22 @@ async function teacherHash({ config, tensors }: ModelFiles): Promise<string> {
 /** What decides which pieces a text has, apart from the tokenizer and N. */
 export type TextSelection = Pick<
   TrainOptions,
-  'textColumn' | 'separator' | 'qmsum' | 'onBadDocument' | 'longDocuments' | 'evalFraction'
+  'textColumn' | 'idsTokenizer' | 'separator' | 'qmsum' | 'onBadDocument' | 'longDocuments' | 'evalFraction'
 >;
 
 /** What tells a text, as documents of it become pieces, from others. */
 export async function textKey(
   paths: readonly string[],
-  { textColumn, separator, qmsum, onBadDocument, longDocuments, evalFraction }: TextSelection,
+  { textColumn, idsTokenizer: ids, separator, qmsum, ...selection }: TextSelection,
   { bos, eos, lossOn, chatTemplate }: EncodingOptions,
 ): Promise<string> {
+  const { onBadDocument, longDocuments, evalFraction } = selection;
   const contents = Object.values(await hashTexts(paths)).sort();
   const facts = [
     ...[contents, paths.filter(isRemote).sort(), textColumn, separator, onBadDocument, longDocuments],
     ...[evalFraction, bos, eos, lossOn, chatTemplate && hashOfTemplate(chatTemplate)],
     ...(qmsum ? [qmsum] : []),
+    ...(ids === undefined ? [] : [fingerprintOf(await idsTokenizer(ids))]),
   ];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
 }

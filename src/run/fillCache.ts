@@ -91,13 +91,13 @@ async function fill(
 
 /** All of the text once, in its order. */
 function loaderSetup(
-  { options, paths, encoding, shape, teacher }: CachePreparation,
+  { options, paths, idsTokenizer, encoding, shape, teacher }: CachePreparation,
   port: LoaderSetup['port'],
 ): LoaderSetup {
   const { sequence, longDocuments, evalFraction } = options;
   return {
     tokenizer: teacher.folder,
-    text: textOptions(options, paths),
+    text: textOptions(options, paths, idsTokenizer),
     ...{ evalFraction, encoding, sequence, longDocuments, port },
     ...{ batch: shape.rows, microBatch: shape.rows, shuffleRows: undefined, packing: 'best-fit' },
     ...{ seed: 0, repeat: false, keepsRows: false, step: 0 },

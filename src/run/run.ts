@@ -235,7 +235,7 @@ class Run {
     const cursor = resume && { cursor: resume.state.cursor };
     return {
       tokenizer: models.student,
-      text: textOptions(options, text.data),
+      text: textOptions(options, text.data, text.idsTokenizer),
       ...part,
       encoding,
       ...{ sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed },
@@ -276,7 +276,7 @@ class Run {
     const setup: EvaluatorSetup = {
       text: {
         tokenizer: models.student,
-        text: textOptions(options, text.evalData ?? text.data),
+        text: textOptions(options, text.evalData ?? text.data, text.idsTokenizer),
         evalFraction: part.evalFraction,
         encoding,
         sequence: options.sequence,

@@ -21,7 +21,7 @@ export class HeldOutTexts {
     if (options.evalData === undefined && options.evalFraction === 0) return undefined;
     const setting = {
       tokenizer: models.student,
-      text: textOptions(options, text.evalData ?? text.data),
+      text: textOptions(options, text.evalData ?? text.data, text.idsTokenizer),
       evalFraction: options.evalData === undefined ? options.evalFraction : 0,
       encoding,
       sequence: options.sequence,

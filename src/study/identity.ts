@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { version } from '../base/version.js';
 import { hashTexts, rangesOf } from '../data/documents/contentHash.js';
 import { parseData } from '../data/documents/sources.js';
+import { idsTokenizer } from '../data/documents/tokenIds.js';
+import { fingerprintOf } from '../data/shards/fingerprint.js';
 import { hashFile, hashRanges, startHash } from '../formats/hashes.js';
 import { isRemote, parseAddress, pinned } from '../hub/address.js';
 import { datasetCommit } from '../hub/dataset.js';
@@ -61,6 +63,8 @@ export class Identities {
         return value === 'none' ? value : this.ofModel(String(value), 'model');
       case 'init':
         return isStart(String(value)) ? value : this.ofModel(String(value), 'adapter');
+      case 'idsTokenizer':
+        return this.#once(`ids ${value}`, async () => fingerprintOf(await idsTokenizer(String(value))));
       case 'teacherCache':
         return true;
       case 'fromConfig':

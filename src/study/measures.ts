@@ -56,7 +56,13 @@ const READING = {
   lossOn: 'assistant',
   onBadDocument: 'stop',
   bos: 'auto',
-  ...{ textColumn: undefined, chatTemplate: undefined, separator: undefined, qmsum: undefined },
+  ...{
+    textColumn: undefined,
+    idsTokenizer: undefined,
+    chatTemplate: undefined,
+    separator: undefined,
+    qmsum: undefined,
+  },
 } as const;
 
 async function measureTexts(

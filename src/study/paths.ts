@@ -5,7 +5,7 @@ import { isRemote } from '../hub/address.js';
 import { isStart } from '../options/init.js';
 
 /** Options that are paths, or names on the Hub where nothing is there. */
-const MODELS = ['student', 'teacher', 'init'];
+const MODELS = ['student', 'teacher', 'init', 'idsTokenizer'];
 const TEXTS = ['data', 'evalData'];
 const FILES = ['fromConfig', 'chatTemplate', 'teacherCache'];
 

@@ -8,6 +8,7 @@ import { BadDocument, openDocuments, type Place } from '#src/data/documents.js';
 import { compressed, jsonl, type ParquetOptions, parquet, zstdFrame } from '../data/documents/support.js';
 import { MEETING, meetingLines, OTHER } from '../data/meetings.js';
 import { shardPath, units, writeShards } from '../data/shards/support.js';
+import { makeFixture } from '../fixtures.js';
 import { projectRoot, temporaryFolder } from '../support.js';
 import { mutateBytes, mutateJson } from './mutations.js';
 import type { Target } from './targets.js';
@@ -69,6 +70,8 @@ const FILES: Readonly<Record<string, string | Buffer>> = {
   'conversations.parquet': golden('conversations-v1.parquet'),
   'conversations-v2.parquet': golden('conversations-v2.parquet'),
   'pairs.parquet': golden('pairs.parquet'),
+  'token-ids.parquet': golden('token-ids-small.parquet'),
+  'token-ids-delta.parquet': golden('token-ids-delta.parquet'),
   'chat.jsonl': CHAT,
   'inside.parquet.gz': gzipSync(parquet(TEXTS)),
   'ids.safetensors': shard(),
@@ -77,10 +80,14 @@ const FILES: Readonly<Record<string, string | Buffer>> = {
 /** What zstd allows for a window: a frame of any size may ask for it. */
 const WINDOW_BYTES = 2 ** 27;
 
+/** A tokenizer in the form that the ids are of. */
+const IDS = { idsTokenizer: makeFixture('fuzz-ids').student };
+
 /** Reads a file with what is bad left out, then as far as nothing is. */
 async function readBothWays(path: string, place?: Place): Promise<void> {
   let last: Place | undefined;
-  const skipping = await openDocuments({ paths: [path], separator: '|', onBad: 'skip' });
+  const reading = { paths: [path], separator: '|', ...(path.includes('token-ids') && IDS) };
+  const skipping = await openDocuments({ ...reading, onBad: 'skip' });
   try {
     for await (const item of skipping.read(place)) if (!(item instanceof BadDocument)) last = item.place;
     if (last) {
@@ -90,7 +97,7 @@ async function readBothWays(path: string, place?: Place): Promise<void> {
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
   }
-  const stopping = await openDocuments({ paths: [path], separator: '|' });
+  const stopping = await openDocuments(reading);
   for await (const _ of stopping.read(place));
 }
 

@@ -4,6 +4,7 @@ import { type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { excerpt } from '#src/base/errors.js';
+import { loadTokenizer } from '#src/data/tokenizer.js';
 import { readRunFile } from '#src/formats/runFile.js';
 import { readFloat32 } from '#src/formats/safetensors.js';
 import { QMSUM_DEFAULTS } from '#src/options/qmsum.js';
@@ -27,6 +28,9 @@ const meetings = join(fixture.folder, 'meetings.jsonl');
 writeFileSync(meetings, meetingLines([MEETING, OTHER]));
 const { chat, plainTemplate, otherTemplate } = makeChatFiles(fixture.folder);
 const documents = makeJsonl(2, 40);
+const textAndIds = join(fixture.folder, 'ids.jsonl');
+const otherIds = Array.from((await loadTokenizer(fixture.student)).encode(makeText(8, 900)));
+writeFileSync(textAndIds, `${JSON.stringify({ text: makeText(7, 900), input_ids: otherIds })}\n`);
 const withBad = join(fixture.folder, 'bad.jsonl');
 writeFileSync(withBad, `{"text":\n${documents}`);
 const configFile = join(fixture.folder, 'run.yaml');
@@ -102,6 +106,10 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   },
   data: { change: { data: [secondText, fixture.text] } },
   textColumn: { beside: { data: [twoColumns] }, change: { textColumn: 'other' } },
+  idsTokenizer: {
+    beside: { data: [textAndIds] },
+    change: { idsTokenizer: fixture.student },
+  },
   chatTemplate: {
     beside: chatty,
     change: { chatTemplate: otherTemplate },

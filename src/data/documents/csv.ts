@@ -4,9 +4,10 @@ import { Chunks } from './bytes.js';
 import { contentOf } from './content.js';
 import { FILE_START, type Position } from './position.js';
 import { Problem } from './problems.js';
-import { listed, noColumn } from './records.js';
+import { listed, noColumn, parseJson } from './records.js';
 import { type Cut, LocatedProblem, type Slice, type Splitter, slicesOf } from './splitter.js';
-import { decode, type Opened, type Reader, textItems } from './text.js';
+import { decode, type Opened, type Reader, type ReadOptions, textItems } from './text.js';
+import { type DecodeIds, IDS_COLUMN, isIds } from './tokenIds.js';
 
 /** RFC 4180: a header, commas, fields in quotes may hold commas, line breaks and doubled quotes. */
 export const readCsv: Reader = (...given) => readSeparated(',', ...given);
@@ -18,7 +19,7 @@ type Separator = ',' | '\t';
 
 async function* readSeparated(
   separator: Separator,
-  ...[file, start, { textColumn }]: Parameters<Reader>
+  ...[file, start, options]: Parameters<Reader>
 ): ReturnType<Reader> {
   const isStart = start.byteOffset === 0;
   const header = await readHeader(
@@ -27,7 +28,7 @@ async function* readSeparated(
   );
   if (!header) return;
   const { columns } = header;
-  const exampleOf = rowReader(columns, textColumn);
+  const exampleOf = rowReader(columns, options);
   const content = contentOf(file.chunks, file.compression, start);
   const records = slicesOf(content, new RecordSplitter(separator), start);
   const items = textItems(isStart ? after(records, header.at) : records, start, (text) => {
@@ -80,8 +81,10 @@ const fieldCount = (columns: readonly string[], fields: readonly string[]): Prob
 /** Which columns hold a row's text, or its prompt and completion. */
 function rowReader(
   columns: readonly string[],
-  textColumn: string | undefined,
+  { textColumn, decodeIds }: ReadOptions,
 ): (fields: readonly string[]) => Example {
+  const ids = columns.indexOf(textColumn ?? IDS_COLUMN);
+  if (decodeIds && ids >= 0) return (fields) => textOfField(fields[ids]!, decodeIds);
   const [prompt, completion] = [columns.indexOf('prompt'), columns.indexOf('completion')];
   if (textColumn === undefined && prompt >= 0 && completion >= 0) {
     return (fields) => ({ prompt: fields[prompt]!, completion: fields[completion]! });
@@ -90,6 +93,13 @@ function rowReader(
   if (text >= 0) return (fields) => fields[text]!;
   const { message } = noColumn(textColumn, `columns: ${listed(columns)}`);
   throw new Problem(message, { endsFile: true });
+}
+
+/** A list of ids as JSON, or a text. */
+function textOfField(field: string, decodeIds: DecodeIds): string {
+  if (!/^\s*\[/.test(field)) return field;
+  const value = parseJson(field);
+  return isIds(value) ? decodeIds(value) : field;
 }
 
 interface Header {

@@ -17,13 +17,13 @@ const SPANS = 'relevant_text_span';
 /** What an element of a `.jsonl` or `.json` file holds: of a meeting its queries, each or what is wrong with it. @throws Problem */
 export function examplesOfJson(
   json: string,
-  { textColumn, qmsum = QMSUM_DEFAULTS }: ReadOptions,
+  { textColumn, qmsum = QMSUM_DEFAULTS, decodeIds }: ReadOptions,
 ): Example | readonly (Example | Problem)[] {
   if (textColumn === undefined && json.includes(`"${TURNS}"`)) {
     const record = parseJson(json);
     if (isObject(record) && Object.hasOwn(record, TURNS)) return queriesOf(record, qmsum);
   }
-  return exampleOfJson(json, textColumn);
+  return exampleOfJson(json, textColumn, decodeIds);
 }
 
 /** @throws Problem for a transcript that is none, or where there is no list of queries */

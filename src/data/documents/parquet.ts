@@ -2,29 +2,33 @@ import { type FileMetaData, parquetSchema, type SchemaTree } from 'hyparquet';
 import type { Example } from '../examples.js';
 import type { Chunks } from './bytes.js';
 import { broken } from './parquet/encodings.js';
+import { type IdsLeaf, idsIn, idsLeaf } from './parquet/ids.js';
 import { readMetadata } from './parquet/metadata.js';
 import { isText, type Leaf, type Node, nodeOf } from './parquet/nested.js';
 import { type ColumnChunk, type Page, pagesOf, understood } from './parquet/pages.js';
-import { rowsOf } from './parquet/rows.js';
+import { entriesOf, rowsOf } from './parquet/rows.js';
 import type { Position } from './position.js';
 import { Problem } from './problems.js';
 import { anotherType, exampleOfRecord, listed, noColumn } from './records.js';
 import { spooled } from './spool.js';
 import { decode, type Item, type Reader } from './text.js';
+import { type DecodeIds, IDS_COLUMN, idsOfNobody } from './tokenIds.js';
 
 /**
  * A text column of a Parquet file, page by page: a resume goes back to the start of a page. Or columns that make a
- * conversation, or a prompt and its completion: a resume goes back to the start of a row group.
+ * conversation, or a prompt and its completion, or lists of token ids: a resume goes back to the start of a row group.
  */
-export const readParquet: Reader = async function* (file, start, { textColumn }) {
+export const readParquet: Reader = async function* (file, start, { textColumn, decodeIds }) {
   const spool = file.compression === 'none' ? undefined : await spooled(file);
   try {
     const chunks = spool?.chunks ?? file.chunks;
     const metadata = await readMetadata(chunks);
     const { size } = chunks.file;
     const root = understood(() => parquetSchema(metadata));
-    const records = understood(() => recordColumns(root, textColumn));
-    if (records) yield* recordItems(chunks, metadata, records, start.index, textColumn);
+    const ids = decodeIds && understood(() => idsColumn(root, textColumn ?? IDS_COLUMN));
+    const records = ids ? undefined : understood(() => recordColumns(root, textColumn));
+    if (ids) yield* idsItems(chunks, metadata, ids, start.index, decodeIds);
+    else if (records) yield* recordItems(chunks, metadata, records, start.index, textColumn);
     else
       yield* textColumnItems(
         chunks,
@@ -68,10 +72,39 @@ async function* recordItems(
     const ofGroup = columns.map((column) => column[group]!);
     for await (const { number, value } of rowsOf(chunks, ofGroup, nodes, from)) {
       const position: Position = { index: number, byteOffset: 0, line: 0 };
-      const outcome = outcomeOf(() => exampleOfRecord(value(), textColumn));
-      yield outcome instanceof Problem ? { position, problem: outcome } : { position, example: outcome };
+      yield itemOf(position, () => exampleOfRecord(value(), textColumn));
     }
   }
+}
+
+/** Of a column of lists of whole numbers. */
+function idsColumn(root: SchemaTree, name: string): IdsLeaf | undefined {
+  const path = find(root, name);
+  return path && idsLeaf(path);
+}
+
+async function* idsItems(
+  chunks: Chunks,
+  metadata: FileMetaData,
+  leaf: IdsLeaf,
+  from: number,
+  decodeIds: DecodeIds,
+): AsyncGenerator<Item> {
+  for (const column of understood(() => columnChunks(metadata, leaf, chunks.file.size))) {
+    if (from >= column.firstRow + column.rows) continue;
+    let index = column.firstRow;
+    for await (const entries of entriesOf(chunks, column)) {
+      if (index >= from) {
+        yield itemOf({ index, byteOffset: 0, line: 0 }, () => decodeIds(idsIn(entries, leaf)));
+      }
+      index++;
+    }
+  }
+}
+
+function itemOf(position: Position, read: () => Example): Item {
+  const outcome = outcomeOf(read);
+  return outcome instanceof Problem ? { position, problem: outcome } : { position, example: outcome };
 }
 
 function outcomeOf(read: () => Example): Example | Problem {
@@ -143,7 +176,7 @@ function textChunks(
 
 /** Where the column is, row group by row group. */
 function columnChunks(metadata: FileMetaData, leaf: Leaf, fileSize: number): ColumnChunk[] {
-  const { path: wanted, level: maxLevel, repetition: maxRepetition } = leaf;
+  const { path: wanted, level: maxLevel, repetition: maxRepetition, valueBytes } = leaf;
   let firstRow = 0;
   return metadata.row_groups.map(({ columns, num_rows }) => {
     const data = columns.find(({ meta_data }) => isSame(meta_data?.path_in_schema, wanted))?.meta_data;
@@ -159,7 +192,7 @@ function columnChunks(metadata: FileMetaData, leaf: Leaf, fileSize: number): Col
     if (!Number.isSafeInteger(values) || values < rows) throw broken(`${values} values in ${rows} rows`);
     firstRow += rows;
     const row = { firstRow: firstRow - rows, rows, values };
-    return { codec: data.codec, start, end, ...row, maxLevel, maxRepetition };
+    return { codec: data.codec, start, end, ...row, maxLevel, maxRepetition, valueBytes };
   });
 }
 
@@ -169,6 +202,8 @@ const isSame = (a: readonly string[] | undefined, b: readonly string[]): boolean
 /** The column and what it is nested in, from the root on. */
 function pathOf(root: SchemaTree, name: string | undefined): SchemaTree[] {
   const found = find(root, name ?? 'text');
+  const isColumnOfIds = (!found || name !== undefined) && idsColumn(root, name ?? IDS_COLUMN);
+  if (isColumnOfIds) throw asFileProblem(idsOfNobody(name));
   if (!found) {
     const names = root.children.map(({ element }) => element.name);
     throw asFileProblem(noColumn(name, `columns: ${listed(names)}`));

@@ -3,6 +3,7 @@ import type { Example } from '../examples.js';
 import { conversationOf, toolsOf } from './conversations.js';
 import { parseExactly } from './exactJson.js';
 import { Problem } from './problems.js';
+import { type DecodeIds, IDS_COLUMN, idsOfNobody, isIds } from './tokenIds.js';
 
 /** Columns that a message lists. */
 const LISTED = 10;
@@ -24,9 +25,9 @@ export const noColumn = (column: string | undefined, found: string): Problem =>
       );
 
 /** @throws Problem */
-export function exampleOfJson(json: string, column: string | undefined): Example {
+export function exampleOfJson(json: string, column: string | undefined, decodeIds?: DecodeIds): Example {
   const record = parseJson(json);
-  const example = exampleOfRecord(record, column);
+  const example = exampleOfRecord(record, column, decodeIds);
   if (typeof example === 'string' || !('messages' in example)) return example;
   // Of texts nothing is lost.
   const exact = parseExactly(json, record);
@@ -38,11 +39,16 @@ export function exampleOfJson(json: string, column: string | undefined): Example
  * over the fields nested in one another that `a.b` stands for. Without it, the first that is there of `messages` or
  * `conversations` (and `tools`), `prompt` and `completion` (texts, or a list of messages and what is said to it, which
  * make one conversation), and `text`. Messages may be JSON in a text.
+ * @param decodeIds reads a list of token ids, of `column` or else of `input_ids`, which then goes before all others
  * @throws Problem
  */
-export function exampleOfRecord(record: unknown, column: string | undefined): Example {
-  if (column === undefined) return detected(record);
-  return exampleOf(valueAt(record, [column]) ?? valueAt(record, column.split('.')), column, record);
+export function exampleOfRecord(record: unknown, column: string | undefined, decodeIds?: DecodeIds): Example {
+  const value =
+    column === undefined
+      ? valueAt(record, [IDS_COLUMN])
+      : (valueAt(record, [column]) ?? valueAt(record, column.split('.')));
+  if (decodeIds && isIds(value)) return decodeIds(value);
+  return column === undefined ? detected(record) : exampleOf(value, column, record);
 }
 
 function detected(record: unknown): Example {
@@ -58,7 +64,9 @@ function detected(record: unknown): Example {
   if (typeof prompt === 'string' && typeof completion === 'string') return { prompt, completion };
   if (isThere(prompt) && isThere(completion)) throw mixed(prompt, completion);
   const text = valueAt(record, ['text']);
-  if (text === undefined) throw noColumn(undefined, keysOf(record));
+  if (text === undefined) {
+    throw isIds(valueAt(record, [IDS_COLUMN])) ? idsOfNobody() : noColumn(undefined, keysOf(record));
+  }
   if (Array.isArray(text)) throw anotherType('text', 'a list');
   return exampleOf(text, 'text', record);
 }
@@ -95,6 +103,7 @@ function systemOf(record: unknown, turns: readonly unknown[]): readonly unknown[
 
 function exampleOf(value: unknown, column: string, record: unknown): Example {
   if (typeof value === 'string') return value;
+  if (isIds(value) && typeof value[0] === 'number') throw idsOfNobody(column);
   if (Array.isArray(value)) return conversationOf(value, toolsOf(valueAt(record, ['tools'])));
   if (value === undefined) throw noColumn(column, keysOf(record));
   throw anotherType(column, value === null ? 'null' : typeof value);

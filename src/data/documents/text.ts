@@ -6,6 +6,7 @@ import type { Compression } from './content.js';
 import type { Position } from './position.js';
 import { Problem } from './problems.js';
 import { countNewlines, LocatedProblem, type Slice } from './splitter.js';
+import type { DecodeIds } from './tokenIds.js';
 
 /** A file whose documents are read. */
 export interface Opened {
@@ -16,6 +17,8 @@ export interface Opened {
 export interface ReadOptions {
   /** The column, field or nested field (`a.b`) that holds a text or messages; undefined: what is there decides. */
   readonly textColumn: string | undefined;
+  /** Reads token ids as text; undefined: there are none. */
+  readonly decodeIds?: DecodeIds | undefined;
   /** Splits .txt files. */
   readonly separator: string | undefined;
   /** What of meetings is read. */

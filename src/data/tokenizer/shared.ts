@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { loadTokenizer, type Tokenizer } from '../tokenizer.js';
 import { tokenizerPaths } from './file.js';
 
-/** Tokenizers that a thread keeps: a student's and a teacher's. */
-const MOST = 2;
+/** Tokenizers that a thread keeps: a student's, a teacher's, and one that documents are given in. */
+const MOST = 3;
 
 const kept = new Map<string, Promise<Tokenizer>>();
 

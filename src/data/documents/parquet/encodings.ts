@@ -91,6 +91,21 @@ export function plainTexts(reader: PageReader, count: number): Buffer[] {
   return Array.from({ length: count }, () => reader.take(reader.uint32()));
 }
 
+/** Whole numbers back to back, little-endian. */
+export function plainNumbers(reader: PageReader, count: number, bytes: number): Buffer[] {
+  if (count > (reader.bytes.length - reader.at) / bytes) throw broken(`${count} values`);
+  return Array.from({ length: count }, () => reader.take(bytes));
+}
+
+/** Whole numbers of 32 bits as differences, in the form of `plainNumbers`. */
+export function deltaNumbers(reader: PageReader, count: number, bytes: number): Buffer[] {
+  return Array.from(deltas(reader, count), (value) => {
+    const number = Buffer.alloc(bytes, value < 0 ? 0xff : 0);
+    number.writeInt32LE(value);
+    return number;
+  });
+}
+
 /** All lengths, then all values. */
 export function deltaLengthTexts(reader: PageReader, count: number): Buffer[] {
   return Array.from(deltas(reader, count), (length) => reader.take(length));

@@ -17,9 +17,10 @@ interface Levels {
   readonly repetition: number;
 }
 
-/** A column with text. */
+/** A column with text, or with whole numbers of so many bytes. */
 export interface Leaf extends Levels {
   readonly path: readonly string[];
+  readonly valueBytes?: 4 | 8;
 }
 
 /** What is in a column. */

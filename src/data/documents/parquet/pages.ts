@@ -6,7 +6,16 @@ import type { Chunks } from '../bytes.js';
 import type { Restart } from '../position.js';
 import { Problem } from '../problems.js';
 import { unzstdSync } from '../zstd.js';
-import { broken, deltaLengthTexts, deltaTexts, hybrid, PageReader, plainTexts } from './encodings.js';
+import {
+  broken,
+  deltaLengthTexts,
+  deltaNumbers,
+  deltaTexts,
+  hybrid,
+  PageReader,
+  plainNumbers,
+  plainTexts,
+} from './encodings.js';
 import { unlz4 } from './lz4.js';
 import { unsnappy } from './snappy.js';
 import { checkThrift } from './thrift.js';
@@ -26,6 +35,8 @@ export interface ColumnChunk {
   readonly maxLevel: number;
   /** How many lists it is nested in. */
   readonly maxRepetition: number;
+  /** Of whole numbers: the bytes of each. */
+  readonly valueBytes?: 4 | 8 | undefined;
 }
 
 const size = z.int().min(0);
@@ -138,11 +149,15 @@ async function readBody(chunks: Chunks, at: number, header: PageHeader): Promise
   return bytes;
 }
 
-function readDictionary(body: Buffer, header: PageHeader, { codec }: ColumnChunk): Buffer[] {
+function readDictionary(body: Buffer, header: PageHeader, column: ColumnChunk): Buffer[] {
   const count = header.dictionary_page_header?.num_values;
   if (count === undefined) throw broken('a dictionary without a size');
-  return plainTexts(new PageReader(decompress(codec, body, header.uncompressed_page_size)), count);
+  const reader = new PageReader(decompress(column.codec, body, header.uncompressed_page_size));
+  return plainValues(reader, count, column);
 }
+
+const plainValues = (reader: PageReader, count: number, { valueBytes }: ColumnChunk): Buffer[] =>
+  valueBytes === undefined ? plainTexts(reader, count) : plainNumbers(reader, count, valueBytes);
 
 function readTexts(
   body: Buffer,
@@ -156,9 +171,10 @@ function readTexts(
     reader && hybrid(reader, 32 - Math.clz32(most), count);
   const repetitions = levelsOf(parts.repetitions, maxRepetition);
   const levels = levelsOf(parts.levels, maxLevel);
-  if (!levels) return { texts: readValues(values, encoding, count, dictionary), levels, repetitions };
+  const valuesOf = (count: number) => readValues(values, encoding, count, column, dictionary);
+  if (!levels) return { texts: valuesOf(count), levels, repetitions };
   const there = levels.reduce((sum, level) => sum + Number(level === maxLevel), 0);
-  const texts = readValues(values, encoding, there, dictionary);
+  const texts = valuesOf(there);
   if (there === count) return { texts, levels, repetitions };
   let next = 0;
   const all = Array.from(levels, (level) => (level === maxLevel ? texts[next++] : undefined));
@@ -207,11 +223,14 @@ function readValues(
   reader: PageReader,
   encoding: string,
   count: number,
+  column: ColumnChunk,
   dictionary: readonly Buffer[] | undefined,
 ): Buffer[] {
-  if (encoding === 'PLAIN') return plainTexts(reader, count);
-  if (encoding === 'DELTA_LENGTH_BYTE_ARRAY') return deltaLengthTexts(reader, count);
-  if (encoding === 'DELTA_BYTE_ARRAY') return deltaTexts(reader, count);
+  const { valueBytes } = column;
+  if (encoding === 'PLAIN') return plainValues(reader, count, column);
+  if (valueBytes && encoding === 'DELTA_BINARY_PACKED') return deltaNumbers(reader, count, valueBytes);
+  if (!valueBytes && encoding === 'DELTA_LENGTH_BYTE_ARRAY') return deltaLengthTexts(reader, count);
+  if (!valueBytes && encoding === 'DELTA_BYTE_ARRAY') return deltaTexts(reader, count);
   if (encoding !== 'PLAIN_DICTIONARY' && encoding !== 'RLE_DICTIONARY') {
     throw broken(`the encoding ${encoding}`);
   }

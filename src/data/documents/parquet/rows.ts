@@ -7,7 +7,7 @@ import { type ColumnChunk, pagesOf } from './pages.js';
 const MOST_ENTRIES = 2 ** 20;
 
 /** The entries of a column, row by row; in memory are a page and a row. */
-async function* entriesOf(chunks: Chunks, column: ColumnChunk): AsyncGenerator<Entry[]> {
+export async function* entriesOf(chunks: Chunks, column: ColumnChunk): AsyncGenerator<Entry[]> {
   let row: Entry[] = [];
   let rows = 0;
   for await (const { texts, levels, repetitions } of pagesOf(chunks, column, undefined)) {
