@@ -220,18 +220,27 @@ steps('foundation.yaml reads QuRatedPajama where it is: its text, or its token i
   }
 });
 
-steps('studies/foundation.yaml: six cells', async () => {
-  const cwd = freshFolder();
+/** The study on other models, with short rows and few steps. @returns its path, relative to `cwd` */
+function smallStudy(cwd: string, models: Models): string {
   const written = readFileSync(recipe('studies/foundation.yaml'), 'utf8')
     .replace(/data: .*/, `data: ${fixture.jsonl}\n  threads: 1\n  shuffleRows: 8`)
-    .replaceAll(/meta-llama\/Llama-3\.2-1B(-Instruct)?/g, withWeights['Llama-3.2-1B']!)
-    .replaceAll('meta-llama/Llama-3.1-8B-Instruct', withWeights['Llama-3.1-8B-Instruct']!)
+    .replaceAll(/meta-llama\/Llama-3\.2-1B(-Instruct)?/g, models['Llama-3.2-1B']!)
+    .replaceAll('meta-llama/Llama-3.1-8B-Instruct', models['Llama-3.1-8B-Instruct']!)
     .replace('sequence: 1024', 'sequence: 32')
     .replace('batch: 64', 'batch: 2')
     .replace('evalFraction: 0.02', 'evalFraction: 0.2')
     .replace('tokens: 5000000000', 'steps: 2');
   writeFileSync(join(cwd, 'study.yaml'), `${written}curve: 1\ncheckpoints: 1\n`);
-  const { code, stderr } = await runProgram('study', ['--config', 'study.yaml', '--out', 'out'], { cwd });
+  return 'study.yaml';
+}
+
+steps('studies/foundation.yaml: six cells, counted without weights, then run', async () => {
+  const cwd = freshFolder();
+  const args = (models: Models) => ['--config', smallStudy(cwd, models), '--out', 'out'];
+  const dry = await runProgram('study', [...args(withoutWeights), '--dry-run'], { cwd });
+  assert.is(dry.code, 0, dry.stderr);
+  assert.match(dry.stdout, /^cells +6$/m);
+  const { code, stderr } = await runProgram('study', args(withWeights), { cwd });
   assert.is(code, 0, stderr);
   const { cells } = JSON.parse(readFileSync(join(cwd, 'out/cells.json'), 'utf8')) as {
     cells: { status: string }[];

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -55,6 +55,25 @@ test('train, then evaluate, by names: as with folders', () =>
       },
       { name: 'someone/adapter' },
     );
+  }));
+
+test('a dry run fetches no weights, and tells the memory of the run', () =>
+  withHub(filesOf(fixture.teacher, MODEL), async ({ hub, cache, snapshot }) => {
+    const cwd = mkdtempSync(join(fixture.folder, 'hub-'));
+    const env = { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: cache };
+    const options = { ...base, student: fixture.student, teacher: NAME };
+    const dry = await runProgram('train', flags({ ...options, dryRun: true }), { cwd, env });
+    assert.is(dry.code, 0, dry.stderr);
+    assert.match(
+      dry.stdout,
+      /the teacher's weights are not here: sizes are those of their headers on the Hub$/m,
+    );
+    assert.is(existsSync(join(snapshot, 'model.safetensors')), false);
+    const run = await runProgram('train', flags({ ...options, out: 'run' }), { cwd, env });
+    assert.is(run.code, 0, run.stderr);
+    assert.ok(existsSync(join(snapshot, 'model.safetensors')));
+    const [told] = /memory .*/.exec(dry.stdout)!;
+    assert.ok(run.stderr.includes(told) || run.stdout.includes(told), `${told}: ${run.stderr}`);
   }));
 
 test('a model that is not there: one line, exit 2, nothing written', () =>
