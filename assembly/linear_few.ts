@@ -42,15 +42,16 @@ function separate(to: usize, x: usize, m: i32, k: i32, dtype: i32): void {
   }
 }
 
-/** sum + the products of one step: `a` and `b` from the halves of a row of x, W at `w`. */
+/** The first and the second values of a step at `w`, widened. */
 // @ts-ignore: decorator
 @inline
-function step(dtype: i32, a: v128, b: v128, w: usize, sum: v128): v128 {
-  if (dtype == BF16) {
-    const words = v128.load(w);
-    return fma(b, v128.and(words, i32x4.splat(0xffff0000)), fma(a, i32x4.shl(words, 16), sum));
-  }
-  return fma(b, loadAs(w, 4, dtype), fma(a, loadAs(w, 0, dtype), sum));
+function firstOf(dtype: i32, w: usize): v128 {
+  return dtype == BF16 ? i32x4.shl(v128.load(w), 16) : loadAs(w, 0, dtype);
+}
+// @ts-ignore: decorator
+@inline
+function secondOf(dtype: i32, w: usize): v128 {
+  return dtype == BF16 ? v128.and(v128.load(w), i32x4.splat(0xffff0000)) : loadAs(w, 4, dtype);
 }
 
 /** y += scale (the lanes' sum + the products of the last values of x and W, fewer than a step). */
@@ -65,37 +66,14 @@ function finish(dtype: i32, y: usize, sum: v128, x: usize, w: usize, k: i32, sca
   store<f32>(y, load<f32>(y) + scale * total);
 }
 
-/** One row of x and four of W: their first steps at `w`, and each `gap` bytes further on. */
+/**
+ * One row of x and four of W: their first steps at `w`, and each `gap` bytes further on. The first and the second values of
+ * steps have sums of their own, so that eight FMAs are under way.
+ */
 // @ts-ignore: decorator
 @inline
 function oneRow(
   dtype: i32, s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32,
-): void {
-  const half = halfBytes(k);
-  let p0 = w, p1 = w + gap, p2 = w + 2 * gap, p3 = w + 3 * gap;
-  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
-  const end = s + half;
-  for (let at = s; at < end; at += 16) {
-    const a = v128.load(at), b = v128.load(at + half);
-    c0 = step(dtype, a, b, p0, c0);
-    c1 = step(dtype, a, b, p1, c1);
-    c2 = step(dtype, a, b, p2, c2);
-    c3 = step(dtype, a, b, p3, c3);
-    p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
-    p2 += STEP * bytesOf(dtype); p3 += STEP * bytesOf(dtype);
-  }
-  finish(dtype, y, c0, x, w, k, scale);
-  finish(dtype, y + yGap, c1, x, w + gap, k, scale);
-  finish(dtype, y + 2 * yGap, c2, x, w + 2 * gap, k, scale);
-  finish(dtype, y + 3 * yGap, c3, x, w + 3 * gap, k, scale);
-}
-
-/** The same for two rows of x, `xRow` bytes apart, and of y, `yRow` bytes apart. */
-// @ts-ignore: decorator
-@inline
-function twoRows(
-  dtype: i32, s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize,
-  scale: f32,
 ): void {
   const half = halfBytes(k);
   let p0 = w, p1 = w + gap, p2 = w + 2 * gap, p3 = w + 3 * gap;
@@ -104,21 +82,46 @@ function twoRows(
   const end = s + half;
   for (let at = s; at < end; at += 16) {
     const a = v128.load(at), b = v128.load(at + half);
-    const e = v128.load(at + 2 * half), f = v128.load(at + 3 * half);
-    c0 = step(dtype, a, b, p0, c0); d0 = step(dtype, e, f, p0, d0);
-    c1 = step(dtype, a, b, p1, c1); d1 = step(dtype, e, f, p1, d1);
-    c2 = step(dtype, a, b, p2, c2); d2 = step(dtype, e, f, p2, d2);
-    c3 = step(dtype, a, b, p3, c3); d3 = step(dtype, e, f, p3, d3);
+    c0 = fma(a, firstOf(dtype, p0), c0); d0 = fma(b, secondOf(dtype, p0), d0);
+    c1 = fma(a, firstOf(dtype, p1), c1); d1 = fma(b, secondOf(dtype, p1), d1);
+    c2 = fma(a, firstOf(dtype, p2), c2); d2 = fma(b, secondOf(dtype, p2), d2);
+    c3 = fma(a, firstOf(dtype, p3), c3); d3 = fma(b, secondOf(dtype, p3), d3);
     p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
     p2 += STEP * bytesOf(dtype); p3 += STEP * bytesOf(dtype);
   }
-  const z = y + yRow, t = x + xRow;
-  finish(dtype, y, c0, x, w, k, scale); finish(dtype, z, d0, t, w, k, scale);
-  finish(dtype, y + yGap, c1, x, w + gap, k, scale); finish(dtype, z + yGap, d1, t, w + gap, k, scale);
-  finish(dtype, y + 2 * yGap, c2, x, w + 2 * gap, k, scale);
-  finish(dtype, z + 2 * yGap, d2, t, w + 2 * gap, k, scale);
-  finish(dtype, y + 3 * yGap, c3, x, w + 3 * gap, k, scale);
-  finish(dtype, z + 3 * yGap, d3, t, w + 3 * gap, k, scale);
+  finish(dtype, y, f32x4.add(c0, d0), x, w, k, scale);
+  finish(dtype, y + yGap, f32x4.add(c1, d1), x, w + gap, k, scale);
+  finish(dtype, y + 2 * yGap, f32x4.add(c2, d2), x, w + 2 * gap, k, scale);
+  finish(dtype, y + 3 * yGap, f32x4.add(c3, d3), x, w + 3 * gap, k, scale);
+}
+
+/** The same for two rows of x, `xRow` bytes apart, of y, `yRow` bytes apart, and of W. */
+// @ts-ignore: decorator
+@inline
+function twoRows(
+  dtype: i32, s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize,
+  scale: f32,
+): void {
+  const half = halfBytes(k);
+  let p0 = w, p1 = w + gap;
+  const zero = f32x4.splat(0);
+  let c0 = zero, c1 = zero, d0 = zero, d1 = zero, e0 = zero, e1 = zero, f0 = zero, f1 = zero;
+  const end = s + half;
+  for (let at = s; at < end; at += 16) {
+    const first0 = firstOf(dtype, p0), second0 = secondOf(dtype, p0);
+    const first1 = firstOf(dtype, p1), second1 = secondOf(dtype, p1);
+    const a = v128.load(at), b = v128.load(at + half);
+    c0 = fma(a, first0, c0); d0 = fma(b, second0, d0);
+    c1 = fma(a, first1, c1); d1 = fma(b, second1, d1);
+    const g = v128.load(at + 2 * half), h = v128.load(at + 3 * half);
+    e0 = fma(g, first0, e0); f0 = fma(h, second0, f0);
+    e1 = fma(g, first1, e1); f1 = fma(h, second1, f1);
+    p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
+  }
+  finish(dtype, y, f32x4.add(c0, d0), x, w, k, scale);
+  finish(dtype, y + yGap, f32x4.add(c1, d1), x, w + gap, k, scale);
+  finish(dtype, y + yRow, f32x4.add(e0, f0), x + xRow, w, k, scale);
+  finish(dtype, y + yRow + yGap, f32x4.add(e1, f1), x + xRow, w + gap, k, scale);
 }
 
 /** One row of x and one of W. */
@@ -126,42 +129,14 @@ function twoRows(
 @inline
 function single(dtype: i32, s: usize, x: usize, w: usize, k: i32, y: usize, scale: f32): void {
   const half = halfBytes(k);
-  let sum = f32x4.splat(0);
+  let c = f32x4.splat(0), d = c;
   let p = w;
   for (let at = s; at < s + half; at += 16) {
-    sum = step(dtype, v128.load(at), v128.load(at + half), p, sum);
+    c = fma(v128.load(at), firstOf(dtype, p), c);
+    d = fma(v128.load(at + half), secondOf(dtype, p), d);
     p += STEP * bytesOf(dtype);
   }
-  finish(dtype, y, sum, x, w, k, scale);
-}
-
-/*
- * Functions of their own for each type: the engine keeps the sums of a loop in registers only where it is not one of many in
- * a function.
- */
-function oneRowF32(s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32): void {
-  oneRow(F32, s, x, w, gap, k, y, yGap, scale);
-}
-function oneRowBf16(s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32): void {
-  oneRow(BF16, s, x, w, gap, k, y, yGap, scale);
-}
-function oneRowF16(s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32): void {
-  oneRow(F16, s, x, w, gap, k, y, yGap, scale);
-}
-function twoRowsF32(
-  s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize, scale: f32,
-): void {
-  twoRows(F32, s, x, xRow, w, gap, k, y, yGap, yRow, scale);
-}
-function twoRowsBf16(
-  s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize, scale: f32,
-): void {
-  twoRows(BF16, s, x, xRow, w, gap, k, y, yGap, yRow, scale);
-}
-function twoRowsF16(
-  s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize, scale: f32,
-): void {
-  twoRows(F16, s, x, xRow, w, gap, k, y, yGap, yRow, scale);
+  finish(dtype, y, f32x4.add(c, d), x, w, k, scale);
 }
 
 /** y [m, n] += scale x W^T for `columns` columns of y from its corner on, whose rows of W begin at `w`. */
@@ -181,16 +156,12 @@ function termAs(
     for (; i + 2 <= m; i += 2) {
       const row = <usize>i;
       const a = s + row * sRow, b = x + row * xRow, c = column + row * yRow;
-      if (dtype == F32) twoRowsF32(a, b, xRow, from, gap, k, c, yGap, yRow, scale);
-      else if (dtype == BF16) twoRowsBf16(a, b, xRow, from, gap, k, c, yGap, yRow, scale);
-      else twoRowsF16(a, b, xRow, from, gap, k, c, yGap, yRow, scale);
+      twoRows(dtype, a, b, xRow, from, gap, k, c, yGap, yRow, scale);
+      twoRows(dtype, a, b, xRow, from + 2 * gap, gap, k, c + 2 * yGap, yGap, yRow, scale);
     }
     if (i < m) {
       const row = <usize>i;
-      const a = s + row * sRow, b = x + row * xRow, c = column + row * yRow;
-      if (dtype == F32) oneRowF32(a, b, from, gap, k, c, yGap, scale);
-      else if (dtype == BF16) oneRowBf16(a, b, from, gap, k, c, yGap, scale);
-      else oneRowF16(a, b, from, gap, k, c, yGap, scale);
+      oneRow(dtype, s + row * sRow, x + row * xRow, from, gap, k, column + row * yRow, yGap, scale);
     }
   }
   for (let j = 4 * run; j < columns; j++) {
@@ -202,13 +173,27 @@ function termAs(
   }
 }
 
+/*
+ * A function of its own for each type: the engine keeps the sums of a loop in registers only where the function is not too
+ * large.
+ */
+function termF32(s: usize, x: usize, m: i32, w: usize, k: i32, y: usize, n: i32, columns: i32, scale: f32): void {
+  termAs(F32, s, x, m, w, k, y, n, columns, scale);
+}
+function termBf16(s: usize, x: usize, m: i32, w: usize, k: i32, y: usize, n: i32, columns: i32, scale: f32): void {
+  termAs(BF16, s, x, m, w, k, y, n, columns, scale);
+}
+function termF16(s: usize, x: usize, m: i32, w: usize, k: i32, y: usize, n: i32, columns: i32, scale: f32): void {
+  termAs(F16, s, x, m, w, k, y, n, columns, scale);
+}
+
 function term(
   scratch: usize, x: usize, m: i32, w: usize, k: i32, dtype: i32, y: usize, n: i32, columns: i32, scale: f32,
 ): void {
   separate(scratch, x, m, k, dtype);
-  if (dtype == F32) termAs(F32, scratch, x, m, w, k, y, n, columns, scale);
-  else if (dtype == BF16) termAs(BF16, scratch, x, m, w, k, y, n, columns, scale);
-  else termAs(F16, scratch, x, m, w, k, y, n, columns, scale);
+  if (dtype == F32) termF32(scratch, x, m, w, k, y, n, columns, scale);
+  else if (dtype == BF16) termBf16(scratch, x, m, w, k, y, n, columns, scale);
+  else termF16(scratch, x, m, w, k, y, n, columns, scale);
 }
 
 /** `columns` columns of y [m, n] = base + bias, each of which may be absent (0); base may be y. All point at the first. */
