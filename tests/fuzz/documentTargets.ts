@@ -1,7 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { InputError } from '#src/base/errors.js';
+import { localFiles } from '#src/data/documents/files.js';
+import { readTable } from '#src/data/documents/tables.js';
 import { BadDocument, openDocuments, type Place } from '#src/data/documents.js';
 import { compressed, jsonl, type ParquetOptions, parquet, zstdFrame } from '../data/documents/support.js';
 import { MEETING, meetingLines, OTHER } from '../data/meetings.js';
@@ -104,7 +106,19 @@ export async function makeDocumentTargets(): Promise<Target[]> {
       load: (path) => readBothWays(join(path, name)),
     });
   }
-  return [...targets, await placeTarget()];
+  return [...targets, ...TABLES.map(tableTarget), await placeTarget()];
+}
+
+/** Files of benchmarks, which are read as tables. */
+const TABLES = ['arc', 'hellaswag', 'mmlu', 'truthfulqa'].map((name) => `${name}.parquet`);
+
+function tableTarget(name: string): Target {
+  const folder = temporaryFolder('fuzz-tables');
+  copyFileSync(join(projectRoot, 'tests/goldens/tasks', name), join(folder, name));
+  return {
+    ...{ name: 'tables', folder, files: { [name]: [mutateBytes] } },
+    load: async (path) => readTable(localFiles(join(path, name))[0]!),
+  };
 }
 
 /** A place in a checkpoint, as damage leaves it. */
