@@ -6,7 +6,6 @@ import * as assert from 'uvu/assert';
 import { excerpt } from '#src/base/errors.js';
 import { readRunFile } from '#src/formats/runFile.js';
 import { readFloat32 } from '#src/formats/safetensors.js';
-import { QMSUM_DEFAULTS } from '#src/options/qmsum.js';
 import { flagOf } from '#src/options/table.js';
 import { isOperational, type TRAIN_OPTIONS } from '#src/options/train.js';
 import { resolveOptions } from '#src/prepare/resolveOptions.js';
@@ -110,7 +109,7 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   qmsum: {
     // Rows are shorter than what is asked.
     beside: { data: [meetings], longDocuments: 'split' },
-    change: { qmsum: { ...QMSUM_DEFAULTS, transcript: 'whole' } },
+    change: { qmsum: { transcript: 'whole' } },
   },
   separator: { change: { separator: '.' } },
   onBadDocument: {

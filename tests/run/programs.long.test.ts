@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { train } from 'rivulet';
@@ -14,6 +14,7 @@ import { STUDY_OPTIONS } from '#src/options/study.js';
 import { flagOf, problemsOf } from '#src/options/table.js';
 import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
 import { TRAIN_OPTIONS } from '#src/options/train.js';
+import { madeUpData } from '../evaluation/tasks/madeUp.js';
 import { makeFixture, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { projectRoot } from '../support.js';
@@ -184,6 +185,37 @@ evaluate('prints one JSON object on one line', async () => {
   const { tokens, nll, perplexity } = JSON.parse(stdout) as Record<string, number>;
   assert.ok(tokens! > 300);
   assert.ok(Math.abs(perplexity! - Math.exp(nll!)) < 1e-9);
+});
+
+evaluate('prints a line a metric of a task, and writes samples', async () => {
+  const samples = join(fixture.folder, 'samples.jsonl');
+  const args = [
+    '--model',
+    fixture.student,
+    '--task-data',
+    madeUpData(),
+    '--shots',
+    '1',
+    '--samples',
+    samples,
+  ];
+  const { code, stdout, stderr } = await start('evaluate', [...args, '--tasks', 'hellaswag, winogrande']);
+  assert.is(code, 0, stderr);
+  const number = '\\d\\.\\d{4} \\+- \\d\\.\\d{4}';
+  const line = (task: string, metric: string) => `${task} +1 shots +3 items +${metric} +${number}`;
+  const lines = [line('hellaswag', 'acc'), line('hellaswag', 'acc_norm'), line('winogrande', 'acc')];
+  assert.match(stdout, new RegExp(`^${lines.join('\\n')} +\\(\\d+\\.\\d s\\)\\n$`));
+  assert.is(readFileSync(samples, 'utf8').split('\n').length, 7);
+});
+
+evaluate('of tasks that cannot be scored says so in one line, and writes nothing', async () => {
+  const samples = join(fixture.folder, 'none.jsonl');
+  const args = ['--model', fixture.student, '--task-data', madeUpData(), '--samples', samples];
+  const { code, stdout, stderr } = await start('evaluate', [...args, '--tasks', 'gsm8k', '--shots', '1']);
+  assert.is(code, 2);
+  assert.is(stdout, '');
+  assert.match(stderr, /^error: --max-tokens: expected less than 128, [^\n]*\n$/);
+  assert.not(existsSync(samples));
 });
 
 evaluate.run();
