@@ -7,16 +7,17 @@ import { exp, F32, fma, log, maxLanes, sumLanes, sumRotatedLanes } from './simd'
  * a [sequence, sequence] matrix; the backward pass recomputes them from the log-sum-exp.
  */
 
-const Q_BLOCK: i32 = 24;
+/** Queries of a block. */
+export const Q_BLOCK: i32 = 24;
 
 // @ts-ignore: decorator
 @inline
-function round8(n: i32): i32 {
+export function round8(n: i32): i32 {
   return (n + 7) & ~7;
 }
 
 /** The first key that the queries first .. last of a row may see, rounded down to a panel. */
-function firstKey(positions: usize, first: i32, last: i32): i32 {
+export function firstKey(positions: usize, first: i32, last: i32): i32 {
   let key = first;
   for (let i = first; i <= last; i++) key = min(key, i - load<i32>(positions + <usize>(i << 2)));
   return key & ~7;
@@ -41,7 +42,7 @@ function clear(s: usize, from: i32, to: i32): void {
  * s[from, to) becomes e^(s - m), the rest of [0, width) zero; returns the sum, whose bits do not depend on where a
  * document lies: its first key may be in any lane.
  */
-function exponentiate(s: usize, from: i32, to: i32, width: i32, m: f32): f32 {
+export function exponentiate(s: usize, from: i32, to: i32, width: i32, m: f32): f32 {
   const shift = f32x4.splat(m);
   let sum = f32x4.splat(0);
   const start = from & ~3;
@@ -57,7 +58,7 @@ function exponentiate(s: usize, from: i32, to: i32, width: i32, m: f32): f32 {
   return sumRotatedLanes(sum);
 }
 
-function largest(s: usize, from: i32, to: i32): f32 {
+export function largest(s: usize, from: i32, to: i32): f32 {
   let m = load<f32>(s + <usize>(from << 2));
   let j = from;
   let lanes = f32x4.splat(m);
@@ -120,7 +121,7 @@ export function attention(
 }
 
 /** to = from * by, n numbers. */
-function copyScaled(to: usize, from: usize, n: i32, by: f32): void {
+export function copyScaled(to: usize, from: usize, n: i32, by: f32): void {
   let j = 0;
   for (; j + 4 <= n; j += 4) {
     v128.store(to + <usize>(j << 2), f32x4.mul(v128.load(from + <usize>(j << 2)), f32x4.splat(by)));
@@ -128,7 +129,7 @@ function copyScaled(to: usize, from: usize, n: i32, by: f32): void {
   for (; j < n; j++) store<f32>(to + <usize>(j << 2), load<f32>(from + <usize>(j << 2)) * by);
 }
 
-function dot(x: usize, y: usize, n: i32): f32 {
+export function dot(x: usize, y: usize, n: i32): f32 {
   let sum = f32x4.splat(0);
   let j = 0;
   for (; j + 4 <= n; j += 4) sum = fma(v128.load(x + <usize>(j << 2)), v128.load(y + <usize>(j << 2)), sum);

@@ -1,11 +1,14 @@
 export * from './add';
-export * from './attention';
+export { attention, attention_dx } from './attention';
+export * from './cached_attention';
 export { column_sum, sum_parts } from './column_sum';
 export * from './dropout';
 export * from './embed';
 export * from './joint_loss_head';
 export * from './linear';
+export { linear_few } from './linear_few';
 export * from './optimizer';
 export * from './rmsnorm';
 export * from './rope';
+export * from './scatter';
 export * from './swiglu';

@@ -44,6 +44,8 @@ export function sizesOf(
 export interface OpBench {
   readonly label: string;
   readonly build: (b: Builder) => void;
+  /** What values hold by their names, where it matters. */
+  readonly contents?: Readonly<Record<string, HostArray>>;
 }
 
 export interface Timing {
@@ -125,13 +127,16 @@ async function secondsOf(session: Session, onGpu: boolean): Promise<number> {
 const kernelMs = async (session: Session): Promise<number> =>
   (await session.profile()).reduce((sum, { ms }) => sum + ms, 0);
 
-export async function measureOp(device: Device, { build }: OpBench): Promise<OpResult> {
+export async function measureOp(device: Device, { build, contents = {} }: OpBench): Promise<OpResult> {
   const b = new Builder();
   b.program('op', { arena: 'op' }, () => build(b));
   const module = b.module();
   const session = await device.compile(module);
   const inputs = module.values.filter((value) => !['activation', 'output'].includes(value.role));
-  for (const value of inputs) await fill(session, value);
+  for (const value of inputs) {
+    const given = contents[value.name];
+    await (given ? session.write(value, given) : fill(session, value));
+  }
   const samples: number[] = [];
   for (let i = 0; i < WARM_UP; i++) await session.run('op');
   const start = performance.now();

@@ -2,13 +2,16 @@ import { appendFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { Command, Option } from 'commander';
 import { runProgram } from '#src/cli/program.js';
+import type { Device } from '#src/devices/device.js';
 import { openDevice } from '#src/devices/openDevice.js';
 import { addBenches } from './add.js';
 import { attentionBenches } from './attention.js';
+import { cachedAttentionBenches } from './cached_attention.js';
 import { columnSumBenches } from './column_sum.js';
 import { commit } from './commit.js';
 import { dropoutBenches } from './dropout.js';
 import { embedBenches } from './embed.js';
+import { type GenerationResult, measureGeneration } from './generation.js';
 import { jointLossHeadBenches } from './joint_loss_head.js';
 import { linearBenches } from './linear.js';
 import { measureOp, type OpBench, type OpResult, type Sizes, sizesOf } from './measure.js';
@@ -16,8 +19,10 @@ import { optimizerBenches } from './optimizer.js';
 import { peakOf } from './peaks.js';
 import { rmsnormBenches } from './rmsnorm.js';
 import { ropeBenches } from './rope.js';
+import { scatterBenches } from './scatter.js';
 import { RANK, ROWS, SEQUENCE, SHAPES, type ShapeName } from './shapes.js';
 import { measureStep, type StepResult, tuneStep } from './step.js';
+import { measureRead } from './streamRead.js';
 import { swigluBenches } from './swiglu.js';
 
 /** Every bench by name: one per op file. */
@@ -25,6 +30,7 @@ const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
   linear: linearBenches,
   column_sum: columnSumBenches,
   attention: attentionBenches,
+  cached_attention: cachedAttentionBenches,
   joint_loss_head: jointLossHeadBenches,
   rmsnorm: rmsnormBenches,
   swiglu: swigluBenches,
@@ -33,10 +39,11 @@ const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
   add: addBenches,
   dropout: dropoutBenches,
   optimizer: optimizerBenches,
+  scatter: scatterBenches,
 };
 
 /** Beside them; `tuning` finds the fastest kernels for a step and keeps them, and runs only when asked for. */
-const OTHERS = ['tuning', 'step', 'tokenizer', 'documents'] as const;
+const OTHERS = ['tuning', 'step', 'generation', 'tokenizer', 'documents'] as const;
 
 interface Options {
   readonly only?: string;
@@ -176,9 +183,33 @@ async function main(): Promise<void> {
       stepLines(label, result),
     );
   }
+  if (isAsked('generation')) await publishGeneration(device, options, publish);
   if (isAsked('tokenizer')) await publishTokenizer(publish);
   if (isAsked('documents')) await publishDocuments(publish);
   await device.close();
+}
+
+/** Reading a prompt, writing for 1 and 8 prompts, and, on a CPU, what memory gives the same threads. */
+async function publishGeneration(
+  device: Device,
+  { shape, threads }: Options,
+  publish: Publish,
+): Promise<void> {
+  const tell = (name: string, { tokens_per_s, gbps, gflops, ...rest }: GenerationResult) =>
+    publish(
+      { name, ...rest, tokens_per_s, gbps, gflops },
+      `${name} ${shape}, ${rest.rows} at once: ${tokens_per_s} tokens/s, ${gflops} GFLOP/s, ${gbps} GB/s of weights`,
+    );
+  let bytes = 0;
+  for (const rows of [1, 8]) {
+    const { prefill, decode } = await measureGeneration(device, shape, rows);
+    if (rows === 1) tell('prefill', prefill);
+    tell('decode', decode);
+    bytes = decode.gbps * decode.seconds_p50 * 1e9;
+  }
+  if (device.info.name !== 'wasm') return;
+  const gbps = Number((await measureRead(threads, bytes)).toFixed(2));
+  publish({ name: 'read', gbps, bytes }, `read ${Math.round(bytes / 2 ** 20)} MiB: ${gbps} GB/s`);
 }
 
 // Both load packages that only they need, and that a machine for the other benches may lack.

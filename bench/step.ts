@@ -11,12 +11,12 @@ import {
   type TeacherModule,
   teacherModule,
 } from '#src/model/programs.js';
-import { type ModelFiles, type ModelWeights, ropeTable, weightShapes } from '#src/model/weights.js';
 import { LossScale } from '#src/training/lossScale.js';
 import { type LearnedRows, type Learning, TrainingStep } from '#src/training/step.js';
 import { CachedSignals } from './cachedSignals.js';
 import { fill, fillModelValue, percentiles, type Timing } from './measure.js';
-import { configOf, SHAPES, type ShapeName } from './shapes.js';
+import { fillModel, randomFiles } from './randomModel.js';
+import type { ShapeName } from './shapes.js';
 
 export interface StepOptions {
   readonly shape: ShapeName;
@@ -49,30 +49,6 @@ export interface StepResult extends Timing {
 
 /** Steps until the engine has compiled every kernel for speed. */
 const WARM_UP = 2;
-
-/** A model that exists as shapes only; `fill` makes its numbers. */
-function randomFiles(shape: ShapeName, who: 'student' | 'teacher'): ModelFiles {
-  const config = configOf(SHAPES[shape][who]);
-  const dtype = ['llama', 'smollm2'].includes(shape) ? 'BF16' : 'F32';
-  const tensors = [...weightShapes(config)].map(([name, dimensions]) => {
-    const info = { name, dtype, shape: [...dimensions], byteOffset: 0, byteLength: 0, path: '' };
-    return [name, info] as const;
-  });
-  return {
-    folder: who,
-    configFile: who,
-    config,
-    tensors: new Map(tensors) as unknown as ModelFiles['tensors'],
-  };
-}
-
-async function fillModel(
-  session: Session,
-  { config, values, ropeTable: table }: ModelWeights,
-): Promise<void> {
-  for (const value of values.values()) await fillModelValue(session, value);
-  await session.write(table, ropeTable(config, table.shape[0]!));
-}
 
 /** The modules of a step, whose numbers need not exist. */
 function modulesOf(

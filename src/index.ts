@@ -1,8 +1,11 @@
 export { DivergedError, InputError, RunError } from './base/errors.js';
 export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
+export type { Choices } from './inference/choices.js';
+export type { Completion, GenerationRecord } from './inference/generation.js';
 export { loadModel, type Model } from './inference/model.js';
-export type { ModelOptions, PerplexityOptions } from './inference/options.js';
+export type { CompletionOptions, ModelOptions, PerplexityOptions } from './inference/options.js';
+export type { Prompt } from './inference/prompts.js';
 export {
   type CacheHooks,
   type CacheProgress,
@@ -10,6 +13,7 @@ export {
   type FilledCache,
 } from './library/cacheTeacher.js';
 export { type EvaluateHooks, type EvaluateProgress, type Evaluation, evaluate } from './library/evaluate.js';
+export { type GenerateHooks, generate } from './library/generate.js';
 export { type Merged, type MergeHooks, type MergeProgress, merge } from './library/merge.js';
 export type { CachePlan, RunPlan } from './library/runPlan.js';
 export { type Study, type StudyResult, study } from './library/study.js';
@@ -24,6 +28,7 @@ export {
 export { type Run, train } from './library/train.js';
 export type { CacheInput } from './options/cache.js';
 export type { EvaluateInput, EvaluateTasksInput } from './options/evaluate.js';
+export type { GenerateInput } from './options/generate.js';
 export type { MergeInput } from './options/merge.js';
 export type { StudyInput } from './options/study.js';
 export type { TokenizeInput } from './options/tokenize.js';

@@ -43,9 +43,9 @@ const bin = join(installed, manifest.bin.rivulet!);
 /** What a program that uses all of the library looks like; it is compiled, never run. */
 const PROGRAM = `
 import {
-  cacheTeacher, evaluate, InputError, loadModel, loadTokenizer, merge, RunError, tokenize, train,
-  type CacheInput, type Corpus, type CorpusStatistics, type Evaluation, type EvaluateInput, type EvaluateTasksInput, type FilledCache, type Merged, type MergeInput, type MetricsRecord, type Model,
-  type ModelOptions, type PerplexityOptions, type Run, type RunPlan, type RunResult, type TaskEvaluation, type TaskProgress, type TokenizeInput, type Tokenizer,
+  cacheTeacher, evaluate, generate, InputError, loadModel, loadTokenizer, merge, RunError, tokenize, train,
+  type CacheInput, type Corpus, type CorpusStatistics, type Evaluation, type EvaluateInput, type EvaluateTasksInput, type FilledCache, type GenerateInput, type GenerationRecord, type Merged, type MergeInput, type MetricsRecord, type Model,
+  type ModelOptions, type PerplexityOptions, type Prompt, type Run, type RunPlan, type RunResult, type TaskEvaluation, type TaskProgress, type TokenizeInput, type Tokenizer,
   type TrainInput, type TrainOptions,
 } from 'rivulet';
 
@@ -90,6 +90,12 @@ const kept: CacheInput = { model: 'teacher', data: ['text.txt'], out: 'cache' };
 const filled: FilledCache = await cacheTeacher(kept);
 const parts: MergeInput = { model: 'student', adapter: ['adapter', 'other:0.5'], out: 'merged' };
 const merged: Merged = await merge(parts, { onProgress: ({ bytes }) => bytes.toFixed() });
+
+const wanted: GenerateInput = { model: 'student', prompt: 'the' };
+const hear = (found: readonly Prompt[]) => void found.length;
+generate(wanted, { onPrompts: hear }).subscribe((record: GenerationRecord) => record.text.length);
+// @ts-expect-error for the command line alone
+generate({ ...wanted, chat: true });
 
 const modelOptions: ModelOptions = { adapter: result.adapter, device: 'wasm', sequence: 64 };
 const model: Model = await loadModel('student', modelOptions);
@@ -208,6 +214,7 @@ tests('every verb says what its options are', async () => {
     study: '--config',
     tokenize: '--text-column',
     cache: '--teacher-cache-dtype',
+    generate: '--prompt',
     merge: '--adapter',
   };
   const verbs = [...(await rivulet('--help')).matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, verb]) => verb);

@@ -1,5 +1,6 @@
 import { CACHE_FLAGS } from '#src/options/cache.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
+import { GENERATE_FLAGS } from '#src/options/generate.js';
 import { MERGE_FLAGS } from '#src/options/merge.js';
 import { STUDY_OPTIONS } from '#src/options/study.js';
 import { flagOf } from '#src/options/table.js';
@@ -14,6 +15,7 @@ const TABLES: Readonly<Record<string, Table>> = {
   tokenize: TOKENIZE_FLAGS,
   cache: CACHE_FLAGS,
   study: STUDY_OPTIONS,
+  generate: GENERATE_FLAGS,
   merge: MERGE_FLAGS,
 };
 

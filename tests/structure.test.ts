@@ -21,7 +21,16 @@ const FLOORS = [
   ...['actors', 'report', 'run', 'study', 'library', 'index.ts', 'cli'],
 ];
 const PROGRAMS = [
-  ...['cache.ts', 'evaluate.ts', 'merge.ts', 'rivulet.ts', 'study.ts', 'tokenize.ts', 'train.ts'],
+  ...[
+    'cache.ts',
+    'evaluate.ts',
+    'generate.ts',
+    'merge.ts',
+    'rivulet.ts',
+    'study.ts',
+    'tokenize.ts',
+    'train.ts',
+  ],
 ];
 
 interface Import {

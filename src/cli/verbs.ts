@@ -6,6 +6,7 @@ import { version } from '../base/version.js';
 const VERBS = {
   train: 'train a LoRA adapter with distillation, or a model',
   evaluate: 'score a text with a model',
+  generate: 'write what follows a prompt, or talk',
   cache: "keep a teacher's hidden states of a text for train",
   study: 'run a grid of trainings to one question',
   merge: 'make a model of a model and its adapters',

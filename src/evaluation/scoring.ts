@@ -15,6 +15,16 @@ export interface ContinuationScore {
   readonly isGreedy: boolean;
 }
 
+/** That of no tokens. */
+export const NO_SCORE: ContinuationScore = { logLikelihood: 0, tokens: 0, isGreedy: true };
+
+/** That of two parts of a continuation together. */
+export const bothScores = (a: ContinuationScore, b: ContinuationScore): ContinuationScore => ({
+  logLikelihood: a.logLikelihood + b.logLikelihood,
+  tokens: a.tokens + b.tokens,
+  isGreedy: a.isGreedy && b.isGreedy,
+});
+
 export interface ScoringHooks {
   /** Looked at before each replay. */
   readonly signal?: AbortSignal | undefined;

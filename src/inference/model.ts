@@ -1,3 +1,4 @@
+import { Observable } from 'rxjs';
 import { excerpt, InputError } from '../base/errors.js';
 import { throwIfStopped, untilStopped } from '../base/stopping.js';
 import { textTokens } from '../data/encoding.js';
@@ -12,13 +13,25 @@ import { meanLoss, rowLogits, SCORING } from '../evaluation/perplexity.js';
 import type { ContinuationScore, MeanLoss, ScoringHooks } from '../evaluation/scoring.js';
 import { type Adapter, checkAdapter, readAdapter } from '../formats/adapter.js';
 import { resolveModel } from '../hub/resolveModel.js';
+import { endOfTextIds } from '../model/endOfText.js';
 import { loraOptions, loraShapes } from '../model/lora.js';
 import { checkSequence, checkTokenizer, openModelFiles } from '../model/modelFiles.js';
 import { type EvaluationModule, evaluationModule } from '../model/programs.js';
 import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
 import { EVALUATE_OPTIONS } from '../options/evaluate.js';
 import { checkedOptions, type Resolved } from '../options/table.js';
-import { MODEL_OPTIONS, type ModelOptions, PERPLEXITY_OPTIONS, type PerplexityOptions } from './options.js';
+import { type Choices, scoreChoices } from './choices.js';
+import { type Completion, complete, type GenerationRecord, type NumberedPrompt } from './generation.js';
+import { KeyValueCache } from './keyValueCache.js';
+import {
+  COMPLETION_OPTIONS,
+  type CompletionOptions,
+  MODEL_OPTIONS,
+  type ModelOptions,
+  PERPLEXITY_OPTIONS,
+  type PerplexityOptions,
+} from './options.js';
+import { type Prompt, PromptEncoder } from './prompts.js';
 import { Turns } from './turns.js';
 
 /** Windows are scored together up to about this many tokens. */
@@ -35,6 +48,16 @@ interface Shape {
   readonly vocabulary: number;
 }
 
+interface Loaded {
+  readonly tokenizer: Tokenizer;
+  readonly device: Device;
+  readonly session: Session;
+  readonly module: EvaluationModule;
+  readonly shape: Shape;
+  readonly prompts: PromptEncoder;
+  readonly eosIds: readonly number[];
+}
+
 /**
  * A model, with an adapter or without, ready to score text. Calls take turns in the order in which they are made: their
  * values are those of calls made one after the other. A call that is refused, fails or is stopped leaves the model as it
@@ -46,21 +69,21 @@ export class Model {
   readonly #session: Session;
   readonly #module: EvaluationModule;
   readonly #shape: Shape;
+  readonly #prompts: PromptEncoder;
+  readonly #eosIds: readonly number[];
+  readonly #cache: KeyValueCache | undefined;
   readonly #turns = new Turns('the model');
 
   /** @internal */
-  constructor(
-    tokenizer: Tokenizer,
-    device: Device,
-    session: Session,
-    module: EvaluationModule,
-    shape: Shape,
-  ) {
+  constructor({ tokenizer, device, session, module, shape, prompts, eosIds }: Loaded) {
     this.tokenizer = tokenizer;
     this.#device = device;
     this.#session = session;
     this.#module = module;
     this.#shape = shape;
+    this.#prompts = prompts;
+    this.#eosIds = eosIds;
+    this.#cache = module.cache && new KeyValueCache(session, module.cache);
   }
 
   /**
@@ -101,6 +124,62 @@ export class Model {
   }
 
   /**
+   * Log-likelihoods of what may follow a context, see `scoreChoices`; and how many tokens went through the model.
+   * @throws InputError when the model was loaded without `context`, or with too little; RunError when the signal says stop
+   */
+  async choices(
+    groups: readonly Choices[],
+    hooks: Pick<ScoringHooks, 'signal' | 'onScored'> = {},
+  ): Promise<{ readonly scores: ContinuationScore[][]; readonly forwarded: number }> {
+    const cache = this.#opened('choices');
+    const score = async () => {
+      const before = cache.forwarded;
+      const scores = await scoreChoices(cache, groups, hooks);
+      return { scores, forwarded: cache.forwarded - before };
+    };
+    return untilStopped(() => this.#turns.take(score), hooks.signal, SCORING);
+  }
+
+  /**
+   * Writes what follows prompts: text as it comes, in whole characters, and each completion once it is over. What a prompt
+   * shares with the one before it is not read again. Who unsubscribes ends it.
+   * The Observable fails with an InputError for wrong options, a prompt that can't be encoded or is too long for `context`,
+   * and a model that was loaded without one; with a RunError when the signal says stop.
+   */
+  generate(
+    prompts: Prompt | readonly Prompt[],
+    options: CompletionOptions = {},
+  ): Observable<GenerationRecord> {
+    return new Observable((subscriber) => {
+      const left = new AbortController();
+      const run = async () => {
+        const { signal, ...settings } = checkedOptions(COMPLETION_OPTIONS, options);
+        const cache = this.#opened('generate');
+        const numbered = this.#numbered(prompts, settings.maxTokens, cache.capacity);
+        const stop = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
+        await this.#turns.take(async () => {
+          const records = complete(cache, this.tokenizer, numbered, settings, this.#eosIds, { signal: stop });
+          for await (const record of records) subscriber.next(record);
+        });
+      };
+      run().then(
+        () => subscriber.complete(),
+        (error) => subscriber.error(error),
+      );
+      return () => left.abort();
+    });
+  }
+
+  /** The completions that `generate` gives, in the order of the prompts. @throws as it does */
+  async complete(prompts: readonly Prompt[], options: CompletionOptions = {}): Promise<Completion[]> {
+    const completions: Completion[] = [];
+    await this.generate(prompts, options).forEach((record) => {
+      if (record.type === 'end') completions[record.prompt] = record;
+    });
+    return completions;
+  }
+
+  /**
    * Logits f32 [tokens, V], row by row, of one document of at most `sequence` tokens.
    * @param tokens ids, each a row of the embedding; the array may be changed once the call has returned
    * @throws InputError for other ids or another number of them, and after `close`
@@ -116,6 +195,27 @@ export class Model {
   /** Frees the device once the calls made before are over; calls made from now on reject. May be called again. */
   close(): Promise<void> {
     return this.#turns.end(() => this.#device.close());
+  }
+
+  #opened(call: string): KeyValueCache {
+    if (this.#cache) return this.#cache;
+    throw new InputError(
+      `${call}: expected a model with room for a text and what follows, found none; load it with { context: TOKENS }`,
+    );
+  }
+
+  #numbered(prompts: Prompt | readonly Prompt[], maxTokens: number, capacity: number): NumberedPrompt[] {
+    const all = Array.isArray(prompts) ? (prompts as readonly Prompt[]) : [prompts as Prompt];
+    return all.map((prompt, index) => {
+      const name = all.length === 1 ? 'prompt' : `prompt ${index + 1}`;
+      const ids = this.#prompts.encode(prompt, name);
+      // The last new token is not read.
+      if (ids.length + maxTokens - 1 <= capacity) return { index, ids };
+      throw new InputError(
+        `${name}: expected at most ${capacity} tokens with what follows, found ${ids.length} and up to ${maxTokens} new ` +
+          'ones; shorten it, or lower --max-tokens',
+      );
+    });
   }
 
   #checkWindows(): void {
@@ -166,28 +266,44 @@ export async function loadModel(model: string, options: ModelOptions = {}): Prom
 }
 
 async function load(model: string, options: Resolved<typeof MODEL_OPTIONS>): Promise<Model> {
-  const { sequence, onDownload: onProgress, signal } = options;
-  const { folder } = await resolveModel(model, { onProgress, signal });
+  const { folder } = await resolveModel(model, { onProgress: options.onDownload, signal: options.signal });
+  return openModel(folder, await loadTokenizer(folder), options);
+}
+
+/**
+ * Loads a model of a folder on this machine, whose tokenizer is there already. Otherwise as `loadModel`.
+ * @internal
+ */
+export async function openModel(
+  folder: string,
+  tokenizer: Tokenizer,
+  options: Resolved<typeof MODEL_OPTIONS>,
+): Promise<Model> {
+  const { sequence, context, batch, onDownload: onProgress, signal } = options;
   const files = openModelFiles(folder);
   checkSequence(files, sequence);
+  checkSequence(files, context, '--context');
   const adapter =
     options.adapter === undefined
       ? undefined
       : readAdapter((await resolveModel(options.adapter, { kind: 'adapter', onProgress, signal })).folder);
   const lora = adapter && loraOptions(adapter.config, files.config);
   if (adapter && lora) checkAdapter(adapter, loraShapes(files.config, lora));
-  const tokenizer = await loadTokenizer(folder);
   checkTokenizer(files, tokenizer);
-  const rows = Math.max(1, Math.floor(RUN_TOKENS / sequence));
+  // Windows of one token have nothing to predict.
+  const rows = sequence === 1 ? 1 : Math.max(1, Math.floor(RUN_TOKENS / sequence));
   const shape = { rows, sequence, vocabulary: files.config.vocabularySize };
-  const module = evaluationModule(files, shape, lora);
+  const cache = context > 0 ? { rows: batch, capacity: context } : undefined;
+  const module = evaluationModule(files, shape, lora, cache);
+  const prompts = new PromptEncoder(tokenizer, shape.vocabulary, folder, options.chatTemplate);
+  const eosIds = endOfTextIds(files, tokenizer);
   const { threads, kernels, tune } = options;
   const device = await openDevice(options.device, { threads, kernels, tune });
   try {
     throwIfStopped(signal, LOADING);
     const session = await device.compile(module.module);
     await fill(session, module, files, adapter, signal);
-    return new Model(tokenizer, device, session, module, shape);
+    return new Model({ tokenizer, device, session, module, shape, prompts, eosIds });
   } catch (error) {
     await device.close();
     throw error;

@@ -1,5 +1,7 @@
+import { DATA_OPTIONS } from '../options/data.js';
 import { EVALUATE_OPTIONS } from '../options/evaluate.js';
-import { abortSignal, callback, text } from '../options/schemas.js';
+import { SAMPLING_OPTIONS } from '../options/generate.js';
+import { abortSignal, callback, count, text, whole } from '../options/schemas.js';
 import type { Given, Option } from '../options/table.js';
 import type { DownloadRecord } from '../records.js';
 
@@ -20,6 +22,21 @@ export const MODEL_OPTIONS = {
   kernels,
   tune,
   threads,
+  context: {
+    group: 'run',
+    value: 'N',
+    schema: whole,
+    default: 0,
+    help: 'tokens of a prompt and what follows, for `generate` and `choices`: memory is kept for them; 0 for none',
+  },
+  batch: {
+    group: 'run',
+    value: 'N',
+    schema: count,
+    default: 1,
+    help: 'prompts at once, each with `context` tokens',
+  },
+  chatTemplate: DATA_OPTIONS.chatTemplate,
   onDownload: {
     group: 'run',
     value: 'FUNCTION',
@@ -30,6 +47,11 @@ export const MODEL_OPTIONS = {
 } as const satisfies Record<string, Option>;
 
 export type ModelOptions = Given<typeof MODEL_OPTIONS>;
+
+/** The options of `Model.generate`. */
+export const COMPLETION_OPTIONS = { ...SAMPLING_OPTIONS, signal } as const satisfies Record<string, Option>;
+
+export type CompletionOptions = Given<typeof COMPLETION_OPTIONS>;
 
 /** The options of `Model.perplexity`. */
 export const PERPLEXITY_OPTIONS = {

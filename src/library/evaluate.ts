@@ -15,7 +15,7 @@ import {
 import { checkedOptions, flagOf, type Resolved } from '../options/table.js';
 import { prepareTasks } from '../prepare/evaluationTasks.js';
 import { type FoundText, findEvaluationText } from '../prepare/evaluationText.js';
-import { checkSamplesFile, scoreTasks } from './scoreTasks.js';
+import { checkSamplesFile, type OpenModel, scoreTasks } from './scoreTasks.js';
 import type { TaskEvaluation, TaskProgress } from './taskEvaluation.js';
 
 /** What a model makes of a text. */
@@ -91,34 +91,32 @@ async function evaluated(options: Options, hooks: EvaluateHooks): Promise<Result
   const { folder } = await resolveModel(options.model, { onProgress: onDownload, signal });
   const plans = tasks && (await prepareTasks(folder, { ...options, tasks }));
   const found = { ...options, folder };
-  const ofText =
-    text &&
-    (await withModel(found, options.sequence, hooks, (model) => scoreText(model, text, found, hooks)));
-  // What tasks ask is mostly longer than a window of text.
-  const longest = Math.max(...(plans ?? []).map((plan) => plan.longest));
-  const ofTasks =
-    plans && (await withModel(found, longest, hooks, (model) => scoreTasks(model, plans, samples, hooks)));
+  const ofText = text && (await scoreText(found, text, hooks));
+  const open: OpenModel = (room) => openModel(found, { sequence: 1, ...room }, hooks);
+  const ofTasks = plans && (await scoreTasks(open, plans, samples, hooks));
   return { ...ofText, ...ofTasks, seconds: (ofText?.seconds ?? 0) + (ofTasks?.seconds ?? 0) };
 }
 
 type Found = Options & { readonly folder: string };
 
-async function withModel<T>(
+function openModel(
   { device, kernels, tune, threads, adapter, folder }: Found,
-  sequence: number,
+  shape: Pick<ModelOptions, 'sequence' | 'context' | 'batch'>,
   { onDownload, signal }: EvaluateHooks,
-  use: (model: Model) => Promise<T>,
-): Promise<T> {
-  const choices = { device, kernels, tune, threads, sequence, adapter, onDownload, signal };
-  const model = await loadModel(folder, choices);
+): Promise<Model> {
+  return loadModel(folder, { device, kernels, tune, threads, adapter, ...shape, onDownload, signal });
+}
+
+async function scoreText(options: Found, text: FoundText, hooks: EvaluateHooks): Promise<Evaluation> {
+  const model = await openModel(options, { sequence: options.sequence }, hooks);
   try {
-    return await use(model);
+    return await scored(model, text, options, hooks);
   } finally {
     await model.close();
   }
 }
 
-async function scoreText(
+async function scored(
   model: Model,
   text: FoundText,
   options: Found,

@@ -1,15 +1,20 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { InputError, RunError } from '../base/errors.js';
-import { greedyAnswers } from '../evaluation/tasks/greedyAnswers.js';
 import type { Metrics } from '../evaluation/tasks/item.js';
-import type { TaskPlan } from '../evaluation/tasks/planTask.js';
+import { isChoicePlan, type TaskPlan } from '../evaluation/tasks/planTask.js';
 import { TASKS } from '../evaluation/tasks/registry.js';
-import { resultsOf, samplesOf, type TaskResults, type TaskSample } from '../evaluation/tasks/runTask.js';
-import { wholeSequences } from '../evaluation/tasks/wholeSequences.js';
+import {
+  type Answering,
+  resultsOf,
+  samplesOf,
+  type TaskResults,
+  type TaskSample,
+} from '../evaluation/tasks/runTask.js';
 import { publishStream } from '../formats/checkpointFiles.js';
 import { systemCode } from '../formats/json.js';
 import type { Model } from '../inference/model.js';
+import { cachedGenerator, cachedScorer } from './cachedAnswers.js';
 import type { TaskEvaluation, TaskProgress } from './taskEvaluation.js';
 
 export interface TaskHooks {
@@ -17,43 +22,86 @@ export interface TaskHooks {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Room in a model's cache: prompts at once, and the tokens of one with what follows. */
+export interface Room {
+  readonly batch: number;
+  readonly context: number;
+}
+
+/** Loads the model that is scored, with that much room. */
+export type OpenModel = (room: Room) => Promise<Model>;
+
+/** Answers that are written at once: a pass over the weights costs the same for one. */
+const WRITTEN_AT_ONCE = 8;
+
 /**
  * Scores a model on tasks; items that are done go to the file of samples, which appears once all are.
  * @throws RunError when it is stopped, the model fails, or the samples can't be written: there is no file of them then
  */
 export async function scoreTasks(
-  model: Model,
+  open: OpenModel,
   plans: readonly TaskPlan[],
   samplesFile: string | undefined,
   { signal, onTask }: TaskHooks,
 ): Promise<TaskEvaluation> {
-  const start = performance.now();
-  const scorer = wholeSequences(model, signal);
-  const generator = greedyAnswers(model, signal);
-  const forwarded = () => scorer.forwarded + generator.forwarded;
-  const seconds = () => (performance.now() - start) / 1000;
+  const opened = new OpenedModel(open, plans);
+  let [seconds, forwarded] = [0, 0];
   const measured = plans.map(() => new Map<string, Metrics[]>());
   async function* samples(): AsyncGenerator<TaskSample> {
     for (const [i, plan] of plans.entries()) {
       const totalItems = plan.parts.reduce((sum, part) => sum + part.items.length, 0);
+      const model = await opened.for(plan);
+      const [before, start] = [{ seconds, forwarded }, performance.now()];
+      const answering = { scorer: cachedScorer(model, signal), generator: cachedGenerator(model, signal) };
       let items = 0;
-      for await (const sample of samplesOf(plan, { scorer, generator })) {
+      for await (const sample of samplesOf(plan, answering)) {
         keep(measured[i]!, sample);
         yield sample;
-        onTask?.({
-          task: plan.task.name,
-          items: ++items,
-          totalItems,
-          tokens: forwarded(),
-          seconds: seconds(),
-        });
+        seconds = before.seconds + (performance.now() - start) / 1000;
+        forwarded = before.forwarded + tokensOf(answering);
+        onTask?.({ task: plan.task.name, items: ++items, totalItems, tokens: forwarded, seconds });
       }
     }
   }
-  if (samplesFile === undefined) for await (const _ of samples());
-  else await writeSamples(samplesFile, samples());
+  try {
+    if (samplesFile === undefined) for await (const _ of samples());
+    else await writeSamples(samplesFile, samples());
+  } finally {
+    await opened.close();
+  }
   const results = plans.map((plan, i) => resultsOf(plan.task, measured[i]!));
-  return { ...evaluationOf(plans, results), forwarded: forwarded(), seconds: seconds() };
+  return { ...evaluationOf(plans, results), forwarded, seconds };
+}
+
+const tokensOf = ({ scorer, generator }: Answering): number => scorer.forwarded + generator.forwarded;
+
+/** The model that plans are scored with: one after another of the same kind by the same. */
+class OpenedModel {
+  readonly #open: OpenModel;
+  readonly #plans: readonly TaskPlan[];
+  #model: Model | undefined;
+  #isForChoices = false;
+
+  constructor(open: OpenModel, plans: readonly TaskPlan[]) {
+    this.#open = open;
+    this.#plans = plans;
+  }
+
+  async for(plan: TaskPlan): Promise<Model> {
+    const isForChoices = isChoicePlan(plan);
+    if (this.#model && this.#isForChoices === isForChoices) return this.#model;
+    await this.close();
+    const alike = this.#plans.filter((other) => isChoicePlan(other) === isForChoices);
+    const context = Math.max(...alike.map(({ longest }) => longest));
+    this.#model = await this.#open({ context, batch: isForChoices ? 1 : WRITTEN_AT_ONCE });
+    this.#isForChoices = isForChoices;
+    return this.#model;
+  }
+
+  async close(): Promise<void> {
+    await this.#model?.close();
+    this.#model = undefined;
+  }
 }
 
 function keep(measured: Map<string, Metrics[]>, { task, metrics }: TaskSample): void {

@@ -22,19 +22,25 @@ export const blankModelFiles = (configFile: string): ModelFiles => ({
   tensors: new Map(),
 });
 
-/** @throws InputError when rows of `sequence` tokens are longer than the model or its attention reaches */
-export function checkSequence({ folder, config }: ModelFiles, sequence: number): void {
+/** Tokens of a text that a model takes: its positions, or the window that its attention reaches. */
+export const mostTokens = ({ config: { maxPositions, slidingWindow } }: Pick<ModelFiles, 'config'>): number =>
+  Math.min(maxPositions, slidingWindow ?? maxPositions);
+
+/**
+ * @param flag what `sequence` is, for the message
+ * @throws InputError when texts of `sequence` tokens are longer than the model or its attention reaches
+ */
+export function checkSequence(
+  { folder, config }: ModelFiles,
+  sequence: number,
+  flag: '--sequence' | '--context' = '--sequence',
+): void {
   const { maxPositions, slidingWindow } = config;
-  if (sequence > maxPositions) {
-    throw new InputError(
-      `--sequence: expected at most ${maxPositions}, the positions of ${folder}, found ${sequence}`,
-    );
-  }
-  if (slidingWindow !== undefined && sequence > slidingWindow) {
-    throw new InputError(
-      `--sequence: expected at most ${slidingWindow}, the attention window of ${folder}, found ${sequence}`,
-    );
-  }
+  const most = mostTokens({ config });
+  if (sequence <= most) return;
+  const what = sequence > maxPositions || slidingWindow === undefined ? 'positions' : 'attention window';
+  const limit = what === 'positions' ? maxPositions : most;
+  throw new InputError(`${flag}: expected at most ${limit}, the ${what} of ${folder}, found ${sequence}`);
 }
 
 /** @throws InputError when a token of the tokenizer has no row in the model's embedding */

@@ -5,11 +5,12 @@ import { linear } from '../program/ops/linear.js';
 import { type AdamWOptions, accumulate, adamw, fold, sumOfSquares } from '../program/ops/optimizer.js';
 import { withRecompute } from '../program/recompute.js';
 import type { Module, Value } from '../program/types.js';
+import { type CachePrograms, type CacheShape, declareCache } from './cachePrograms.js';
 import { levelsOf, programOf } from './gradientTree.js';
 import { declareLora, type LoraOptions, type LoraValues } from './lora.js';
 import { declareTrained, type ForwardModel, type Trained } from './trained.js';
 import { type ForwardInputs, forward } from './transformer.js';
-import { declareWeights, headName, type ModelFiles, type ModelWeights } from './weights.js';
+import { declareWeights, headName, headOf, type ModelFiles, type ModelWeights } from './weights.js';
 
 /** Rows of a replay and tokens of a row. */
 export interface BatchShape {
@@ -154,10 +155,6 @@ function declareTeacherHead(b: Builder, { config, tensors }: ModelFiles): Value 
   return b.value('weight', TEACHER_PREFIX + headName(config), shape, dtype as 'f32');
 }
 
-function headOf(weights: ModelWeights): Value {
-  return weights.values.get(headName(weights.config))!;
-}
-
 function declareOptimizer(
   b: Builder,
   trained: ReadonlyMap<string, Value>,
@@ -267,7 +264,10 @@ function declareEvaluation(b: Builder, { weights, lora }: ForwardModel, shape: B
 /** Tokens whose logits are formed at once. */
 const LOGITS_TOKENS = 64;
 
-/** A model that is only evaluated, with an adapter or without. Programs: `evaluate` and, after it, `logits`. */
+/**
+ * A model that is only evaluated, with an adapter or without. Programs: `evaluate` and, after it, `logits`; those of a cache
+ * where there is one.
+ */
 export interface EvaluationModule {
   readonly module: Module;
   readonly weights: ModelWeights;
@@ -275,15 +275,17 @@ export interface EvaluationModule {
   readonly evaluate: EvaluationValues;
   /** Logits [64, V] of 64 hidden states [64, D], for those who want to see them. */
   readonly logits: { readonly hidden: Value; readonly logits: Value };
+  readonly cache: CachePrograms | undefined;
 }
 
 export function evaluationModule(
   files: ModelFiles,
   shape: BatchShape,
   options?: LoraOptions,
+  cacheShape?: CacheShape,
 ): EvaluationModule {
   const b = new Builder();
-  const weights = declareWeights(b, files, shape.sequence);
+  const weights = declareWeights(b, files, Math.max(shape.sequence, cacheShape?.capacity ?? 0));
   const lora = options && declareLora(b, files.config, options, 'state');
   const evaluate = declareEvaluation(b, { weights, lora }, shape);
   const hidden = b.value('input', 'logits.hidden', [LOGITS_TOKENS, files.config.hiddenSize]);
@@ -291,5 +293,6 @@ export function evaluationModule(
   b.program('logits', { arena: 'logits' }, () => {
     logits = linear(b, 'logits', [{ x: hidden, weight: headOf(weights) }]);
   });
-  return { module: b.module(), weights, lora, evaluate, logits: { hidden, logits: logits! } };
+  const cache = cacheShape && declareCache(b, { weights, lora }, cacheShape, 'evaluate');
+  return { module: b.module(), weights, lora, evaluate, logits: { hidden, logits: logits! }, cache };
 }

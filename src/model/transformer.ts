@@ -1,14 +1,31 @@
 import type { Builder } from '../program/builder.js';
 import { attention } from '../program/ops/attention.js';
+import { cachedAttention } from '../program/ops/cached_attention.js';
 import { type DropoutKey, dropout } from '../program/ops/dropout.js';
 import { embed } from '../program/ops/embed.js';
 import { type LinearTerm, linear } from '../program/ops/linear.js';
 import { rmsnorm } from '../program/ops/rmsnorm.js';
 import { rope } from '../program/ops/rope.js';
+import { scatter } from '../program/ops/scatter.js';
 import { swiglu } from '../program/ops/swiglu.js';
 import type { Value } from '../program/types.js';
 import { type LoraValues, loraScale } from './lora.js';
 import { LINEAR_LAYERS, type LinearLayer, layerName, type ModelWeights } from './weights.js';
+
+/** What a block's cache holds, f32 [rows * capacity, keyValueHeads * headDim]: keys after their rotation. */
+export interface CachedBlock {
+  readonly keys: Value;
+  readonly values: Value;
+}
+
+/** A cache that tokens are read after. */
+export interface Cache {
+  readonly blocks: readonly CachedBlock[];
+  /** u32 [rows]: tokens that a row has in it. */
+  readonly cached: Value;
+  /** u32 [T]: where keys and values of the tokens are kept, see `scatter`. */
+  readonly places: Value;
+}
 
 /** What a forward pass reads. T = rows * sequence tokens, row by row. */
 export interface ForwardInputs {
@@ -16,6 +33,8 @@ export interface ForwardInputs {
   readonly tokens: Value;
   /** u32 [T]: place inside the document's piece; attention reaches back exactly that far. */
   readonly positions: Value;
+  /** Present where tokens before these are known by their keys and values alone; positions count on from them. */
+  readonly cache?: Cache;
   /** Tokens of a row. */
   readonly sequence: number;
   /** The host reads the hidden states. */
@@ -76,12 +95,19 @@ class Decoder {
 
   #attend(x: Value, block: number): Value {
     const { heads, keyValueHeads, headDim } = this.#weights.config;
-    const { positions, sequence } = this.#inputs;
+    const { positions, sequence, cache } = this.#inputs;
+    const shape = { sequence, heads, keyValueHeads, headDim };
     const table = this.#weights.ropeTable;
     const q = rope(this.#b, this.#normed(x, block, 'q'), positions, table);
     const k = rope(this.#b, this.#normed(x, block, 'k'), positions, table);
     const v = this.#linear(x, block, 'self_attn.v_proj');
-    return attention(this.#b, { q, k, v }, positions, { sequence, heads, keyValueHeads, headDim });
+    if (!cache) return attention(this.#b, { q, k, v }, positions, shape);
+    const { keys, values } = cache.blocks[block]!;
+    const { cached, places } = cache;
+    const o = cachedAttention(this.#b, { q, k, v }, positions, { keys, values, cached }, shape);
+    scatter(this.#b, k, places, keys);
+    scatter(this.#b, v, places, values);
+    return o;
   }
 
   /** Queries or keys, normalised head by head in families that do so. */

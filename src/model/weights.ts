@@ -147,6 +147,9 @@ export function declareWeights(
   return { config, values, ropeTable: table };
 }
 
+/** The weight of the head, [V, D]. */
+export const headOf = ({ config, values }: ModelWeights): Value => values.get(headName(config))!;
+
 /** Cosines, then sines, of position * frequency, for every position: [positions, headDim]. */
 export function ropeTable(config: ModelConfig, positions: number): Float32Array {
   const frequencies = ropeFrequencies(config);

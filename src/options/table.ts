@@ -83,6 +83,13 @@ export function withDefaults<T extends OptionTable>(
   return Object.fromEntries(entries) as Resolved<T>;
 }
 
+/** The options of a table among others. */
+export const optionsIn = <T extends OptionTable>(
+  table: T,
+  options: Readonly<Record<string, unknown>>,
+): Given<T> =>
+  Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(table, name))) as Given<T>;
+
 /**
  * What a caller gives, with defaults filled in.
  * @throws InputError that names every option that is unknown, missing or wrong

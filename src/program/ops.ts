@@ -1,6 +1,7 @@
 import type { Op } from './op.js';
 import { addOp } from './ops/add.js';
 import { attentionDxOp, attentionOp } from './ops/attention.js';
+import { cachedAttentionOp } from './ops/cached_attention.js';
 import { columnSumOp } from './ops/column_sum.js';
 import { dropoutOp } from './ops/dropout.js';
 import { embedDwOp, embedOp } from './ops/embed.js';
@@ -9,6 +10,7 @@ import { linearDwOp, linearDxOp, linearOp } from './ops/linear.js';
 import { accumulateOp, adamwOp, foldOp, sumOfSquaresOp } from './ops/optimizer.js';
 import { rmsnormDwOp, rmsnormDxOp, rmsnormOp } from './ops/rmsnorm.js';
 import { ropeOp } from './ops/rope.js';
+import { scatterOp } from './ops/scatter.js';
 import { swigluDxOp, swigluOp } from './ops/swiglu.js';
 
 /** Every op by name. Devices hold code under the same names. */
@@ -19,6 +21,7 @@ export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
     addOp,
     attentionDxOp,
     attentionOp,
+    cachedAttentionOp,
     columnSumOp,
     dropoutOp,
     embedDwOp,
@@ -32,6 +35,7 @@ export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
     rmsnormDxOp,
     rmsnormOp,
     ropeOp,
+    scatterOp,
     sumOfSquaresOp,
     swigluDxOp,
     swigluOp,

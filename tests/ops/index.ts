@@ -1,5 +1,6 @@
 import { add } from './add.js';
 import { attention } from './attention.js';
+import { cached_attention } from './cached_attention.js';
 import type { OpCase, OpTable, Reference } from './cases.js';
 import { column_sum } from './column_sum.js';
 import { dropout } from './dropout.js';
@@ -9,6 +10,7 @@ import { linear } from './linear.js';
 import { optimizer } from './optimizer.js';
 import { rmsnorm } from './rmsnorm.js';
 import { rope } from './rope.js';
+import { scatter } from './scatter.js';
 import { swiglu } from './swiglu.js';
 
 const tables: readonly OpTable[] = [
@@ -19,10 +21,12 @@ const tables: readonly OpTable[] = [
   dropout,
   rope,
   attention,
+  cached_attention,
   swiglu,
   add,
   joint_loss_head,
   optimizer,
+  scatter,
 ];
 
 /** The plain meaning of every op, by its name. */

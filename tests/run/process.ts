@@ -31,24 +31,34 @@ export function flags(options: Partial<TrainInput>): string[] {
   });
 }
 
-/** `node dist/NAME.js ARGUMENTS` in a folder; `imports` are modules that are loaded before it. */
+export interface ProgramOptions {
+  readonly cwd: string;
+  /** Modules that are loaded before the program. */
+  readonly imports?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  /** What its stdin holds; absent: it has none. */
+  readonly input?: string;
+}
+
+/** `node dist/NAME.js ARGUMENTS` in a folder. */
 export function startProgram(
-  name: 'train' | 'evaluate' | 'tokenize' | 'cache' | 'study' | 'merge' | 'rivulet',
+  name: 'train' | 'evaluate' | 'tokenize' | 'cache' | 'study' | 'merge' | 'generate' | 'rivulet',
   args: readonly string[],
-  { cwd, imports = [], env = {} }: { cwd: string; imports?: readonly string[]; env?: NodeJS.ProcessEnv },
+  { cwd, imports = [], env = {}, input }: ProgramOptions,
 ): Program {
   const script = join(projectRoot, 'dist', `${name}.js`);
   const preloads = imports.flatMap((file) => ['--import', file]);
   const child = spawn(process.execPath, [...preloads, script, ...args], {
     cwd,
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  child.stdin?.end(input);
   let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (chunk) => {
+  child.stdout!.on('data', (chunk) => {
     stdout += chunk;
   });
-  child.stderr.on('data', (chunk) => {
+  child.stderr!.on('data', (chunk) => {
     stderr += chunk;
   });
   const ended = new Promise<Ending>((resolve, reject) => {
@@ -58,7 +68,7 @@ export function startProgram(
   const printed = (pattern: RegExp) =>
     new Promise<void>((resolve, reject) => {
       const look = () => pattern.test(stderr) && resolve();
-      child.stderr.on('data', look);
+      child.stderr!.on('data', look);
       look();
       ended.then(
         (ending) => reject(new Error(`expected ${pattern}, found ${JSON.stringify(ending)}`)),

@@ -1,5 +1,6 @@
 import { addLowering } from './lowering/add.js';
 import { attentionDxLowering, attentionLowering } from './lowering/attention.js';
+import { cachedAttentionLowering } from './lowering/cached_attention.js';
 import { columnSumLowering } from './lowering/column_sum.js';
 import { dropoutLowering } from './lowering/dropout.js';
 import { embedDwLowering, embedLowering } from './lowering/embed.js';
@@ -14,6 +15,7 @@ import {
 } from './lowering/optimizer.js';
 import { rmsnormDwLowering, rmsnormDxLowering, rmsnormLowering } from './lowering/rmsnorm.js';
 import { ropeLowering } from './lowering/rope.js';
+import { scatterLowering } from './lowering/scatter.js';
 import { swigluDxLowering, swigluLowering } from './lowering/swiglu.js';
 
 /** The kernels of every op this device has, by the op's name. */
@@ -23,6 +25,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   add: addLowering,
   attention: attentionLowering,
   attention_dx: attentionDxLowering,
+  cached_attention: cachedAttentionLowering,
   column_sum: columnSumLowering,
   dropout: dropoutLowering,
   embed: embedLowering,
@@ -36,6 +39,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   rmsnorm_dw: rmsnormDwLowering,
   rmsnorm_dx: rmsnormDxLowering,
   rope: ropeLowering,
+  scatter: scatterLowering,
   sum_of_squares: sumOfSquaresLowering,
   swiglu: swigluLowering,
   swiglu_dx: swigluDxLowering,

@@ -11,9 +11,9 @@ import { flexibleExtract, isSameAnswer, strictMatch } from '#src/evaluation/task
 import { type ChoicePlan, planTask } from '#src/evaluation/tasks/planTask.js';
 import { TASKS } from '#src/evaluation/tasks/registry.js';
 import { cutAtStops, type ScoredGroup } from '#src/evaluation/tasks/scorer.js';
-import { wholeSequences } from '#src/evaluation/tasks/wholeSequences.js';
 import { makeFixture } from '../../fixtures.js';
 import { inputErrorOf } from '../../inputErrors.js';
+import { wholeSequences } from './wholeSequences.js';
 
 /** From items to requests, and from log-likelihoods to results. */
 

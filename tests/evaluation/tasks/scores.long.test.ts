@@ -3,10 +3,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Bos } from '#src/data/encoding.js';
 import { pooled } from '#src/evaluation/tasks/aggregate.js';
-import { greedyAnswers } from '#src/evaluation/tasks/greedyAnswers.js';
 import type { Metrics } from '#src/evaluation/tasks/item.js';
 import { resultsOf, samplesOf, type TaskResults, type TaskSample } from '#src/evaluation/tasks/runTask.js';
-import { wholeSequences } from '#src/evaluation/tasks/wholeSequences.js';
+import { cachedGenerator, cachedScorer } from '#src/library/cachedAnswers.js';
 import { sharedPath } from '../../support.js';
 import { type Golden, goldenData, goldenLines, goldenText, plansOf, settingOf } from './goldenTasks.js';
 
@@ -46,13 +45,13 @@ async function compare(name: string, bos: Bos): Promise<void> {
   const plans = await plansOf(settings, goldenData(), model!, { bos });
   const sequence = Math.max(...plans.map(({ longest }) => longest));
   assert.is(sequence, 512);
-  const loaded = await loadModel(model!, { sequence, threads: 2 });
+  const loaded = await loadModel(model!, { sequence: 1, context: sequence, batch: 2, threads: 2 });
   let compared = 0;
   try {
     for (const [i, plan] of plans.entries()) {
       const [key] = limits[i]!;
       const measured = new Map<string, Metrics[]>();
-      const answering = { scorer: wholeSequences(loaded), generator: greedyAnswers(loaded) };
+      const answering = { scorer: cachedScorer(loaded), generator: cachedGenerator(loaded) };
       for await (const sample of samplesOf(plan, answering)) {
         measured.set(sample.task, [...(measured.get(sample.task) ?? []), sample.metrics]);
         const task = key.startsWith('gsm8k_g16') ? 'gsm8k_g16' : sample.task;

@@ -2,9 +2,9 @@ import { type Attributes, rows, type Value } from '../../../program/types.js';
 import type { Addresses, Lowering } from './lowering.js';
 
 /** assembly/attention.ts: Q_BLOCK. */
-const Q_BLOCK = 24;
+export const Q_BLOCK = 24;
 
-const round8 = (n: number): number => Math.ceil(n / 8) * 8;
+export const round8 = (n: number): number => Math.ceil(n / 8) * 8;
 
 function sizes({ sequence, heads, keyValueHeads, headDim }: Attributes): number[] {
   return [sequence!, heads!, keyValueHeads!, headDim!, 1 / Math.sqrt(headDim!)];
@@ -14,7 +14,8 @@ function sizes({ sequence, heads, keyValueHeads, headDim }: Attributes): number[
 const tiles = (q: Value, { sequence, keyValueHeads }: Attributes): number =>
   (rows(q) / sequence!) * keyValueHeads!;
 
-const pointers = (values: readonly (Value | null)[], at: Addresses) => values.map((value) => at.of(value));
+export const pointers = (values: readonly (Value | null)[], at: Addresses) =>
+  values.map((value) => at.of(value));
 
 export const attentionLowering: Lowering = {
   lower: ({ inputs, outputs, attributes }, at) => [

@@ -1,4 +1,4 @@
-import { columns, rows, type Value } from '../../../program/types.js';
+import { type Call, columns, rows, type Value } from '../../../program/types.js';
 import { type Addresses, dtypeCode, type KernelCall, type Lowering, tileCount } from './lowering.js';
 
 /** assembly/gemm.ts: BLOCK_BYTES. */
@@ -37,9 +37,47 @@ function term(
   return x && w ? [at.of(x), at.of(w), columns(x), dtypeCode(w), scale] : [0, 0, 0, 0, 0];
 }
 
+/**
+ * Rows up to which weights are read in place (assembly/linear_few.ts): packing a tile costs as much as multiplying it by
+ * about six rows.
+ */
+const FEW_ROWS = 8;
+
+/** Tiles of a product of few rows, at least, where there are columns for them: enough to share out evenly. */
+const FEW_TILES = 12;
+/** Columns of such a tile, at most and at least: four runs of neighbouring rows of the weight, each read as a stream. */
+const [MOST_FEW_COLUMNS, LEAST_FEW_COLUMNS] = [128, 16];
+
+function fewColumns(n: number): number {
+  let columns = MOST_FEW_COLUMNS;
+  while (columns > LEAST_FEW_COLUMNS && tileCount(n, columns) < FEW_TILES) columns /= 2;
+  return columns;
+}
+
+/** Whether weights are read in place: rows are few, and fit into the scratch as f32. */
+const isFew = ({ inputs: [, x1, , x2], outputs: [y] }: Call): boolean => {
+  const depth = Math.max(columns(x1!), x2 ? columns(x2) : 0);
+  return rows(y!) <= FEW_ROWS && 4 * rows(y!) * depth <= BLOCK_SCRATCH_BYTES;
+};
+
+function few(
+  { inputs: [base, x1, w1, x2, w2, bias], outputs: [y], attributes }: Call,
+  at: Addresses,
+): KernelCall {
+  const [m, n] = [rows(y!), columns(y!)];
+  const perTile = fewColumns(n);
+  const args = [at.of(base), at.of(y), m, n, perTile];
+  args.push(...term(x1, w1, attributes.scale!, at), ...term(x2, w2, attributes.scale2!, at), at.of(bias));
+  return { kernel: 'linear_few', tiles: tileCount(n, perTile), args };
+}
+
 function productLowering(kernel: 'linear' | 'linear_dx'): Lowering {
   return {
-    lower({ inputs: [base, x1, w1, x2, w2, bias], outputs: [y], attributes }, at): KernelCall[] {
+    lower(call, at): KernelCall[] {
+      const { inputs, outputs, attributes } = call;
+      const [base, x1, w1, x2, w2, bias] = inputs;
+      const [y] = outputs;
+      if (kernel === 'linear' && isFew(call)) return [few(call, at)];
       const [m, n] = [rows(y!), columns(y!)];
       const { rowsPerTile, columnsPerTile, tiles } = tileShape(m, n);
       const args = [at.of(base), at.of(y), m, n, rowsPerTile, columnsPerTile];

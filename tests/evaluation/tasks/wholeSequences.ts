@@ -1,6 +1,6 @@
-import type { Encoded } from '../../data/examples.js';
-import type { ContinuationScore, ScoringHooks } from '../scoring.js';
-import type { ScoredGroup, Scorer } from './scorer.js';
+import type { Encoded } from '#src/data/examples.js';
+import type { ContinuationScore, ScoringHooks } from '#src/evaluation/scoring.js';
+import type { ScoredGroup, Scorer } from '#src/evaluation/tasks/scorer.js';
 
 /** What scores examples, each of it whole. */
 export interface ContinuationModel {

@@ -1,7 +1,7 @@
-import { throwIfStopped } from '../../base/stopping.js';
-import type { Tokenizer } from '../../data/tokenizer.js';
-import { SCORING } from '../perplexity.js';
-import { cutAtStops, type Generator, type WrittenAnswer } from './scorer.js';
+import { throwIfStopped } from '#src/base/stopping.js';
+import type { Tokenizer } from '#src/data/tokenizer.js';
+import { SCORING } from '#src/evaluation/perplexity.js';
+import { cutAtStops, type Generator, type WrittenAnswer } from '#src/evaluation/tasks/scorer.js';
 
 /** What gives the logits f32 [tokens, V] of a text. */
 export interface LogitsModel {

@@ -1,0 +1,71 @@
+import { createInterface } from 'node:readline/promises';
+import { InputError } from '../base/errors.js';
+import type { Message } from '../data/examples.js';
+import { resolveModel } from '../hub/resolveModel.js';
+import { type CompletionOptions, type GenerationRecord, loadModel, type Model } from '../index.js';
+import { MODEL_OPTIONS } from '../inference/options.js';
+import { mostTokens, openModelFiles } from '../model/modelFiles.js';
+import { CHAT_CONTEXT, type GENERATE_FLAGS, SAMPLING_OPTIONS } from '../options/generate.js';
+import { optionsIn, type Resolved } from '../options/table.js';
+import { showDownloads } from '../report/downloads.js';
+
+/** Where a conversation is read from and written to. */
+type Terminal = Pick<NodeJS.Process, 'stdin' | 'stdout' | 'stderr'>;
+
+type Flags = Resolved<typeof GENERATE_FLAGS>;
+
+/**
+ * Talks with a model: each line of the input is a turn of the user, and what the model says is written as it comes. Ends
+ * with the input, or when the signal says stop.
+ * @throws InputError for flags that have no meaning in a conversation, and where it is longer than `context`
+ */
+export async function chat(flags: Flags, signal: AbortSignal, terminal: Terminal = process): Promise<void> {
+  if (flags.prompt !== undefined || flags.data !== undefined || flags.json) {
+    throw new InputError('--chat: expected it without --prompt, --data and --json, found one of them');
+  }
+  const { model: name, system, seed } = flags;
+  const onDownload = showDownloads();
+  const { folder } = await resolveModel(name, { onProgress: onDownload, signal });
+  const context = flags.context ?? Math.min(CHAT_CONTEXT, mostTokens(openModelFiles(folder)));
+  const loading = { ...optionsIn(MODEL_OPTIONS, flags), context, batch: 1, sequence: 1 };
+  const model = await loadModel(folder, { ...loading, onDownload, signal });
+  try {
+    const sampling = { ...optionsIn(SAMPLING_OPTIONS, flags), signal };
+    const messages: Message[] = system === undefined ? [] : [{ role: 'system', content: system }];
+    for await (const line of linesOf(terminal, signal)) {
+      messages.push({ role: 'user', content: line });
+      const options = { ...sampling, seed: seed + messages.length };
+      messages.push({ role: 'assistant', content: await answer(model, messages, options, terminal) });
+    }
+  } finally {
+    await model.close();
+  }
+}
+
+/** Lines with something in them, asked for one by one. */
+async function* linesOf({ stdin, stderr }: Terminal, signal: AbortSignal): AsyncGenerator<string> {
+  const lines = createInterface({ input: stdin, terminal: false });
+  signal.addEventListener('abort', () => lines.close(), { once: true });
+  const ask = () => stdin.isTTY && stderr.write('> ');
+  ask();
+  for await (const line of lines) {
+    if (line.trim() !== '') yield line;
+    ask();
+  }
+}
+
+async function answer(
+  model: Model,
+  messages: readonly Message[],
+  options: CompletionOptions,
+  { stdout }: Terminal,
+): Promise<string> {
+  let said = '';
+  const tell = (record: GenerationRecord) => {
+    if (record.type === 'text') stdout.write(record.text);
+    else said = record.text;
+  };
+  await model.generate({ messages: [...messages] }, options).forEach(tell);
+  stdout.write('\n');
+  return said;
+}

@@ -1,0 +1,64 @@
+import { InputError, jsonLine } from './base/errors.js';
+import { chat } from './cli/chat.js';
+import { type CommandTexts, commandOf } from './cli/command.js';
+import { runProgram } from './cli/program.js';
+import { abortOnSignals } from './cli/signals.js';
+import { generate, type Prompt } from './index.js';
+import { GENERATE_FLAGS, type GenerateInput } from './options/generate.js';
+import { checkedOptions, type Given } from './options/table.js';
+import { showDownloads } from './report/downloads.js';
+import { InOrder } from './report/generating.js';
+
+const TEXTS: CommandTexts = {
+  name: 'generate',
+  description: 'Writes what follows a prompt with a model, with an adapter or without, or talks.',
+  usage: [
+    '--model MODEL --prompt TEXT [options]',
+    '--model MODEL --data FILE [options]',
+    '--model MODEL --chat [options]',
+  ],
+  examples: [
+    "--model STUDENT --prompt 'Once upon a time' --max-tokens 50",
+    '--model STUDENT --adapter ADAPTER --data prompts.jsonl --temperature 0.8 --top-p 0.95 --json',
+    '--model STUDENT --chat',
+  ],
+};
+
+await runProgram(async () => {
+  const flags = commandOf(TEXTS, GENERATE_FLAGS).parse().opts<Given<typeof GENERATE_FLAGS>>();
+  const signal = abortOnSignals();
+  if (flags.chat) return chat(checkedOptions(GENERATE_FLAGS, flags), signal);
+  for (const name of ['system', 'context'] as const) {
+    if (flags[name] !== undefined) throw new InputError(`--${name}: expected --chat beside it, found none`);
+  }
+  const { json = false, chat: _, ...options } = flags;
+  return write(options, json, signal);
+});
+
+async function write(options: GenerateInput, json: boolean, signal: AbortSignal): Promise<void> {
+  let prompts: readonly Prompt[] = [];
+  const { stdout } = process;
+  const inOrder = json
+    ? new InOrder(
+        () => {},
+        ({ ids, text, finish }, i) =>
+          stdout.write(`${jsonLine({ prompt: shown(prompts[i]!), ids, text, finish })}\n`),
+      )
+    : new InOrder(
+        (text) => stdout.write(text),
+        () => stdout.write('\n'),
+      );
+  const onPrompts = (found: readonly Prompt[]) => {
+    prompts = found;
+  };
+  const hooks = { onDownload: showDownloads(), onPrompts, signal };
+  await generate(options, hooks).forEach((record) => {
+    inOrder.tell(record);
+  });
+}
+
+/** A prompt as it was given. */
+function shown(prompt: Prompt): unknown {
+  if (typeof prompt === 'string') return prompt;
+  return 'ids' in prompt ? Array.from(prompt.ids) : prompt.messages;
+}

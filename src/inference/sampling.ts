@@ -1,0 +1,125 @@
+import { randomStream } from '../data/random.js';
+
+/** How the next token is chosen; names and meaning as in transformers. */
+export interface Sampling {
+  /** Logits are divided by it; 0 takes the likeliest token. */
+  readonly temperature: number;
+  /** Only the so many likeliest tokens; 0: all. */
+  readonly topK: number;
+  /** Only the likeliest tokens that together have at least this probability (Holtzman et al. 2019); 1: all. */
+  readonly topP: number;
+  /** Only tokens with at least this share of the likeliest one's probability (Nguyen et al. 2024); 0: all. */
+  readonly minP: number;
+  /** Logits of tokens that are there already are divided by it, or multiplied where negative (Keskar et al. 2019); 1: none. */
+  readonly repetitionPenalty: number;
+}
+
+/** A token and the logarithm of its weight, not normalised. */
+interface Candidate {
+  readonly id: number;
+  readonly score: number;
+}
+
+/** Chooses the tokens of one text. What is drawn depends on seed, stream, and the number of the draw alone. */
+export class Sampler {
+  readonly #sampling: Sampling;
+  readonly #random: (counter: number) => number;
+  #drawn = 0;
+
+  /** @param stream tells texts of one seed apart */
+  constructor(sampling: Sampling, seed: number, stream: number) {
+    this.#sampling = sampling;
+    this.#random = randomStream(seed, stream);
+  }
+
+  /**
+   * @param logits f32 [V]; changed where there is a repetition penalty
+   * @param seen tokens of the prompt and of the text so far
+   */
+  choose(logits: Float32Array, seen: ReadonlySet<number>): number {
+    const { temperature, repetitionPenalty } = this.#sampling;
+    if (repetitionPenalty !== 1) penalise(logits, seen, repetitionPenalty);
+    if (temperature === 0) return likeliest(logits);
+    const u = this.#random(this.#drawn++) / 2 ** 32;
+    return draw(candidatesOf(logits, this.#sampling), u);
+  }
+}
+
+/** The token with the largest logit; of equal ones that with the lowest id. */
+export function likeliest(logits: Float32Array): number {
+  let best = 0;
+  for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id;
+  return best;
+}
+
+function penalise(logits: Float32Array, seen: ReadonlySet<number>, penalty: number): void {
+  for (const id of seen) {
+    const logit = logits[id];
+    if (logit !== undefined) logits[id] = logit > 0 ? logit / penalty : logit * penalty;
+  }
+}
+
+/** What may be drawn, in the order of ids: temperature first, then top-k, top-p and min-p, each of what the one before left. */
+export function candidatesOf(
+  logits: Float32Array,
+  { temperature, topK, topP, minP }: Omit<Sampling, 'repetitionPenalty'>,
+): Candidate[] {
+  const least = topK > 0 && topK < logits.length ? kthLargest(logits, topK) : Number.NEGATIVE_INFINITY;
+  let candidates: Candidate[] = [];
+  for (const [id, logit] of logits.entries()) {
+    if (logit >= least) candidates.push({ id, score: logit / temperature });
+  }
+  if (topP < 1) candidates = nucleus(candidates, topP);
+  if (minP === 0) return candidates;
+  const floor = largestScore(candidates) + Math.log(minP);
+  return candidates.filter(({ score }) => score >= floor);
+}
+
+/** The k-th largest of some numbers. */
+function kthLargest(numbers: Float32Array, k: number): number {
+  const largest = numbers.slice(0, k).sort();
+  for (let i = k; i < numbers.length; i++) {
+    const number = numbers[i]!;
+    if (number <= largest[0]!) continue;
+    let place = 1;
+    while (place < k && largest[place]! < number) {
+      largest[place - 1] = largest[place]!;
+      place++;
+    }
+    largest[place - 1] = number;
+  }
+  return largest[0]!;
+}
+
+/** Leaves out the least likely, as many as have at most 1 - topP together; the likeliest stays. */
+function nucleus(candidates: readonly Candidate[], topP: number): Candidate[] {
+  const top = largestScore(candidates);
+  const weights = candidates.map(({ score }) => Math.exp(score - top));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const most = (1 - topP) * total;
+  // So many as small as this are at most `most` together: they need not be sorted.
+  const negligible = most / candidates.length;
+  const order = [...candidates.keys()].filter((i) => weights[i]! > negligible);
+  order.sort((a, b) => weights[a]! - weights[b]!);
+  let left = weights.reduce((sum, weight) => (weight > negligible ? sum : sum + weight), 0);
+  const kept = order.filter((i, place) => {
+    left += weights[i]!;
+    return left > most || place === order.length - 1;
+  });
+  return kept.sort((a, b) => a - b).map((i) => candidates[i]!);
+}
+
+const largestScore = (candidates: readonly Candidate[]): number =>
+  candidates.reduce((largest, { score }) => Math.max(largest, score), Number.NEGATIVE_INFINITY);
+
+/** @param u uniform in [0, 1) */
+function draw(candidates: readonly Candidate[], u: number): number {
+  const top = largestScore(candidates);
+  const weights = candidates.map(({ score }) => Math.exp(score - top));
+  let left = u * weights.reduce((sum, weight) => sum + weight, 0);
+  for (const [i, weight] of weights.entries()) {
+    left -= weight;
+    if (left < 0) return candidates[i]!.id;
+  }
+  return candidates.at(-1)!.id;
+}

@@ -1,0 +1,104 @@
+import { Observable } from 'rxjs';
+import { InputError } from '../base/errors.js';
+import { untilStopped } from '../base/stopping.js';
+import { loadTokenizer } from '../data/tokenizer.js';
+import { resolveModel } from '../hub/resolveModel.js';
+import type { GenerationRecord } from '../inference/generation.js';
+import { openModel } from '../inference/model.js';
+import { MODEL_OPTIONS, type ModelOptions } from '../inference/options.js';
+import { readPrompts } from '../inference/promptFile.js';
+import { type Prompt, PromptEncoder } from '../inference/prompts.js';
+import { mostTokens, openModelFiles } from '../model/modelFiles.js';
+import { GENERATE_OPTIONS, type GenerateInput, SAMPLING_OPTIONS } from '../options/generate.js';
+import { checkedOptions, optionsIn, type Resolved } from '../options/table.js';
+
+export interface GenerateHooks {
+  /** Told how far the download of a model by Hub name is. */
+  readonly onDownload?: ModelOptions['onDownload'];
+  /** Told the prompts that were found, before a model is loaded. */
+  readonly onPrompts?: ((prompts: readonly Prompt[]) => void) | undefined;
+  /** Ends the work with a RunError. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Options = Resolved<typeof GENERATE_OPTIONS>;
+
+/** What a stopped call was for. */
+const GENERATING = 'write all completions';
+
+/**
+ * Loads a model and writes what follows prompts: the library form of `node dist/generate.js`. Emits text as it comes, in
+ * whole characters, and each completion once it is over; prompts are numbered from 0, a given `prompt` before those of
+ * `data`. Work begins with the subscription, and ends when it does.
+ * The Observable fails with an InputError for wrong options, models and prompts; with a RunError when it is stopped.
+ */
+export function generate(input: GenerateInput, hooks: GenerateHooks = {}): Observable<GenerationRecord> {
+  return new Observable((subscriber) => {
+    const left = new AbortController();
+    const signal = hooks.signal ? AbortSignal.any([hooks.signal, left.signal]) : left.signal;
+    const emit = (record: GenerationRecord) => subscriber.next(record);
+    untilStopped(() => run(input, { ...hooks, signal }, emit), signal, GENERATING).then(
+      () => subscriber.complete(),
+      (error) => subscriber.error(error),
+    );
+    return () => left.abort();
+  });
+}
+
+async function run(
+  input: GenerateInput,
+  { onDownload, onPrompts, signal }: GenerateHooks,
+  emit: (record: GenerationRecord) => void,
+): Promise<void> {
+  const options = checkedOptions(GENERATE_OPTIONS, input);
+  const { prompt, data, batch } = options;
+  const prompts: Prompt[] = [
+    ...(prompt === undefined ? [] : [prompt]),
+    ...(data === undefined ? [] : readPrompts(data)),
+  ];
+  if (prompts.length === 0) {
+    throw new InputError(
+      'expected something to go on with, found none; give --prompt TEXT, --data FILE, or --chat',
+    );
+  }
+  const { folder } = await resolveModel(options.model, { onProgress: onDownload, signal });
+  const tokenizer = await loadTokenizer(folder);
+  const files = openModelFiles(folder);
+  const encoder = new PromptEncoder(tokenizer, files.config.vocabularySize, folder, options.chatTemplate);
+  const ids = prompts.map((given, i) => encoder.encode(given, nameOf(i, options)));
+  const context = contextFor(ids, options, folder, mostTokens(files));
+  onPrompts?.(prompts);
+  const room = { context, batch: Math.min(batch, ids.length), sequence: 1 };
+  const loading = { ...optionsIn(MODEL_OPTIONS, options), ...room, onDownload, signal };
+  const model = await openModel(folder, tokenizer, checkedOptions(MODEL_OPTIONS, loading));
+  try {
+    const settings = { ...optionsIn(SAMPLING_OPTIONS, options), signal };
+    await model
+      .generate(
+        ids.map((of) => ({ ids: of })),
+        settings,
+      )
+      .forEach(emit);
+  } finally {
+    await model.close();
+  }
+}
+
+/** A prompt in messages: where it was given. */
+function nameOf(index: number, { prompt, data }: Options): string {
+  if (prompt !== undefined && index === 0) return '--prompt';
+  return `${data}:${index + (prompt === undefined ? 1 : 0)}`;
+}
+
+/** Tokens that the longest prompt and what follows it take. @throws InputError where the model has fewer positions */
+function contextFor(ids: readonly Uint32Array[], options: Options, folder: string, most: number): number {
+  const { maxTokens } = options;
+  for (const [i, { length }] of ids.entries()) {
+    if (length + maxTokens - 1 <= most) continue;
+    throw new InputError(
+      `${nameOf(i, options)}: expected at most ${most} tokens with what follows, as ${folder} has positions, found ${length} ` +
+        `and up to ${maxTokens} new ones; shorten it, or lower --max-tokens`,
+    );
+  }
+  return Math.max(...ids.map(({ length }) => length)) + maxTokens - 1;
+}
