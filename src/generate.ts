@@ -19,7 +19,7 @@ const TEXTS: CommandTexts = {
   ],
   examples: [
     "--model STUDENT --prompt 'Once upon a time'",
-    '--model STUDENT --data prompts.jsonl --temperature 0.8 --json',
+    '--model STUDENT --data prompts.jsonl --json',
     '--model STUDENT --chat',
   ],
 };
