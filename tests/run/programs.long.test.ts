@@ -9,6 +9,7 @@ import { version } from '#src/base/version.js';
 import { commandOf } from '#src/cli/command.js';
 import { CACHE_FLAGS } from '#src/options/cache.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
+import { GENERATE_FLAGS } from '#src/options/generate.js';
 import { MERGE_FLAGS } from '#src/options/merge.js';
 import { STUDY_OPTIONS } from '#src/options/study.js';
 import { flagOf, problemsOf } from '#src/options/table.js';
@@ -31,6 +32,7 @@ const help = suite('--help');
 for (const [name, table] of [
   ['train', TRAIN_OPTIONS],
   ['evaluate', EVALUATE_FLAGS],
+  ['generate', GENERATE_FLAGS],
   ['study', STUDY_OPTIONS],
   ['tokenize', TOKENIZE_FLAGS],
   ['cache', CACHE_FLAGS],
@@ -72,7 +74,7 @@ help('--version', async () => {
 help('rivulet runs each verb, and names the nearest where there is none', async () => {
   const none = await start('rivulet', []);
   assert.is(none.code, 0);
-  for (const verb of ['train', 'evaluate', 'cache', 'study', 'merge', 'tokenize']) {
+  for (const verb of ['train', 'evaluate', 'generate', 'cache', 'study', 'merge', 'tokenize']) {
     assert.match(none.stdout, new RegExp(`^  ${verb} `, 'm'));
     const { code, stdout } = await start('rivulet', [verb, '--help']);
     assert.is(code, 0);
@@ -82,7 +84,7 @@ help('rivulet runs each verb, and names the nearest where there is none', async 
   assert.is(wrong.code, 2);
   assert.is(
     wrong.stderr,
-    'error: expected train, evaluate, cache, study, merge, tokenize, found trian; did you mean train?\n',
+    'error: expected train, evaluate, generate, cache, study, merge, tokenize, found trian; did you mean train?\n',
   );
   const inherited = await start('rivulet', ['constructor']);
   assert.is(inherited.code, 2);
