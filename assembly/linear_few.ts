@@ -42,16 +42,16 @@ function separate(to: usize, x: usize, m: i32, k: i32, dtype: i32): void {
   }
 }
 
-/** The first and the second values of a step at `w`, widened. */
+/** The first and the second values of a step at `w`, widened: of bf16 from its `words`, which are loaded once. */
 // @ts-ignore: decorator
 @inline
-function firstOf(dtype: i32, w: usize): v128 {
-  return dtype == BF16 ? i32x4.shl(v128.load(w), 16) : loadAs(w, 0, dtype);
+function firstOf(dtype: i32, words: v128, w: usize): v128 {
+  return dtype == BF16 ? i32x4.shl(words, 16) : loadAs(w, 0, dtype);
 }
 // @ts-ignore: decorator
 @inline
-function secondOf(dtype: i32, w: usize): v128 {
-  return dtype == BF16 ? v128.and(v128.load(w), i32x4.splat(0xffff0000)) : loadAs(w, 4, dtype);
+function secondOf(dtype: i32, words: v128, w: usize): v128 {
+  return dtype == BF16 ? v128.and(words, i32x4.splat(0xffff0000)) : loadAs(w, 4, dtype);
 }
 
 /** y += scale (the lanes' sum + the products of the last values of x and W, fewer than a step). */
@@ -79,13 +79,35 @@ function oneRow(
   let p0 = w, p1 = w + gap, p2 = w + 2 * gap, p3 = w + 3 * gap;
   const zero = f32x4.splat(0);
   let c0 = zero, c1 = zero, c2 = zero, c3 = zero, d0 = zero, d1 = zero, d2 = zero, d3 = zero;
+  let at = s;
   const end = s + half;
-  for (let at = s; at < end; at += 16) {
+  if (dtype == BF16) {
+    // Two steps in one: what is added to pointers is a fifth of all work otherwise.
+    const mask = i32x4.splat(0xffff0000);
+    for (let next = s + half; at + 32 <= end; at += 32) {
+      let a = v128.load(at), b = v128.load(next);
+      let w0 = v128.load(p0), w1 = v128.load(p1), w2 = v128.load(p2), w3 = v128.load(p3);
+      c0 = fma(a, i32x4.shl(w0, 16), c0); d0 = fma(b, v128.and(w0, mask), d0);
+      c1 = fma(a, i32x4.shl(w1, 16), c1); d1 = fma(b, v128.and(w1, mask), d1);
+      c2 = fma(a, i32x4.shl(w2, 16), c2); d2 = fma(b, v128.and(w2, mask), d2);
+      c3 = fma(a, i32x4.shl(w3, 16), c3); d3 = fma(b, v128.and(w3, mask), d3);
+      a = v128.load(at, 16); b = v128.load(next, 16);
+      w0 = v128.load(p0, 16); w1 = v128.load(p1, 16); w2 = v128.load(p2, 16); w3 = v128.load(p3, 16);
+      c0 = fma(a, i32x4.shl(w0, 16), c0); d0 = fma(b, v128.and(w0, mask), d0);
+      c1 = fma(a, i32x4.shl(w1, 16), c1); d1 = fma(b, v128.and(w1, mask), d1);
+      c2 = fma(a, i32x4.shl(w2, 16), c2); d2 = fma(b, v128.and(w2, mask), d2);
+      c3 = fma(a, i32x4.shl(w3, 16), c3); d3 = fma(b, v128.and(w3, mask), d3);
+      next += 32;
+      p0 += 32; p1 += 32; p2 += 32; p3 += 32;
+    }
+  }
+  for (; at < end; at += 16) {
     const a = v128.load(at), b = v128.load(at + half);
-    c0 = fma(a, firstOf(dtype, p0), c0); d0 = fma(b, secondOf(dtype, p0), d0);
-    c1 = fma(a, firstOf(dtype, p1), c1); d1 = fma(b, secondOf(dtype, p1), d1);
-    c2 = fma(a, firstOf(dtype, p2), c2); d2 = fma(b, secondOf(dtype, p2), d2);
-    c3 = fma(a, firstOf(dtype, p3), c3); d3 = fma(b, secondOf(dtype, p3), d3);
+    const w0 = v128.load(p0), w1 = v128.load(p1), w2 = v128.load(p2), w3 = v128.load(p3);
+    c0 = fma(a, firstOf(dtype, w0, p0), c0); d0 = fma(b, secondOf(dtype, w0, p0), d0);
+    c1 = fma(a, firstOf(dtype, w1, p1), c1); d1 = fma(b, secondOf(dtype, w1, p1), d1);
+    c2 = fma(a, firstOf(dtype, w2, p2), c2); d2 = fma(b, secondOf(dtype, w2, p2), d2);
+    c3 = fma(a, firstOf(dtype, w3, p3), c3); d3 = fma(b, secondOf(dtype, w3, p3), d3);
     p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
     p2 += STEP * bytesOf(dtype); p3 += STEP * bytesOf(dtype);
   }
@@ -108,8 +130,9 @@ function twoRows(
   let c0 = zero, c1 = zero, d0 = zero, d1 = zero, e0 = zero, e1 = zero, f0 = zero, f1 = zero;
   const end = s + half;
   for (let at = s; at < end; at += 16) {
-    const first0 = firstOf(dtype, p0), second0 = secondOf(dtype, p0);
-    const first1 = firstOf(dtype, p1), second1 = secondOf(dtype, p1);
+    const w0 = v128.load(p0), w1 = v128.load(p1);
+    const first0 = firstOf(dtype, w0, p0), second0 = secondOf(dtype, w0, p0);
+    const first1 = firstOf(dtype, w1, p1), second1 = secondOf(dtype, w1, p1);
     const a = v128.load(at), b = v128.load(at + half);
     c0 = fma(a, first0, c0); d0 = fma(b, second0, d0);
     c1 = fma(a, first1, c1); d1 = fma(b, second1, d1);
@@ -132,8 +155,9 @@ function single(dtype: i32, s: usize, x: usize, w: usize, k: i32, y: usize, scal
   let c = f32x4.splat(0), d = c;
   let p = w;
   for (let at = s; at < s + half; at += 16) {
-    c = fma(v128.load(at), firstOf(dtype, p), c);
-    d = fma(v128.load(at + half), secondOf(dtype, p), d);
+    const words = v128.load(p);
+    c = fma(v128.load(at), firstOf(dtype, words, p), c);
+    d = fma(v128.load(at + half), secondOf(dtype, words, p), d);
     p += STEP * bytesOf(dtype);
   }
   finish(dtype, y, f32x4.add(c, d), x, w, k, scale);
