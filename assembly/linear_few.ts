@@ -42,16 +42,12 @@ function separate(to: usize, x: usize, m: i32, k: i32, dtype: i32): void {
   }
 }
 
-/** The first and the second values of a step at `w`, widened: of bf16 from its `words`, which are loaded once. */
+/** sum + the products of one step: `a` and `b` from the halves of a row of x, and W at `w`, of bf16 as its `words`. */
 // @ts-ignore: decorator
 @inline
-function firstOf(dtype: i32, words: v128, w: usize): v128 {
-  return dtype == BF16 ? i32x4.shl(words, 16) : loadAs(w, 0, dtype);
-}
-// @ts-ignore: decorator
-@inline
-function secondOf(dtype: i32, words: v128, w: usize): v128 {
-  return dtype == BF16 ? v128.and(words, i32x4.splat(0xffff0000)) : loadAs(w, 4, dtype);
+function step(dtype: i32, a: v128, b: v128, words: v128, w: usize, sum: v128): v128 {
+  if (dtype == BF16) return fma(b, v128.and(words, i32x4.splat(0xffff0000)), fma(a, i32x4.shl(words, 16), sum));
+  return fma(b, loadAs(w, 4, dtype), fma(a, loadAs(w, 0, dtype), sum));
 }
 
 /** y += scale (the lanes' sum + the products of the last values of x and W, fewer than a step). */
@@ -66,10 +62,7 @@ function finish(dtype: i32, y: usize, sum: v128, x: usize, w: usize, k: i32, sca
   store<f32>(y, load<f32>(y) + scale * total);
 }
 
-/**
- * One row of x and four of W: their first steps at `w`, and each `gap` bytes further on. The first and the second values of
- * steps have sums of their own, so that eight FMAs are under way.
- */
+/** One row of x and four of W: their first steps at `w`, and each `gap` bytes further on. */
 // @ts-ignore: decorator
 @inline
 function oneRow(
@@ -78,46 +71,24 @@ function oneRow(
   const half = halfBytes(k);
   let p0 = w, p1 = w + gap, p2 = w + 2 * gap, p3 = w + 3 * gap;
   const zero = f32x4.splat(0);
-  let c0 = zero, c1 = zero, c2 = zero, c3 = zero, d0 = zero, d1 = zero, d2 = zero, d3 = zero;
-  let at = s;
+  let c0 = zero, c1 = zero, c2 = zero, c3 = zero;
   const end = s + half;
-  if (dtype == BF16) {
-    // Two steps in one: what is added to pointers is a fifth of all work otherwise.
-    const mask = i32x4.splat(0xffff0000);
-    for (let next = s + half; at + 32 <= end; at += 32) {
-      let a = v128.load(at), b = v128.load(next);
-      let w0 = v128.load(p0), w1 = v128.load(p1), w2 = v128.load(p2), w3 = v128.load(p3);
-      c0 = fma(a, i32x4.shl(w0, 16), c0); d0 = fma(b, v128.and(w0, mask), d0);
-      c1 = fma(a, i32x4.shl(w1, 16), c1); d1 = fma(b, v128.and(w1, mask), d1);
-      c2 = fma(a, i32x4.shl(w2, 16), c2); d2 = fma(b, v128.and(w2, mask), d2);
-      c3 = fma(a, i32x4.shl(w3, 16), c3); d3 = fma(b, v128.and(w3, mask), d3);
-      a = v128.load(at, 16); b = v128.load(next, 16);
-      w0 = v128.load(p0, 16); w1 = v128.load(p1, 16); w2 = v128.load(p2, 16); w3 = v128.load(p3, 16);
-      c0 = fma(a, i32x4.shl(w0, 16), c0); d0 = fma(b, v128.and(w0, mask), d0);
-      c1 = fma(a, i32x4.shl(w1, 16), c1); d1 = fma(b, v128.and(w1, mask), d1);
-      c2 = fma(a, i32x4.shl(w2, 16), c2); d2 = fma(b, v128.and(w2, mask), d2);
-      c3 = fma(a, i32x4.shl(w3, 16), c3); d3 = fma(b, v128.and(w3, mask), d3);
-      next += 32;
-      p0 += 32; p1 += 32; p2 += 32; p3 += 32;
-    }
-  }
-  for (; at < end; at += 16) {
+  for (let at = s; at < end; at += 16) {
     const a = v128.load(at), b = v128.load(at + half);
-    const w0 = v128.load(p0), w1 = v128.load(p1), w2 = v128.load(p2), w3 = v128.load(p3);
-    c0 = fma(a, firstOf(dtype, w0, p0), c0); d0 = fma(b, secondOf(dtype, w0, p0), d0);
-    c1 = fma(a, firstOf(dtype, w1, p1), c1); d1 = fma(b, secondOf(dtype, w1, p1), d1);
-    c2 = fma(a, firstOf(dtype, w2, p2), c2); d2 = fma(b, secondOf(dtype, w2, p2), d2);
-    c3 = fma(a, firstOf(dtype, w3, p3), c3); d3 = fma(b, secondOf(dtype, w3, p3), d3);
+    c0 = step(dtype, a, b, v128.load(p0), p0, c0);
+    c1 = step(dtype, a, b, v128.load(p1), p1, c1);
+    c2 = step(dtype, a, b, v128.load(p2), p2, c2);
+    c3 = step(dtype, a, b, v128.load(p3), p3, c3);
     p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
     p2 += STEP * bytesOf(dtype); p3 += STEP * bytesOf(dtype);
   }
-  finish(dtype, y, f32x4.add(c0, d0), x, w, k, scale);
-  finish(dtype, y + yGap, f32x4.add(c1, d1), x, w + gap, k, scale);
-  finish(dtype, y + 2 * yGap, f32x4.add(c2, d2), x, w + 2 * gap, k, scale);
-  finish(dtype, y + 3 * yGap, f32x4.add(c3, d3), x, w + 3 * gap, k, scale);
+  finish(dtype, y, c0, x, w, k, scale);
+  finish(dtype, y + yGap, c1, x, w + gap, k, scale);
+  finish(dtype, y + 2 * yGap, c2, x, w + 2 * gap, k, scale);
+  finish(dtype, y + 3 * yGap, c3, x, w + 3 * gap, k, scale);
 }
 
-/** The same for two rows of x, `xRow` bytes apart, of y, `yRow` bytes apart, and of W. */
+/** The same for two rows of x, `xRow` bytes apart, and of y, `yRow` bytes apart. */
 // @ts-ignore: decorator
 @inline
 function twoRows(
@@ -125,26 +96,28 @@ function twoRows(
   scale: f32,
 ): void {
   const half = halfBytes(k);
-  let p0 = w, p1 = w + gap;
+  let p0 = w, p1 = w + gap, p2 = w + 2 * gap, p3 = w + 3 * gap;
   const zero = f32x4.splat(0);
-  let c0 = zero, c1 = zero, d0 = zero, d1 = zero, e0 = zero, e1 = zero, f0 = zero, f1 = zero;
+  let c0 = zero, c1 = zero, c2 = zero, c3 = zero, d0 = zero, d1 = zero, d2 = zero, d3 = zero;
   const end = s + half;
   for (let at = s; at < end; at += 16) {
-    const w0 = v128.load(p0), w1 = v128.load(p1);
-    const first0 = firstOf(dtype, w0, p0), second0 = secondOf(dtype, w0, p0);
-    const first1 = firstOf(dtype, w1, p1), second1 = secondOf(dtype, w1, p1);
     const a = v128.load(at), b = v128.load(at + half);
-    c0 = fma(a, first0, c0); d0 = fma(b, second0, d0);
-    c1 = fma(a, first1, c1); d1 = fma(b, second1, d1);
-    const g = v128.load(at + 2 * half), h = v128.load(at + 3 * half);
-    e0 = fma(g, first0, e0); f0 = fma(h, second0, f0);
-    e1 = fma(g, first1, e1); f1 = fma(h, second1, f1);
+    const e = v128.load(at + 2 * half), f = v128.load(at + 3 * half);
+    const w0 = v128.load(p0), w1 = v128.load(p1), w2 = v128.load(p2), w3 = v128.load(p3);
+    c0 = step(dtype, a, b, w0, p0, c0); d0 = step(dtype, e, f, w0, p0, d0);
+    c1 = step(dtype, a, b, w1, p1, c1); d1 = step(dtype, e, f, w1, p1, d1);
+    c2 = step(dtype, a, b, w2, p2, c2); d2 = step(dtype, e, f, w2, p2, d2);
+    c3 = step(dtype, a, b, w3, p3, c3); d3 = step(dtype, e, f, w3, p3, d3);
     p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
+    p2 += STEP * bytesOf(dtype); p3 += STEP * bytesOf(dtype);
   }
-  finish(dtype, y, f32x4.add(c0, d0), x, w, k, scale);
-  finish(dtype, y + yGap, f32x4.add(c1, d1), x, w + gap, k, scale);
-  finish(dtype, y + yRow, f32x4.add(e0, f0), x + xRow, w, k, scale);
-  finish(dtype, y + yRow + yGap, f32x4.add(e1, f1), x + xRow, w + gap, k, scale);
+  const z = y + yRow, t = x + xRow;
+  finish(dtype, y, c0, x, w, k, scale); finish(dtype, z, d0, t, w, k, scale);
+  finish(dtype, y + yGap, c1, x, w + gap, k, scale); finish(dtype, z + yGap, d1, t, w + gap, k, scale);
+  finish(dtype, y + 2 * yGap, c2, x, w + 2 * gap, k, scale);
+  finish(dtype, z + 2 * yGap, d2, t, w + 2 * gap, k, scale);
+  finish(dtype, y + 3 * yGap, c3, x, w + 3 * gap, k, scale);
+  finish(dtype, z + 3 * yGap, d3, t, w + 3 * gap, k, scale);
 }
 
 /** One row of x and one of W. */
@@ -152,15 +125,13 @@ function twoRows(
 @inline
 function single(dtype: i32, s: usize, x: usize, w: usize, k: i32, y: usize, scale: f32): void {
   const half = halfBytes(k);
-  let c = f32x4.splat(0), d = c;
+  let sum = f32x4.splat(0);
   let p = w;
   for (let at = s; at < s + half; at += 16) {
-    const words = v128.load(p);
-    c = fma(v128.load(at), firstOf(dtype, words, p), c);
-    d = fma(v128.load(at + half), secondOf(dtype, words, p), d);
+    sum = step(dtype, v128.load(at), v128.load(at + half), v128.load(p), p, sum);
     p += STEP * bytesOf(dtype);
   }
-  finish(dtype, y, f32x4.add(c, d), x, w, k, scale);
+  finish(dtype, y, sum, x, w, k, scale);
 }
 
 /** y [m, n] += scale x W^T for `columns` columns of y from its corner on, whose rows of W begin at `w`. */
@@ -181,7 +152,6 @@ function termAs(
       const row = <usize>i;
       const a = s + row * sRow, b = x + row * xRow, c = column + row * yRow;
       twoRows(dtype, a, b, xRow, from, gap, k, c, yGap, yRow, scale);
-      twoRows(dtype, a, b, xRow, from + 2 * gap, gap, k, c + 2 * yGap, yGap, yRow, scale);
     }
     if (i < m) {
       const row = <usize>i;
