@@ -42,14 +42,11 @@ function separate(to: usize, x: usize, m: i32, k: i32, dtype: i32): void {
   }
 }
 
-/** sum + the products of one step: `a` and `b` from the halves of a row of x, W at `w`. */
+/** sum + the products of one step: `a` and `b` from the halves of a row of x, and W at `w`, of bf16 as its `words`. */
 // @ts-ignore: decorator
 @inline
-function step(dtype: i32, a: v128, b: v128, w: usize, sum: v128): v128 {
-  if (dtype == BF16) {
-    const words = v128.load(w);
-    return fma(b, v128.and(words, i32x4.splat(0xffff0000)), fma(a, i32x4.shl(words, 16), sum));
-  }
+function step(dtype: i32, a: v128, b: v128, words: v128, w: usize, sum: v128): v128 {
+  if (dtype == BF16) return fma(b, v128.and(words, i32x4.splat(0xffff0000)), fma(a, i32x4.shl(words, 16), sum));
   return fma(b, loadAs(w, 4, dtype), fma(a, loadAs(w, 0, dtype), sum));
 }
 
@@ -73,14 +70,15 @@ function oneRow(
 ): void {
   const half = halfBytes(k);
   let p0 = w, p1 = w + gap, p2 = w + 2 * gap, p3 = w + 3 * gap;
-  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
+  const zero = f32x4.splat(0);
+  let c0 = zero, c1 = zero, c2 = zero, c3 = zero;
   const end = s + half;
   for (let at = s; at < end; at += 16) {
     const a = v128.load(at), b = v128.load(at + half);
-    c0 = step(dtype, a, b, p0, c0);
-    c1 = step(dtype, a, b, p1, c1);
-    c2 = step(dtype, a, b, p2, c2);
-    c3 = step(dtype, a, b, p3, c3);
+    c0 = step(dtype, a, b, v128.load(p0), p0, c0);
+    c1 = step(dtype, a, b, v128.load(p1), p1, c1);
+    c2 = step(dtype, a, b, v128.load(p2), p2, c2);
+    c3 = step(dtype, a, b, v128.load(p3), p3, c3);
     p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
     p2 += STEP * bytesOf(dtype); p3 += STEP * bytesOf(dtype);
   }
@@ -105,10 +103,11 @@ function twoRows(
   for (let at = s; at < end; at += 16) {
     const a = v128.load(at), b = v128.load(at + half);
     const e = v128.load(at + 2 * half), f = v128.load(at + 3 * half);
-    c0 = step(dtype, a, b, p0, c0); d0 = step(dtype, e, f, p0, d0);
-    c1 = step(dtype, a, b, p1, c1); d1 = step(dtype, e, f, p1, d1);
-    c2 = step(dtype, a, b, p2, c2); d2 = step(dtype, e, f, p2, d2);
-    c3 = step(dtype, a, b, p3, c3); d3 = step(dtype, e, f, p3, d3);
+    const w0 = v128.load(p0), w1 = v128.load(p1), w2 = v128.load(p2), w3 = v128.load(p3);
+    c0 = step(dtype, a, b, w0, p0, c0); d0 = step(dtype, e, f, w0, p0, d0);
+    c1 = step(dtype, a, b, w1, p1, c1); d1 = step(dtype, e, f, w1, p1, d1);
+    c2 = step(dtype, a, b, w2, p2, c2); d2 = step(dtype, e, f, w2, p2, d2);
+    c3 = step(dtype, a, b, w3, p3, c3); d3 = step(dtype, e, f, w3, p3, d3);
     p0 += STEP * bytesOf(dtype); p1 += STEP * bytesOf(dtype);
     p2 += STEP * bytesOf(dtype); p3 += STEP * bytesOf(dtype);
   }
@@ -129,39 +128,10 @@ function single(dtype: i32, s: usize, x: usize, w: usize, k: i32, y: usize, scal
   let sum = f32x4.splat(0);
   let p = w;
   for (let at = s; at < s + half; at += 16) {
-    sum = step(dtype, v128.load(at), v128.load(at + half), p, sum);
+    sum = step(dtype, v128.load(at), v128.load(at + half), v128.load(p), p, sum);
     p += STEP * bytesOf(dtype);
   }
   finish(dtype, y, sum, x, w, k, scale);
-}
-
-/*
- * Functions of their own for each type: the engine keeps the sums of a loop in registers only where it is not one of many in
- * a function.
- */
-function oneRowF32(s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32): void {
-  oneRow(F32, s, x, w, gap, k, y, yGap, scale);
-}
-function oneRowBf16(s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32): void {
-  oneRow(BF16, s, x, w, gap, k, y, yGap, scale);
-}
-function oneRowF16(s: usize, x: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, scale: f32): void {
-  oneRow(F16, s, x, w, gap, k, y, yGap, scale);
-}
-function twoRowsF32(
-  s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize, scale: f32,
-): void {
-  twoRows(F32, s, x, xRow, w, gap, k, y, yGap, yRow, scale);
-}
-function twoRowsBf16(
-  s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize, scale: f32,
-): void {
-  twoRows(BF16, s, x, xRow, w, gap, k, y, yGap, yRow, scale);
-}
-function twoRowsF16(
-  s: usize, x: usize, xRow: usize, w: usize, gap: usize, k: i32, y: usize, yGap: usize, yRow: usize, scale: f32,
-): void {
-  twoRows(F16, s, x, xRow, w, gap, k, y, yGap, yRow, scale);
 }
 
 /** y [m, n] += scale x W^T for `columns` columns of y from its corner on, whose rows of W begin at `w`. */
@@ -181,16 +151,11 @@ function termAs(
     for (; i + 2 <= m; i += 2) {
       const row = <usize>i;
       const a = s + row * sRow, b = x + row * xRow, c = column + row * yRow;
-      if (dtype == F32) twoRowsF32(a, b, xRow, from, gap, k, c, yGap, yRow, scale);
-      else if (dtype == BF16) twoRowsBf16(a, b, xRow, from, gap, k, c, yGap, yRow, scale);
-      else twoRowsF16(a, b, xRow, from, gap, k, c, yGap, yRow, scale);
+      twoRows(dtype, a, b, xRow, from, gap, k, c, yGap, yRow, scale);
     }
     if (i < m) {
       const row = <usize>i;
-      const a = s + row * sRow, b = x + row * xRow, c = column + row * yRow;
-      if (dtype == F32) oneRowF32(a, b, from, gap, k, c, yGap, scale);
-      else if (dtype == BF16) oneRowBf16(a, b, from, gap, k, c, yGap, scale);
-      else oneRowF16(a, b, from, gap, k, c, yGap, scale);
+      oneRow(dtype, s + row * sRow, x + row * xRow, from, gap, k, column + row * yRow, yGap, scale);
     }
   }
   for (let j = 4 * run; j < columns; j++) {
@@ -202,13 +167,27 @@ function termAs(
   }
 }
 
+/*
+ * A function of its own for each type: the engine keeps the sums of a loop in registers only where the function is not too
+ * large.
+ */
+function termF32(s: usize, x: usize, m: i32, w: usize, k: i32, y: usize, n: i32, columns: i32, scale: f32): void {
+  termAs(F32, s, x, m, w, k, y, n, columns, scale);
+}
+function termBf16(s: usize, x: usize, m: i32, w: usize, k: i32, y: usize, n: i32, columns: i32, scale: f32): void {
+  termAs(BF16, s, x, m, w, k, y, n, columns, scale);
+}
+function termF16(s: usize, x: usize, m: i32, w: usize, k: i32, y: usize, n: i32, columns: i32, scale: f32): void {
+  termAs(F16, s, x, m, w, k, y, n, columns, scale);
+}
+
 function term(
   scratch: usize, x: usize, m: i32, w: usize, k: i32, dtype: i32, y: usize, n: i32, columns: i32, scale: f32,
 ): void {
   separate(scratch, x, m, k, dtype);
-  if (dtype == F32) termAs(F32, scratch, x, m, w, k, y, n, columns, scale);
-  else if (dtype == BF16) termAs(BF16, scratch, x, m, w, k, y, n, columns, scale);
-  else termAs(F16, scratch, x, m, w, k, y, n, columns, scale);
+  if (dtype == F32) termF32(scratch, x, m, w, k, y, n, columns, scale);
+  else if (dtype == BF16) termBf16(scratch, x, m, w, k, y, n, columns, scale);
+  else termF16(scratch, x, m, w, k, y, n, columns, scale);
 }
 
 /** `columns` columns of y [m, n] = base + bias, each of which may be absent (0); base may be y. All point at the first. */

@@ -18,8 +18,8 @@ const TEXTS: CommandTexts = {
     '--model MODEL --chat [options]',
   ],
   examples: [
-    "--model STUDENT --prompt 'Once upon a time' --max-tokens 50",
-    '--model STUDENT --adapter ADAPTER --data prompts.jsonl --temperature 0.8 --top-p 0.95 --json',
+    "--model STUDENT --prompt 'Once upon a time'",
+    '--model STUDENT --data prompts.jsonl --json',
     '--model STUDENT --chat',
   ],
 };

@@ -122,7 +122,7 @@ export interface ProgressRecord {
   /** Of `total`, where that is known, in `unit`. */
   readonly done?: number;
   readonly total?: number;
-  readonly unit?: 'tokens' | 'MiB' | 'matrices';
+  readonly unit?: 'tokens' | 'documents' | 'MiB' | 'matrices';
 }
 
 /** The GPU failed, and the run goes on from the checkpoint of `step` on a new device: on `metrics$` only. */

@@ -5,7 +5,7 @@ import { version } from '../base/version.js';
 /** What `rivulet VERB` can do, each a program of its own. */
 const VERBS = {
   train: 'train a LoRA adapter with distillation, or a model',
-  evaluate: 'score a text with a model',
+  evaluate: 'score a text with a model, or a model on tasks',
   generate: 'write what follows a prompt, or talk',
   cache: "keep a teacher's hidden states of a text for train",
   study: 'run a grid of trainings to one question',

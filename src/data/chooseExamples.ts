@@ -18,12 +18,14 @@ export interface ExampleChoice {
  * holds: fewer documents are always among more of them, and neither the order of the text nor how it is shared out to
  * files or token shards changes which they are. Reads all documents once; memory is bounded by `count`.
  * @param count at least 1
+ * @param onFound called with the number of documents read so far, and waited for
  * @throws InputError when there are fewer
  */
 export async function chooseExamples(
   documents: DocumentSource,
   count: number,
   seed: number,
+  onFound: (documents: number) => Promise<void> = async () => {},
 ): Promise<ExampleChoice> {
   let found = 0;
   let first: Standing[] = [];
@@ -33,7 +35,7 @@ export async function chooseExamples(
   for await (const item of documents.read()) {
     // A source of a mixture may start over before the others have ended.
     if (item instanceof BadDocument || item.pass > 0) continue;
-    found++;
+    await onFound(++found);
     first.push(standingOf(item, seed));
     if (first.length >= 2 * count + SPARE) keepFirst();
   }

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { excerpt, InputError } from '../base/errors.js';
 import { unknownOption } from '../base/nearestName.js';
+import type { QmsumOptions } from './qmsum.js';
 
 /** One row of the table that flags, defaults, checks, help texts and the README all come from. */
 export interface Option {
@@ -24,8 +25,13 @@ type Optional<T extends OptionTable> = {
   [K in keyof T]: T[K] extends { default: unknown } ? K : undefined extends Output<T[K]> ? K : never;
 }[keyof T];
 
+/** Of a map whose parts have defaults, those that a caller gives. */
+export type InPart<T> = T extends QmsumOptions ? Partial<T> : T;
+
+type InParts<T> = { [K in keyof T]: InPart<T[K]> };
+
 /** What a caller gives: options with a default may be left out. */
-export type Given<T extends OptionTable> = Partial<Pick<Resolved<T>, Optional<T>>> &
+export type Given<T extends OptionTable> = Partial<InParts<Pick<Resolved<T>, Optional<T>>>> &
   Omit<Resolved<T>, Optional<T>>;
 /** `loraAlpha` -> `--lora-alpha`. */
 export const flagOf = (name: string): string =>

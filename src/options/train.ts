@@ -13,7 +13,7 @@ import {
   toggle,
   whole,
 } from './schemas.js';
-import type { Option, OptionTable, Resolved } from './table.js';
+import type { InPart, Option, OptionTable, Resolved } from './table.js';
 
 /** The options of `train`, in the order help shows them. */
 export const TRAIN_OPTIONS = {
@@ -328,7 +328,7 @@ export type TrainOptions = Resolved<typeof TRAIN_OPTIONS>;
  * All may be left out: the config file or the run that is resumed has the rest, and with neither models nor text the
  * run is the quickstart. What is missing is an InputError before anything starts.
  */
-export type TrainInput = { readonly [K in keyof TrainOptions]?: TrainOptions[K] | undefined };
+export type TrainInput = { readonly [K in keyof TrainOptions]?: InPart<TrainOptions[K]> | undefined };
 
 /** What a fork may change: nothing that the tensors, or the text and its order, depend on. */
 const FORKABLE = new Set(

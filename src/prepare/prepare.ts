@@ -1,12 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { excerpt, InputError } from '../base/errors.js';
-import { chooseExamples } from '../data/chooseExamples.js';
 import { type DocumentSource, openDocuments, type Place } from '../data/documents.js';
 import { type Bos, beginningOf, type EncodingOptions } from '../data/encoding.js';
 import { type Packing, packingOf } from '../data/packing.js';
 import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import { firstDifference, type Tokenizer } from '../data/tokenizer.js';
-import { type TrainingPart, trainingDocuments } from '../data/trainingDocuments.js';
+import type { TrainingPart } from '../data/trainingDocuments.js';
 import type { DeviceHosts } from '../devices/host.js';
 import { readAdapter } from '../formats/adapter.js';
 import type { ModelForm } from '../formats/modelFolder.js';
@@ -42,6 +41,7 @@ import { checkLength, findOrigin, type Origin } from './origin.js';
 import { prepareText, type TextPreparation } from './prepareText.js';
 import type { Given, RunRequest } from './resolveOptions.js';
 import { type FoundCache, findCache, textKey } from './teacherCache.js';
+import { trainingPart } from './trainingPart.js';
 
 /** Everything a run needs to know before anything is allocated or written. */
 export interface Preparation {
@@ -172,19 +172,6 @@ async function openTexts(
   const texts = [{ documents, from }, ...(evaluation ? [{ documents: evaluation }] : [])];
   const prepared = await prepareText(options, { folder, bos }, before, texts);
   return { ...prepared, documents, packing: await packingFor(options, documents) };
-}
-
-/** Chooses the examples before anything is written, so that too many of them are refused. */
-async function trainingPart(
-  { evalData, evalFraction: share, examples: count, seed }: TrainOptions,
-  documents: DocumentSource,
-  emit: (record: ProgressRecord) => void,
-): Promise<TrainingPart> {
-  const evalFraction = evalData === undefined ? share : 0;
-  if (!count) return { evalFraction };
-  emit({ type: 'progress', doing: 'choosing examples' });
-  const training = await trainingDocuments(documents, { evalFraction });
-  return { evalFraction, examples: await chooseExamples(training, count, seed) };
 }
 
 /** With a cache, documents are cut alike in every epoch: at multiples of N from their own start. */

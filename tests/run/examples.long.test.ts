@@ -1,10 +1,10 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TrainInput, train } from 'rivulet';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openSafetensors, readFloat32 } from '#src/formats/safetensors.js';
-import { makeChatFiles, makeFixture } from '../fixtures.js';
+import { makeChatFiles, makeFixture, makeJsonl } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { type Outcome, outcomeOf, recordsOf } from './outcome.js';
 import { timelessMetrics } from './process.js';
@@ -63,6 +63,25 @@ test('all there are is the run without the option', async () => {
   const heldIn = { ...base, evalFraction: 0, steps: 2 };
   const [chosen, plain] = [await outcomeOf({ ...heldIn, examples: 40 }), await outcomeOf(heldIn)];
   assert.ok(chosen.adapter.equals(plain.adapter));
+});
+
+test('a run that is stopped while it chooses ends, and has written nothing', async () => {
+  const out = freshRun();
+  const large = join(fixture.folder, 'large.jsonl');
+  writeFileSync(large, makeJsonl(5, 40_000));
+  const run = train({ ...base, data: [large], examples: 10, out });
+  let done = 0;
+  run.metrics$.subscribe({
+    next: (record) => {
+      if (record.type !== 'progress' || record.doing !== 'choosing examples') return;
+      done = Math.max(done, record.done ?? 0);
+      run.stop();
+    },
+    error: () => {},
+  });
+  assert.equal(await run.finished, { out, steps: 0, finished: false });
+  assert.ok(0 < done && done < 40_000, `stopped after ${done} documents`);
+  assert.not(existsSync(out));
 });
 
 test('more than there are: nothing is written', async () => {

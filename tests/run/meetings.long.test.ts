@@ -35,7 +35,7 @@ test('a run that goes on ends with the bytes of one that did not stop, wherever 
     assert.ok(isSame(await outcomeOf({ resume: true, out, steps: 8 }), whole), `stopped after ${steps}`);
   }
   const refused = /^--resume: expected the options of the run: --qmsum \{.* \(found \{.*; leave them out/;
-  const other = { resume: true, out: whole.out, qmsum: { ...qmsum, tokens: 21 } };
+  const other: TrainInput = { resume: true, out: whole.out, qmsum: { tokens: 21 } };
   assert.match(await inputErrorOf(() => train(other).finished), refused);
 });
 

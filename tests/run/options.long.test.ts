@@ -7,7 +7,6 @@ import { excerpt } from '#src/base/errors.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
 import { readRunFile } from '#src/formats/runFile.js';
 import { readFloat32 } from '#src/formats/safetensors.js';
-import { QMSUM_DEFAULTS } from '#src/options/qmsum.js';
 import { flagOf } from '#src/options/table.js';
 import { isOperational, type TRAIN_OPTIONS } from '#src/options/train.js';
 import { resolveOptions } from '#src/prepare/resolveOptions.js';
@@ -118,7 +117,7 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
   qmsum: {
     // Rows are shorter than what is asked.
     beside: { data: [meetings], longDocuments: 'split' },
-    change: { qmsum: { ...QMSUM_DEFAULTS, transcript: 'whole' } },
+    change: { qmsum: { transcript: 'whole' } },
   },
   separator: { change: { separator: '.' } },
   onBadDocument: {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { train } from 'rivulet';
@@ -9,11 +9,13 @@ import { version } from '#src/base/version.js';
 import { commandOf } from '#src/cli/command.js';
 import { CACHE_FLAGS } from '#src/options/cache.js';
 import { EVALUATE_FLAGS } from '#src/options/evaluate.js';
+import { GENERATE_FLAGS } from '#src/options/generate.js';
 import { MERGE_FLAGS } from '#src/options/merge.js';
 import { STUDY_OPTIONS } from '#src/options/study.js';
 import { flagOf, problemsOf } from '#src/options/table.js';
 import { TOKENIZE_FLAGS } from '#src/options/tokenize.js';
 import { TRAIN_OPTIONS } from '#src/options/train.js';
+import { madeUpData } from '../evaluation/tasks/madeUp.js';
 import { makeFixture, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { projectRoot } from '../support.js';
@@ -30,6 +32,7 @@ const help = suite('--help');
 for (const [name, table] of [
   ['train', TRAIN_OPTIONS],
   ['evaluate', EVALUATE_FLAGS],
+  ['generate', GENERATE_FLAGS],
   ['study', STUDY_OPTIONS],
   ['tokenize', TOKENIZE_FLAGS],
   ['cache', CACHE_FLAGS],
@@ -71,7 +74,7 @@ help('--version', async () => {
 help('rivulet runs each verb, and names the nearest where there is none', async () => {
   const none = await start('rivulet', []);
   assert.is(none.code, 0);
-  for (const verb of ['train', 'evaluate', 'cache', 'study', 'merge', 'tokenize']) {
+  for (const verb of ['train', 'evaluate', 'generate', 'cache', 'study', 'merge', 'tokenize']) {
     assert.match(none.stdout, new RegExp(`^  ${verb} `, 'm'));
     const { code, stdout } = await start('rivulet', [verb, '--help']);
     assert.is(code, 0);
@@ -81,7 +84,7 @@ help('rivulet runs each verb, and names the nearest where there is none', async 
   assert.is(wrong.code, 2);
   assert.is(
     wrong.stderr,
-    'error: expected train, evaluate, cache, study, merge, tokenize, found trian; did you mean train?\n',
+    'error: expected train, evaluate, generate, cache, study, merge, tokenize, found trian; did you mean train?\n',
   );
   const inherited = await start('rivulet', ['constructor']);
   assert.is(inherited.code, 2);
@@ -184,6 +187,37 @@ evaluate('prints one JSON object on one line', async () => {
   const { tokens, nll, perplexity } = JSON.parse(stdout) as Record<string, number>;
   assert.ok(tokens! > 300);
   assert.ok(Math.abs(perplexity! - Math.exp(nll!)) < 1e-9);
+});
+
+evaluate('prints a line a metric of a task, and writes samples', async () => {
+  const samples = join(fixture.folder, 'samples.jsonl');
+  const args = [
+    '--model',
+    fixture.student,
+    '--task-data',
+    madeUpData(),
+    '--shots',
+    '1',
+    '--samples',
+    samples,
+  ];
+  const { code, stdout, stderr } = await start('evaluate', [...args, '--tasks', 'hellaswag, winogrande']);
+  assert.is(code, 0, stderr);
+  const number = '\\d\\.\\d{4} \\+- \\d\\.\\d{4}';
+  const line = (task: string, metric: string) => `${task} +1 shots +3 items +${metric} +${number}`;
+  const lines = [line('hellaswag', 'acc'), line('hellaswag', 'acc_norm'), line('winogrande', 'acc')];
+  assert.match(stdout, new RegExp(`^${lines.join('\\n')} +\\(\\d+\\.\\d s\\)\\n$`));
+  assert.is(readFileSync(samples, 'utf8').split('\n').length, 7);
+});
+
+evaluate('of tasks that cannot be scored says so in one line, and writes nothing', async () => {
+  const samples = join(fixture.folder, 'none.jsonl');
+  const args = ['--model', fixture.student, '--task-data', madeUpData(), '--samples', samples];
+  const { code, stdout, stderr } = await start('evaluate', [...args, '--tasks', 'gsm8k', '--shots', '1']);
+  assert.is(code, 2);
+  assert.is(stdout, '');
+  assert.match(stderr, /^error: --max-tokens: expected less than 128, [^\n]*\n$/);
+  assert.not(existsSync(samples));
 });
 
 evaluate.run();

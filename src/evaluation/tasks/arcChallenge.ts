@@ -3,47 +3,36 @@ import { excerpt, InputError } from '../../base/errors.js';
 import type { ChoiceItem } from './item.js';
 import { normedAccuracy } from './multipleChoice.js';
 import type { ChoiceTask } from './task.js';
-import type { Layout } from './taskData.js';
+import { type Layouts, layout } from './taskData.js';
 
 const choices = z
   .array(z.object({ text: z.string(), label: z.string() }))
   .min(1, 'expected at least 1 choice');
 
-/** As AI2 publishes it. */
-const ai2 = {
-  record: z.looseObject({
-    question: z.looseObject({ stem: z.string(), choices }),
-    answerKey: z.string(),
-  }),
-  item: ({ question: { stem, choices }, answerKey }) =>
-    itemOf(
-      stem,
-      choices.map(({ text }) => text),
-      choices.map(({ label }) => label),
-      answerKey,
-    ),
-} satisfies Layout<
-  { question: { stem: string; choices: z.infer<typeof choices> }; answerKey: string },
-  ChoiceItem
->;
+const texts = z.array(z.string());
 
-/** As allenai/ai2_arc on the Hub. */
-const columns = {
-  record: z.looseObject({
-    question: z.string(),
-    choices: z.looseObject({
-      text: z.array(z.string()).min(1, 'expected at least 1 choice'),
-      label: z.array(z.string()),
+const layouts: Layouts<ChoiceItem> = {
+  /** As AI2 publishes it. */
+  local: layout(
+    z.looseObject({ question: z.looseObject({ stem: z.string(), choices }), answerKey: z.string() }),
+    ({ question: { stem, choices }, answerKey }) =>
+      itemOf(
+        stem,
+        choices.map(({ text }) => text),
+        choices.map(({ label }) => label),
+        answerKey,
+      ),
+  ),
+  /** As allenai/ai2_arc. */
+  hub: layout(
+    z.looseObject({
+      question: z.string(),
+      choices: z.looseObject({ text: texts.min(1, 'expected at least 1 choice'), label: texts }),
+      answerKey: z.string(),
     }),
-    answerKey: z.string(),
-  }),
-  item: ({ question, choices: { text, label }, answerKey }) => itemOf(question, text, label, answerKey),
-} satisfies Layout<
-  { question: string; choices: { text: string[]; label: string[] }; answerKey: string },
-  ChoiceItem
->;
-
-const layouts = { local: ai2, hub: columns };
+    ({ question, choices: { text, label }, answerKey }) => itemOf(question, text, label, answerKey),
+  ),
+};
 
 /** ARC's challenge set: questions of school science with three to five choices. */
 export const arcChallenge: ChoiceTask = {

@@ -2,12 +2,13 @@ import { z } from 'zod';
 import type { WrittenItem } from './item.js';
 import { measureNumber } from './numberAnswers.js';
 import type { WrittenTask } from './task.js';
+import { type Layout, layout } from './taskData.js';
 
 /** The same fields in the files and in openai/gsm8k on the Hub. */
 const record = z.looseObject({ question: z.string(), answer: z.string() });
 
-const layout = { record, item: itemOf };
-const layouts = { local: layout, hub: layout };
+const layoutOfBoth: Layout<WrittenItem> = layout(record, itemOf);
+const layouts = { local: layoutOfBoth, hub: layoutOfBoth };
 
 /** GSM8K: word problems, whose answer is written out with its reasoning. */
 export const gsm8k: WrittenTask = {
@@ -20,7 +21,7 @@ export const gsm8k: WrittenTask = {
   measure: ({ target }, text) => measureNumber(text, target),
   async read(data) {
     const read = (split: string) =>
-      data.items<WrittenItem>({
+      data.items({
         local: [`gsm8k/${split}.jsonl`],
         hub: `openai/gsm8k/main/${split}-*.parquet`,
         layouts,

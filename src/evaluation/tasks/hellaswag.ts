@@ -5,6 +5,7 @@ import type { ChoiceItem } from './item.js';
 import { normedAccuracy } from './multipleChoice.js';
 import { stripped } from './pythonText.js';
 import type { ChoiceTask } from './task.js';
+import { type Layout, layout } from './taskData.js';
 
 /** The local files and Rowan/hellaswag on the Hub have the same fields; there the label is a text. */
 const record = z.looseObject({
@@ -15,8 +16,8 @@ const record = z.looseObject({
   label: z.union([z.int(), z.string()], 'expected the number of the right ending'),
 });
 
-const layout = { record, item: itemOf };
-const layouts = { local: layout, hub: layout };
+const read: Layout<ChoiceItem> = layout(record, itemOf);
+const layouts = { local: read, hub: read };
 
 /** HellaSwag: how a scene goes on. */
 export const hellaswag: ChoiceTask = {

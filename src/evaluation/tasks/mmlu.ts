@@ -6,37 +6,33 @@ import { MMLU_GROUPS, MMLU_SUBJECTS } from './mmluSubjects.js';
 import { accuracy } from './multipleChoice.js';
 import { stripped } from './pythonText.js';
 import type { ChoiceTask } from './task.js';
-import type { TaskData } from './taskData.js';
+import { type Layouts, layout, type TaskData } from './taskData.js';
 
 const LETTERS = ['A', 'B', 'C', 'D'];
 
-/** The files by subject: choices in columns of their own, the answer a number from 0. */
-const table = z.looseObject({
-  question: z.string(),
-  choice0: z.string(),
-  choice1: z.string(),
-  choice2: z.string(),
-  choice3: z.string(),
-  answer: z.string(),
-});
-
-/** As cais/mmlu on the Hub. */
-const columns = z.looseObject({
-  question: z.string(),
-  choices: z.array(z.string()).length(LETTERS.length, `expected ${LETTERS.length} choices`),
-  answer: z.int(),
-});
-
-const layouts = {
-  local: {
-    record: table,
-    item: ({ question, choice0, choice1, choice2, choice3, answer }: z.infer<typeof table>) =>
+const layouts: Layouts<ChoiceItem> = {
+  /** The files by subject: choices in columns of their own, the answer a number from 0. */
+  local: layout(
+    z.looseObject({
+      question: z.string(),
+      choice0: z.string(),
+      choice1: z.string(),
+      choice2: z.string(),
+      choice3: z.string(),
+      answer: z.string(),
+    }),
+    ({ question, choice0, choice1, choice2, choice3, answer }) =>
       itemOf(question, [choice0, choice1, choice2, choice3], answer),
-  },
-  hub: {
-    record: columns,
-    item: ({ question, choices, answer }: z.infer<typeof columns>) => itemOf(question, choices, answer),
-  },
+  ),
+  /** As cais/mmlu. */
+  hub: layout(
+    z.looseObject({
+      question: z.string(),
+      choices: z.array(z.string()).length(LETTERS.length, `expected ${LETTERS.length} choices`),
+      answer: z.int(),
+    }),
+    ({ question, choices, answer }) => itemOf(question, choices, answer),
+  ),
 };
 
 /** MMLU: 57 subjects, four choices; what is scored is the letter. Each subject shows the first questions of its own dev set. */
@@ -75,7 +71,7 @@ function subjectsIn(data: TaskData): readonly string[] {
 
 async function readSubject(data: TaskData, subject: string): Promise<Part<ChoiceItem>> {
   const read = (split: string) =>
-    data.items<ChoiceItem>({
+    data.items({
       local: [`mmlu/${split}/${subject}_${split}.csv`],
       hub: `cais/mmlu/${subject}/${split}-*.parquet`,
       layouts,

@@ -25,9 +25,9 @@ export interface TaskSample {
   readonly doc_id: number;
   /** Of each request context and continuation; where an answer is written, the prompt alone. */
   readonly arguments: readonly (readonly string[])[];
-  /** Log-likelihood of each continuation, in nats, and whether greedy decoding gives it. */
+  /** Log-likelihood of each continuation, in nats; and 1 where greedy decoding gives it, else 0. */
   readonly ll?: readonly number[];
-  readonly greedy?: readonly boolean[];
+  readonly greedy?: readonly number[];
   /** What was written: the new ids, and their text up to where it was to stop. */
   readonly ids?: readonly number[];
   readonly text?: string;
@@ -66,7 +66,7 @@ async function* choiceSamples(
           doc_id: first + i,
           arguments: argumentsOf(part, planned),
           ll,
-          greedy: own.map(({ isGreedy }) => isGreedy),
+          greedy: own.map(({ isGreedy }) => Number(isGreedy)),
           metrics: task.measure(planned.item, ll),
         };
       }

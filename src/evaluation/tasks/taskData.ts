@@ -3,18 +3,29 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { excerpt, InputError } from '../../base/errors.js';
 import { localFiles, type SourceFile } from '../../data/documents/files.js';
-import { readTable, type TableRow } from '../../data/documents/tables.js';
+import { readTable } from '../../data/documents/tables.js';
 import { SCHEME } from '../../hub/address.js';
 import type { DatasetOptions } from '../../hub/dataset.js';
 import type { Item } from './item.js';
 
-/** A way in which the items of a task are written down. */
-export interface Layout<R, I extends Item> {
-  /** A record of the file. */
-  readonly record: z.ZodType<R>;
-  /** @throws InputError when the record contradicts itself */
-  readonly item: (record: R) => Omit<I, 'record'>;
-}
+/** A way in which the items of a task are written down: what a record becomes. @throws InputError, without its place */
+export type Layout<I extends Item> = (record: unknown) => I;
+
+/**
+ * @param schema what a record of the file is like
+ * @param item throws InputError when the record contradicts itself
+ */
+export const layout =
+  <R, I extends Item>(schema: z.ZodType<R>, item: (record: R) => Omit<I, 'record'>): Layout<I> =>
+  (record) => {
+    const checked = schema.safeParse(record, { reportInput: true });
+    if (checked.success) return { ...item(checked.data), record } as I;
+    const { path, message, input } = checked.error.issues[0]!;
+    const expected = message.replace(/^Invalid input: |, received .*$/g, '');
+    throw new InputError(
+      `${path.join('.') || 'record'}: ${expected}, found ${excerpt(input)}; is it the data of this task?`,
+    );
+  };
 
 /** Where items are: in the first of these files that is there, in one layout or another. */
 export interface Place<I extends Item> {
@@ -27,10 +38,8 @@ export interface Place<I extends Item> {
 
 /** The layout of the local files, and that of the dataset on the Hub. */
 export interface Layouts<I extends Item> {
-  // biome-ignore lint/suspicious/noExplicitAny: a layout's record is its own affair.
-  readonly local: Layout<any, I>;
-  // biome-ignore lint/suspicious/noExplicitAny: as above.
-  readonly hub: Layout<any, I>;
+  readonly local: Layout<I>;
+  readonly hub: Layout<I>;
 }
 
 /** The data of tasks. */
@@ -99,26 +108,18 @@ async function remoteFiles(address: string, options: DatasetOptions): Promise<So
   return hubFiles(address, options);
 }
 
-async function itemsOf<R, I extends Item>(files: readonly SourceFile[], layout: Layout<R, I>): Promise<I[]> {
+async function itemsOf<I extends Item>(files: readonly SourceFile[], read: Layout<I>): Promise<I[]> {
   const items: I[] = [];
   for (const file of files) {
-    for (const row of await readTable(file)) items.push(itemOf(row, layout));
+    for (const { value, place } of await readTable(file)) items.push(located(place, () => read(value)));
   }
   if (items.length > 0) return items;
   throw new InputError(`${files[0]!.bytes.name}: expected items of a task, found none; fetch the file again`);
 }
 
-function itemOf<R, I extends Item>({ value, place }: TableRow, { record, item }: Layout<R, I>): I {
-  const checked = record.safeParse(value, { reportInput: true });
-  if (!checked.success) {
-    const { path, message, input } = checked.error.issues[0]!;
-    const expected = message.replace(/^Invalid input: |, received .*$/g, '');
-    throw new InputError(
-      `${place}: ${path.join('.') || 'record'}: ${expected}, found ${excerpt(input)}; is it the data of this task?`,
-    );
-  }
+function located<T>(place: string, work: () => T): T {
   try {
-    return { ...item(checked.data), record: value } as I;
+    return work();
   } catch (error) {
     if (error instanceof InputError) throw new InputError(`${place}: ${error.message}`);
     throw error;

@@ -4,6 +4,7 @@ import type { ChoiceItem } from './item.js';
 import { rightProbability } from './multipleChoice.js';
 import { stripped } from './pythonText.js';
 import type { ChoiceTask } from './task.js';
+import { type Layouts, layout } from './taskData.js';
 
 /** Questions and answers that stand before each question; they are a part of the task. */
 const PREAMBLE = [
@@ -26,45 +27,37 @@ const PREAMBLE = [
   .map(([question, answer]) => `Q: ${question}\nA: ${answer}\n\n`)
   .join('');
 
-/** TruthfulQA.csv, where answers are separated by semicolons. */
-const table = z.looseObject({
-  Question: z.string(),
-  'Correct Answers': z.string(),
-  'Incorrect Answers': z.string(),
-});
-
-/** As truthfulqa/truthful_qa on the Hub. */
-const columns = z.looseObject({
-  question: z.string(),
-  mc2_targets: z.looseObject({
-    choices: z.array(z.string()).min(1, 'expected at least 1 answer'),
-    labels: z.array(z.int()),
-  }),
-});
-
-const layouts = {
-  local: {
-    record: table,
-    item: ({ Question, 'Correct Answers': correct, 'Incorrect Answers': wrong }: z.infer<typeof table>) => {
+const layouts: Layouts<ChoiceItem> = {
+  /** TruthfulQA.csv, where answers are separated by semicolons. */
+  local: layout(
+    z.looseObject({
+      Question: z.string(),
+      'Correct Answers': z.string(),
+      'Incorrect Answers': z.string(),
+    }),
+    ({ Question, 'Correct Answers': correct, 'Incorrect Answers': wrong }) => {
       const [right, others] = [answersOf(correct), answersOf(wrong)];
       return itemOf(Question, [...right, ...others], Array.from(right.keys()));
     },
-  },
-  hub: {
-    record: columns,
-    item: ({ question, mc2_targets: { choices, labels } }: z.infer<typeof columns>) => {
+  ),
+  /** As truthfulqa/truthful_qa. */
+  hub: layout(
+    z.looseObject({
+      question: z.string(),
+      mc2_targets: z.looseObject({
+        choices: z.array(z.string()).min(1, 'expected at least 1 answer'),
+        labels: z.array(z.int()),
+      }),
+    }),
+    ({ question, mc2_targets: { choices, labels } }) => {
       if (labels.length !== choices.length) {
-        throw new InputError(
-          `mc2_targets: expected a label for each of ${choices.length} choices, found ${labels.length}`,
-        );
+        const found = `${labels.length} for ${choices.length} choices`;
+        throw new InputError(`mc2_targets: expected a label for each choice, found ${found}`);
       }
-      return itemOf(
-        question,
-        choices,
-        Array.from(choices.keys()).filter((i) => labels[i] === 1),
-      );
+      const right = Array.from(choices.keys()).filter((i) => labels[i] === 1);
+      return itemOf(question, choices, right);
     },
-  },
+  ),
 };
 
 /** TruthfulQA with several right answers: how much of the probability of all answers is on the right ones. */

@@ -4,37 +4,33 @@ import type { ChoiceItem } from './item.js';
 import { accuracy } from './multipleChoice.js';
 import { stripped } from './pythonText.js';
 import type { ChoiceTask } from './task.js';
+import { type Layouts, layout } from './taskData.js';
 
-/** As llm-foundry has it: the sentence up to the gap, filled in both ways, and its rest. */
-const filled = z.looseObject({
-  context_options: z.array(z.string()).min(1, 'expected at least 1 option'),
-  continuation: z.string(),
-  gold: z.int().min(0),
-});
-
-/** As allenai/winogrande on the Hub: a sentence with `_` for the gap. */
-const sentences = z.looseObject({
-  sentence: z.string(),
-  option1: z.string(),
-  option2: z.string(),
-  answer: z.enum(['1', '2'], 'expected 1 or 2'),
-});
-
-const layouts = {
-  local: {
-    record: filled,
-    item: ({ context_options, continuation, gold }: z.infer<typeof filled>) =>
-      itemOf(context_options, continuation, gold),
-  },
-  hub: {
-    record: sentences,
-    item: ({ sentence, option1, option2, answer }: z.infer<typeof sentences>) => {
+const layouts: Layouts<ChoiceItem> = {
+  /** As llm-foundry has it: the sentence up to the gap, filled in both ways, and its rest. */
+  local: layout(
+    z.looseObject({
+      context_options: z.array(z.string()).min(1, 'expected at least 1 option'),
+      continuation: z.string(),
+      gold: z.int().min(0),
+    }),
+    ({ context_options, continuation, gold }) => itemOf(context_options, continuation, gold),
+  ),
+  /** As allenai/winogrande: a sentence with `_` for the gap. */
+  hub: layout(
+    z.looseObject({
+      sentence: z.string(),
+      option1: z.string(),
+      option2: z.string(),
+      answer: z.enum(['1', '2'], 'expected 1 or 2'),
+    }),
+    ({ sentence, option1, option2, answer }) => {
       const gap = sentence.indexOf('_');
       if (gap < 0) throw new InputError('sentence: expected a gap, _, found none');
       const contexts = [option1, option2].map((option) => sentence.slice(0, gap) + option);
       return itemOf(contexts, stripped(sentence.slice(gap + 1)), Number(answer) - 1);
     },
-  },
+  ),
 };
 
 /** WinoGrande: which of two names a sentence speaks of. The choices are contexts here, and the rest of the sentence is scored. */
