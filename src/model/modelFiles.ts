@@ -40,13 +40,17 @@ export function outlineModelFiles(
   return files;
 }
 
-const dtypeSchema = z.looseObject({ torch_dtype: z.string().nullish(), dtype: z.string().nullish() });
-const DTYPES: Readonly<Record<string, FloatDtype>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' };
+const DTYPES = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const;
+const dtype = z.enum(
+  Object.keys(DTYPES) as (keyof typeof DTYPES)[],
+  `expected ${Object.keys(DTYPES).join(', ')}`,
+);
+const dtypeSchema = z.looseObject({ torch_dtype: dtype.nullish(), dtype: dtype.nullish() });
 
 /** All weights, in the type that transformers would save them in: that of the config, else f32. */
 function describedIn(path: string, config: ModelConfig): Map<string, TensorInfo> {
   const { dtype, torch_dtype } = readJsonFile(path, dtypeSchema);
-  const type = DTYPES[dtype ?? torch_dtype ?? ''] ?? 'F32';
+  const type: FloatDtype = DTYPES[dtype ?? torch_dtype ?? 'float32'];
   const infos = [...weightShapes(config)].map(([name, shape]): [string, TensorInfo] => [
     name,
     { name, dtype: type, shape, path, byteOffset: 0, byteLength: bytesOf({ dtype: type, shape }) },

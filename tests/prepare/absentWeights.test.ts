@@ -109,6 +109,14 @@ outlines('a run does not begin without weights, nor does a dry run with a cache 
   );
 });
 
+outlines('a type that no run can read is told', async () => {
+  const student = bare('float8', { ...STUDENT, torch_dtype: 'float8_e4m3fn' });
+  assert.match(
+    await inputErrorOf(() => prepared({ student, dryRun: true })),
+    /float8\/config\.json: torch_dtype: expected float32, float16, bfloat16/,
+  );
+});
+
 outlines.run();
 
 const heavy = suite('weights that fit nowhere');
