@@ -20,6 +20,7 @@ test('paths stay as they are', async () => {
   assert.equal(await locateText(optionsOf(['a.txt:0.5', 'b/*.csv:1'], 'c.txt'), undefined), {
     data: ['a.txt:0.5', 'b/*.csv:1'],
     evalData: ['c.txt'],
+    idsTokenizer: undefined,
     commits: {},
   });
 });
@@ -35,6 +36,7 @@ test('a dataset gets its commit, asked for once, and again from the run on --res
     assert.equal(text, {
       data: [`${address}@${hub.commit}/a.csv:2`, `${address}@${hub.commit}/b`],
       evalData: [`${address}@${hub.commit}`],
+      idsTokenizer: undefined,
       commits,
     });
     assert.is(hub.requests.length, 2);
