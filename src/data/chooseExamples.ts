@@ -18,12 +18,14 @@ export interface ExampleChoice {
  * holds: fewer documents are always among more of them, and neither the order of the text nor how it is shared out to
  * files or token shards changes which they are. Reads all documents once; memory is bounded by `count`.
  * @param count at least 1
- * @throws InputError when there are fewer
+ * @param tooFew what to say when there are fewer
+ * @throws InputError then
  */
 export async function chooseExamples(
   documents: DocumentSource,
   count: number,
   seed: number,
+  tooFew: (found: number, wanted: number) => string = tooFewToTrain,
 ): Promise<ExampleChoice> {
   let found = 0;
   let first: Standing[] = [];
@@ -39,10 +41,11 @@ export async function chooseExamples(
   }
   keepFirst();
   if (found >= count) return { seed, last: first.at(-1)! };
-  throw new InputError(
-    `--examples: expected at most ${found}, which is all that there is to train on, found ${count}; lower it, or give more text`,
-  );
+  throw new InputError(tooFew(found, count));
 }
+
+const tooFewToTrain = (found: number, wanted: number): string =>
+  `--examples: expected at most ${found}, which is all that there is to train on, found ${wanted}; lower it, or give more text`;
 
 /** Standings beyond those needed, so that few are sorted often. */
 const SPARE = 1024;

@@ -101,6 +101,9 @@ function refuseSize(sizes: readonly number[], { student }: DeviceHosts, options:
     'a shorter --sequence',
     ...(options.trainable === 'lora' ? ['a lower --rank'] : []),
     ...(options.recompute === 'off' ? ['--recompute on'] : []),
+    ...(options.evalTasks || options.evalGenerate
+      ? ['fewer --shots, or a lower --max-tokens, of evaluations']
+      : []),
   ];
   throw new InputError(
     `expected models of at most ${limit} on this device, found ${found}; use ${ways.join(', ')} or a smaller --micro-batch`,
