@@ -1,6 +1,7 @@
 import { logUpdateStderr as log } from 'log-update';
 import { asyncScheduler, filter, type Observable, type Subscription, throttleTime } from 'rxjs';
 import { oneLine } from '../base/errors.js';
+import { TASK_NAMES } from '../options/tasks.js';
 import type { MetricsRecord, StepRecord } from '../records.js';
 import { isTerminal, lineMs } from './throttledLine.js';
 
@@ -36,9 +37,13 @@ const evalLine = (record: Extract<MetricsRecord, { type: 'eval' }>): string =>
   `eval  step ${record.step}  held-out loss ${record.nll.toFixed(4)}  perplexity ${record.perplexity.toFixed(3)}` +
   `  (${record.tokens.toLocaleString('en')} tokens)`;
 
+/** What is shown: of mmlu not every group and subject. */
+const SHOWN = new Set<string>([...TASK_NAMES, 'generate']);
+
 /** A line a task: its metrics, without their standard errors. */
 export const taskLines = ({ step, results, items }: Extract<MetricsRecord, { type: 'tasks' }>): string[] =>
-  Object.entries(results).map(([name, metrics]) => {
+  Object.entries(results).flatMap(([name, metrics]) => {
+    if (!SHOWN.has(name)) return [];
     const shown = Object.entries(metrics)
       .filter(([metric]) => !/^[^,]*_stderr/.test(metric))
       .map(([metric, value]) => `${metric} ${(value ?? Number.NaN).toFixed(4)}`);
