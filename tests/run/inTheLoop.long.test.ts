@@ -13,7 +13,8 @@ import { flags, runProgram, startProgram } from './process.js';
 /** What evaluations decide does not depend on how long they take, nor on where a run was killed or stopped. */
 
 const fixture = makeFixture('in-the-loop-long');
-const options = loopOptions(fixture);
+/** As on a command line. */
+const options = { ...loopOptions(fixture), evalTasks: 'winogrande,gsm8k' } as unknown as TrainInput;
 const freshFolder = () => mkdtempSync(join(fixture.folder, 'loop-'));
 const whole = freshFolder();
 const reference: Reference = await undisturbed(fixture, options, whole);
