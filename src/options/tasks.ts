@@ -19,11 +19,11 @@ const someTasks = `expected some of ${TASK_NAMES.join(', ')}, with commas betwee
 
 /** `arc_challenge,mmlu` on the command line, a list in code. */
 export const tasks = z.preprocess(
-  (given) => (typeof given === 'string' ? given.split(',').map((name) => name.trim()) : given),
-  z
-    .array(z.enum(TASK_NAMES, someTasks), someTasks)
-    .min(1, someTasks)
-    .transform((names) => [...new Set(names)]),
+  (given) => {
+    const names = typeof given === 'string' ? given.split(',').map((name) => name.trim()) : given;
+    return Array.isArray(names) ? [...new Set(names)] : names;
+  },
+  z.array(z.enum(TASK_NAMES, someTasks), someTasks).min(1, someTasks),
 );
 
 /** What is said about tasks. */

@@ -13,6 +13,7 @@ import { version } from '../base/version.js';
 import { warnOnce } from '../base/warnings.js';
 import { hashTexts } from '../data/documents/contentHash.js';
 import type { DeviceHost, DeviceHosts } from '../devices/host.js';
+import { hashPlans } from '../evaluation/tasks/hashPlans.js';
 import { restoreBest } from '../formats/best.js';
 import { copyCheckpoint } from '../formats/checkpoint.js';
 import { checkpointPath, listCheckpoints, setAside } from '../formats/checkpointFiles.js';
@@ -122,8 +123,8 @@ class Run {
   }
 
   async go(devices: DeviceHosts): Promise<RunResult> {
-    const { out, text, resume } = this.#prepared;
-    this.#texts = hashTexts([...text.data, ...(text.evalData ?? [])]);
+    const { out, resume } = this.#prepared;
+    this.#texts = this.#hashes();
     this.#texts.catch(() => {});
     await this.#start(devices);
     if (resume) checkTexts(resume.state.texts, await this.#texts);
@@ -158,6 +159,13 @@ class Run {
   /** Once the actors are gone: a dead one leaves calls that never settle, and `go` with them. */
   close(): void {
     this.#journal?.close();
+  }
+
+  /** Of what the run reads: a resume is held to it. */
+  async #hashes(): Promise<Record<string, string>> {
+    const { text, evaluation } = this.#prepared;
+    const texts = await hashTexts([...text.data, ...(text.evalData ?? [])]);
+    return { ...texts, ...(await hashPlans(evaluation.plans)) };
   }
 
   /** The first files that are written: run.json, metrics.jsonl up to the checkpoint, of a fork its first checkpoint. */

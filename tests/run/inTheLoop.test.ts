@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { evaluate, loadModel, type TasksRecord } from 'rivulet';
+import { evaluate, loadModel, type TasksRecord, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rouge } from '#src/evaluation/rouge.js';
 import { listCheckpoints } from '#src/formats/checkpointFiles.js';
+import { madeUpData } from '../evaluation/tasks/madeUp.js';
 import { makeFixture } from '../fixtures.js';
+import { inputErrorOf } from '../inputErrors.js';
 import { temporaryFolder } from '../support.js';
 import { bestOf, loopOptions, makePrompts } from './inTheLoop.js';
 import { outcomeOf, recordsOf } from './outcome.js';
@@ -149,6 +151,24 @@ test('training has the same bits with evaluations of any kind, and with none', a
   assert.ok(many.adapter.equals(plain.adapter));
   const lossesOf = (outcome: typeof many) => recordsOf(outcome, 'eval').map(({ nll }) => nll);
   assert.equal(lossesOf(many), lossesOf(plain));
+});
+
+test('a resume is held to what the tasks asked', async () => {
+  const { keepBest: _, earlyStop: __, evalGenerate: ___, ...given } = options;
+  const taskData = madeUpData();
+  const { out } = await outcomeOf({
+    ...given,
+    taskData,
+    steps: 1,
+    evalTasks: ['winogrande'],
+    out: fresh('asked'),
+  });
+  const file = join(taskData, 'winogrande/validation.jsonl');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"gold":0', '"gold":1'));
+  assert.match(
+    await inputErrorOf(() => train({ resume: true, out }).finished),
+    /^items of winogrande: expected the text that the run began with \(size and XXH64 2-[0-9a-f]{16}\), found 2-/,
+  );
 });
 
 test.run();
