@@ -1,8 +1,8 @@
 export { DivergedError, InputError, RunError } from './base/errors.js';
 export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
-export type { Choices } from './inference/choices.js';
-export type { Completion, GenerationRecord } from './inference/generation.js';
+export type { Choices, ContinuationScore } from './evaluation/scoring.js';
+export type { Completion, GenerationRecord } from './inference/completion.js';
 export { loadModel, type Model } from './inference/model.js';
 export type { CompletionOptions, ModelOptions, PerplexityOptions } from './inference/options.js';
 export type { Prompt } from './inference/prompts.js';

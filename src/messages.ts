@@ -58,6 +58,30 @@ export interface StepOrders {
   /** Publish a checkpoint; resolves once everything before it is on disk. */
   readonly checkpoint: boolean;
   readonly stop: boolean;
+  /** Publish, first of all, what the evaluator has now: it was measured to be the best so far. */
+  readonly best?: MeasuredValue | undefined;
+}
+
+/** A value of a metric, and the step after which it was measured. Plain JSON. */
+export interface MeasuredValue {
+  readonly metric: string;
+  readonly step: number;
+  readonly value: number;
+}
+
+/** What the evaluations so far came to for a metric. Plain JSON. */
+export interface Watched {
+  readonly best?: MeasuredValue | undefined;
+  /** Evaluations after it that were no better. */
+  readonly since: number;
+}
+
+/** What depends on evaluations. Plain JSON. */
+export interface EvaluationState {
+  readonly keepBest?: Watched | undefined;
+  readonly earlyStop?: Watched | undefined;
+  /** The run has ended for it, after the step of the checkpoint. */
+  readonly ended?: { readonly patience: number; readonly best?: MeasuredValue | undefined } | undefined;
 }
 
 /** Of gradients that are kept as halves. Plain JSON. */
@@ -86,6 +110,15 @@ export interface CheckpointFacts {
   readonly recorded?: boolean | undefined;
   /** Of a run that was stopped while an evaluation was on its way: what follows those bytes, in order. */
   readonly held?: readonly HeldRecord[] | undefined;
+  /** Of a run that keeps the best or stops early: what the evaluations up to here came to, without those in `held`. */
+  readonly evaluations?: EvaluationState | undefined;
+}
+
+/** What a checkpoint is to hold, and what is published before it. */
+export interface CheckpointOrders {
+  readonly facts: CheckpointFacts;
+  /** As in `StepOrders`. */
+  readonly best?: MeasuredValue | undefined;
 }
 
 /** A line of metrics.jsonl that waits for an evaluation, or the evaluation after `evaluation` steps that it waits for. */

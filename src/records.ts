@@ -47,6 +47,15 @@ export interface StepRecord {
   readonly memory_bytes: number;
 }
 
+/** What a part of an evaluation took. */
+export interface EvaluationTime {
+  /** That the device worked for it, in seconds, and their share of the wall time since the evaluation before it. */
+  readonly seconds: number;
+  readonly share: number;
+  /** That the training waited for the evaluation, in seconds. */
+  readonly waited: number;
+}
+
 /** Held-out loss after `step` steps. */
 export interface EvalRecord {
   readonly type: 'eval';
@@ -56,6 +65,42 @@ export interface EvalRecord {
   readonly perplexity: number;
   /** Predicted tokens. */
   readonly tokens: number;
+  readonly busy: EvaluationTime;
+}
+
+/** What the model after `step` steps came to in tasks and in what it wrote: after the loss of the same evaluation. */
+export interface TasksRecord {
+  readonly type: 'tasks';
+  readonly step: number;
+  /**
+   * By task, group or subject, and of held-out examples by `generate`: each metric, and as METRIC_stderr its standard
+   * error, null of a single item.
+   */
+  readonly results: Readonly<Record<string, Readonly<Record<string, number | null>>>>;
+  /** Items scored, by the same names. */
+  readonly items: Readonly<Record<string, number>>;
+  readonly busy: EvaluationTime;
+}
+
+/** A value of a metric, and the step after which it was measured. */
+export interface Measured {
+  readonly metric: string;
+  readonly step: number;
+  readonly value: number;
+}
+
+/** Why a run ended before its last step: this many evaluations in a row were no better than the best one. */
+export interface EarlyStop {
+  readonly patience: number;
+  /** Absent where no evaluation gave a number. */
+  readonly best?: Measured;
+}
+
+/** The training stands still at `step` until the evaluation after `evaluation` steps is there: on `metrics$` only. */
+export interface WaitingRecord {
+  readonly type: 'waiting';
+  readonly step: number;
+  readonly evaluation: number;
 }
 
 export interface StartRecord {
@@ -76,10 +121,14 @@ export interface CheckpointRecord {
   readonly path: string;
 }
 
-/** Every step is done, and what was made is on the disk. */
+/** Every step is done, or what evaluations came to ended the run before, and what was made is on the disk. */
 export interface EndRecord {
   readonly type: 'end';
   readonly step: number;
+  /** What ended it before its last step. */
+  readonly early_stop?: EarlyStop;
+  /** What is in `path`. */
+  readonly best?: Measured & { readonly path: string };
   /** Where what was made is: one of the two. */
   readonly adapter?: string;
   readonly model?: string;
@@ -112,6 +161,7 @@ export interface ProgressRecord {
     | 'finding text'
     | 'planning'
     | 'choosing examples'
+    | 'reading tasks'
     | 'counting the text'
     | 'reading text'
     | 'compiling the student'
@@ -132,14 +182,16 @@ export interface DeviceLostRecord {
   readonly message: string;
 }
 
-/** What `metrics$` emits and, downloads, progress and lost devices aside, `metrics.jsonl` holds. */
+/** What `metrics$` emits and, downloads, progress, waiting and lost devices aside, `metrics.jsonl` holds. */
 export type MetricsRecord =
   | DownloadRecord
   | ProgressRecord
   | DeviceLostRecord
+  | WaitingRecord
   | LengthRecord
   | StartRecord
   | StepRecord
   | EvalRecord
+  | TasksRecord
   | CheckpointRecord
   | EndRecord;

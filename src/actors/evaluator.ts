@@ -1,16 +1,20 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Row } from '../data/packing.js';
-import { type Device, PRIORITY, type Session, type SessionHandle } from '../devices/device.js';
+import type { Device, Session, SessionHandle } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import { type EvaluationText, evaluationWindows } from '../evaluation/heldOut.js';
-import { meanLoss } from '../evaluation/perplexity.js';
+import { received, type SentPlan } from '../evaluation/tasks/sentPlan.js';
 import type { Tensors } from '../messages.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
-import type { EvalRecord } from '../records.js';
 import { named, offer, serve } from './actor.js';
+import { Evaluation, type EvaluationRecord } from './evaluation.js';
 
 export interface EvaluatorSetup {
-  readonly text: EvaluationText;
+  /** Held-out text to score; absent: none. */
+  readonly text: EvaluationText | undefined;
+  /** What else it is asked. */
+  readonly plans: readonly SentPlan[];
+  /** Folder of the tokenizer. */
+  readonly tokenizer: string;
   readonly student: StudentOptions;
   readonly session: SessionHandle;
   readonly device: DeviceConnection;
@@ -27,18 +31,17 @@ export interface SnapshotSink {
 }
 
 interface Deferred {
-  readonly promise: Promise<EvalRecord>;
-  readonly resolve: (record: EvalRecord | Promise<EvalRecord>) => void;
+  readonly promise: Promise<EvaluationRecord[]>;
+  readonly resolve: (records: Promise<EvaluationRecord[]>) => void;
 }
 
-/** Scores held-out text with snapshots of the adapter, on the student's weights and at the lowest priority. */
+/** Evaluates snapshots of what is trained, on the student's weights and at the lowest priority. */
 class Evaluator implements SnapshotSink {
   #setup!: EvaluatorSetup;
   #device!: Device;
-  #rows!: Row[];
   #session!: Session;
   #model!: StudentModule;
-  #rowsPerRun = 1;
+  #evaluation!: Evaluation;
   #running: Promise<unknown> = Promise.resolve();
   #loading: Promise<void> = Promise.resolve();
   #loaded: number | undefined;
@@ -47,11 +50,16 @@ class Evaluator implements SnapshotSink {
 
   async start(setup: EvaluatorSetup): Promise<void> {
     this.#setup = setup;
-    this.#rows = await evaluationWindows(setup.text);
+    const rows = setup.text && (await evaluationWindows(setup.text));
     this.#model = studentModule(setup.student);
-    this.#rowsPerRun = setup.student.evaluate.rows;
     this.#device = joinDevice(setup.device);
     this.#session = await this.#device.attach(this.#model.module, setup.session);
+    this.#evaluation = new Evaluation({
+      ...{ rows, module: this.#model, session: this.#session, tokenizer: setup.tokenizer },
+      files: setup.student.student,
+      rowsPerRun: setup.student.evaluate.rows,
+      plans: setup.plans.map(received),
+    });
     offer(this, setup.port);
   }
 
@@ -67,13 +75,13 @@ class Evaluator implements SnapshotSink {
     this.#loading = this.#write(parameters);
     this.#loaded = step;
     await this.#loading;
-    const record = named(
+    const records = named(
       'evaluator',
       () => `step ${step}`,
-      () => this.#evaluate(step),
+      () => this.#evaluation.records(step),
     );
-    this.#running = record.catch(() => {});
-    this.#result(step).resolve(record);
+    this.#running = records.catch(() => {});
+    this.#result(step).resolve(records);
   }
 
   async halt(): Promise<number | undefined> {
@@ -89,36 +97,24 @@ class Evaluator implements SnapshotSink {
   }
 
   /** The evaluation of the snapshot of `step`, once it has been loaded and scored. */
-  async result(step: number): Promise<EvalRecord> {
-    const record = await this.#result(step).promise;
+  async result(step: number): Promise<EvaluationRecord[]> {
+    const records = await this.#result(step).promise;
     this.#results.delete(step);
-    return record;
+    return records;
   }
 
   #result(step: number): Deferred {
     const known = this.#results.get(step);
     if (known) return known;
-    const deferred = deferredRecord();
+    const deferred = deferredRecords();
     this.#results.set(step, deferred);
     return deferred;
   }
-
-  async #evaluate(step: number): Promise<EvalRecord> {
-    const run = () => this.#session.run('evaluate', PRIORITY.evaluator);
-    const { nll, tokens } = await meanLoss(
-      this.#session,
-      this.#model.evaluate,
-      this.#rows,
-      this.#rowsPerRun,
-      run,
-    );
-    return { type: 'eval', step, nll, perplexity: Math.exp(nll), tokens };
-  }
 }
 
-function deferredRecord(): Deferred {
+function deferredRecords(): Deferred {
   let settle: Deferred['resolve'] = () => {};
-  const promise = new Promise<EvalRecord>((resolve) => {
+  const promise = new Promise<EvaluationRecord[]>((resolve) => {
     settle = resolve;
   });
   promise.catch(() => {});

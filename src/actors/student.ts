@@ -5,12 +5,22 @@ import { DivergedError } from '../base/errors.js';
 import type { Device, Session, SessionHandle } from '../devices/device.js';
 
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
+import { writeBest } from '../formats/best.js';
 import { readCheckpoint, readSnapshot, writeCheckpoint } from '../formats/checkpoint.js';
 import { pruneCheckpoints } from '../formats/checkpointFiles.js';
 import { type Artifact, writeParameters } from '../formats/parameters.js';
 import { finiteSource, placeOf } from '../formats/tensors/finite.js';
 import type { TensorSource } from '../formats/tensors/source.js';
-import type { BatchSource, CheckpointFacts, MicroBatch, RunState, StepOrders, Tensors } from '../messages.js';
+import type {
+  BatchSource,
+  CheckpointFacts,
+  CheckpointOrders,
+  MeasuredValue,
+  MicroBatch,
+  RunState,
+  StepOrders,
+  Tensors,
+} from '../messages.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import { sessionSources } from '../model/sessionSource.js';
 import { fillValue, headName, loadTensor, sourcesOf } from '../model/weights.js';
@@ -40,6 +50,8 @@ export interface StudentSetup {
   readonly resume?: string;
   readonly init?: string;
   readonly checkpoints: string;
+  /** Where what the best evaluation was of is kept. */
+  readonly best: string;
   /** Checkpoints to keep. */
   readonly keep: number;
   readonly device: DeviceConnection;
@@ -61,7 +73,7 @@ export interface StepObserver {
    * Resolves with what the checkpoint has to hold once everything up to this step is in metrics.jsonl; after a stop,
    * without evaluations that read the parameters of this step or of `snapshot`.
    */
-  beforeCheckpoint(step: number, snapshot: number | undefined): Promise<CheckpointFacts>;
+  beforeCheckpoint(step: number, snapshot: number | undefined): Promise<CheckpointOrders>;
   /** It is on the disk. */
   afterCheckpoint(step: number): Promise<void>;
 }
@@ -141,6 +153,15 @@ export class Student {
     const buffers = [...tensors.values()].map((data) => data.buffer as ArrayBuffer);
     await this.#evaluator?.load(step, Comlink.transfer(tensors, buffers));
     this.#snapshotStep = step;
+  }
+
+  /** Publishes what the evaluator has as the best so far, before it is given anything else. */
+  async keepBest(best: MeasuredValue): Promise<void> {
+    if (best.step !== this.#snapshotStep) {
+      throw new Error(`Expected the snapshot of step ${best.step}, found that of ${this.#snapshotStep}`);
+    }
+    const parameters = sessionSources(this.#session, this.#model.trained.snapshot);
+    await writeBest(this.#setup.best, this.#setup.artifact, { parameters, start: this.#start }, best);
   }
 
   /** Runs until the last step, until the observer says stop, or until it is abandoned. @returns the last step done. */
@@ -226,7 +247,8 @@ export class Student {
     return this.#obey(await this.#observer.step(record));
   }
 
-  async #obey({ evaluate, checkpoint, stop }: StepOrders): Promise<boolean> {
+  async #obey({ evaluate, checkpoint, stop, best }: StepOrders): Promise<boolean> {
+    if (best) await this.keepBest(best);
     if (evaluate) await Promise.race([this.snapshot(), this.#abandoned]);
     if (checkpoint) await this.#checkpoint();
     this.#meter.resume();
@@ -236,7 +258,9 @@ export class Student {
   async #checkpoint(): Promise<void> {
     const { step } = this.#state;
     if (this.#isAbandoned) this.#snapshotStep = await this.#evaluator?.halt();
-    const facts = await this.#observer.beforeCheckpoint(step, this.#snapshotStep);
+    const { facts, best } = await this.#observer.beforeCheckpoint(step, this.#snapshotStep);
+    if (best) await this.keepBest(best);
+    const hasBest = facts.evaluations?.keepBest?.best !== undefined;
     const { artifact, checkpoints, keep } = this.#setup;
     const { trained, optimizer } = this.#model;
     const waits = (facts.held ?? []).some((record) => 'evaluation' in record && record.evaluation !== step);
@@ -246,6 +270,7 @@ export class Student {
       first: sessionSources(this.#session, optimizer.first),
       second: sessionSources(this.#session, optimizer.second),
       snapshot: waits ? sessionSources(this.#session, trained.snapshot) : undefined,
+      best: hasBest ? this.#setup.best : undefined,
       state: { ...this.#state, ...facts },
     });
     this.#savedStep = step;

@@ -1,9 +1,10 @@
 import { stringify } from 'yaml';
 import { calling, quoted } from '../base/invocation.js';
-import { holdsRun } from '../formats/runFolder.js';
+import { holdsRun, runPaths } from '../formats/runFolder.js';
 import type { CachePlan, RunPlan } from '../library/runPlan.js';
 import type { TrainOptions } from '../options/train.js';
 import { miniaturePaths } from '../prepare/miniature.js';
+import type { EarlyStop, Measured } from '../records.js';
 import { clock } from '../report/progress.js';
 import type { RunResult } from '../run/result.js';
 
@@ -65,7 +66,7 @@ export function dryRunText(plan: RunPlan, { steps, estimate }: RunResult): strin
 }
 
 /** The last lines of a run: where its result is, and what to do with it. */
-export function summary({ out, adapter, model }: RunResult, plan: RunPlan): string {
+export function summary({ out, adapter, model, steps, earlyStop, best }: RunResult, plan: RunPlan): string {
   const made = adapter
     ? `--model ${quoted(plan.options.student!)} --adapter ${quoted(adapter)}`
     : `--model ${quoted(model!)}`;
@@ -73,7 +74,21 @@ export function summary({ out, adapter, model }: RunResult, plan: RunPlan): stri
   const finished = wasFinished
     ? `the run in ${out} was finished after step ${plan.steps}, and is as it was; --steps N makes it longer where its schedule allows that\n`
     : '';
-  return `${finished}${adapter ? 'adapter' : 'model'} in ${adapter ?? model}; to evaluate it:\n  ${calling('evaluate')} ${made} --perplexity FILE`;
+  const kept = best
+    ? `the best by ${best.metric}, ${shortValue(best)}, is in ${runPaths(out).best}: what was after step ${best.step}\n`
+    : '';
+  const early = earlyStop ? `${earlyStopText(earlyStop, steps)}\n` : '';
+  return `${finished}${early}${kept}${adapter ? 'adapter' : 'model'} in ${adapter ?? model}; to evaluate it:\n  ${calling('evaluate')} ${made} --perplexity FILE`;
+}
+
+const shortValue = ({ value }: Measured): string => String(Number(value.toPrecision(5)));
+
+/** Where and why a run has ended before its last step. */
+function earlyStopText({ patience, best }: EarlyStop, step: number): string {
+  const than = best
+    ? `no better than ${best.metric} ${shortValue(best)} after step ${best.step}`
+    : 'no numbers';
+  return `ended after step ${step}: ${patience} evaluation${patience === 1 ? ' was' : 's in a row were'} ${than}`;
 }
 
 /** The last lines of a run that was stopped: what is saved, and how to go on. */

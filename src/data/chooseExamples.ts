@@ -13,19 +13,25 @@ export interface ExampleChoice {
   readonly last: Standing;
 }
 
+interface ChoiceHooks {
+  /** Called with the number of documents read so far, and waited for. */
+  readonly onFound?: (documents: number) => Promise<void>;
+  /** What to say when there are fewer than wanted. */
+  readonly tooFew?: (found: number, wanted: number) => string;
+}
+
 /**
  * Finds the first `count` documents of a seeded shuffle. Each document's standing is drawn from the seed and what it
  * holds: fewer documents are always among more of them, and neither the order of the text nor how it is shared out to
  * files or token shards changes which they are. Reads all documents once; memory is bounded by `count`.
  * @param count at least 1
- * @param onFound called with the number of documents read so far, and waited for
  * @throws InputError when there are fewer
  */
 export async function chooseExamples(
   documents: DocumentSource,
   count: number,
   seed: number,
-  onFound: (documents: number) => Promise<void> = async () => {},
+  { onFound = async () => {}, tooFew = tooFewToTrain }: ChoiceHooks = {},
 ): Promise<ExampleChoice> {
   let found = 0;
   let first: Standing[] = [];
@@ -41,10 +47,11 @@ export async function chooseExamples(
   }
   keepFirst();
   if (found >= count) return { seed, last: first.at(-1)! };
-  throw new InputError(
-    `--examples: expected at most ${found}, which is all that there is to train on, found ${count}; lower it, or give more text`,
-  );
+  throw new InputError(tooFew(found, count));
 }
+
+const tooFewToTrain = (found: number, wanted: number): string =>
+  `--examples: expected at most ${found}, which is all that there is to train on, found ${wanted}; lower it, or give more text`;
 
 /** Standings beyond those needed, so that few are sorted often. */
 const SPARE = 1024;

@@ -25,6 +25,14 @@ export const bothScores = (a: ContinuationScore, b: ContinuationScore): Continua
   isGreedy: a.isGreedy && b.isGreedy,
 });
 
+/** A context, and what may follow it. */
+export interface Choices {
+  /** At least one token. */
+  readonly context: ArrayLike<number>;
+  /** Of at least one token each. */
+  readonly continuations: readonly ArrayLike<number>[];
+}
+
 export interface ScoringHooks {
   /** Looked at before each replay. */
   readonly signal?: AbortSignal | undefined;

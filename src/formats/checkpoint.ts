@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError, RunError } from '../base/errors.js';
 import type { RunState } from '../messages.js';
+import { BEST_FOLDER, keepBest } from './best.js';
 import { checkpointPath, publishFile, publishFolder } from './checkpointFiles.js';
 import { checkHashes, HASHES_FILE, hashFolder } from './hashes.js';
 import { readJsonFile } from './json.js';
@@ -16,7 +17,8 @@ import type { TensorSource } from './tensors/source.js';
 /*
  * A checkpoint is a folder: `adapter/` in PEFT's format or `model/` in Hugging Face's, `optimizer.safetensors` with the
  * moments of every tensor that is trained, `state.json` with everything else, and `XXH64SUMS` with the hash of each of these files.
- * That of a stop which did not wait for an evaluation has `snapshot.safetensors` beside them.
+ * That of a stop which did not wait for an evaluation has `snapshot.safetensors` beside them, that of a run that keeps the
+ * best of its evaluations a copy of it, `best/`.
  */
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
@@ -34,6 +36,8 @@ export interface CheckpointContents {
   readonly second: readonly TensorSource[];
   /** Parameters as an evaluation that is still to be made reads them. */
   readonly snapshot?: readonly TensorSource[] | undefined;
+  /** Folder of what the best evaluation so far was of. */
+  readonly best?: string | undefined;
   readonly state: RunState;
 }
 
@@ -41,7 +45,7 @@ export interface CheckpointContents {
 export async function writeCheckpoint(
   folder: string,
   artifact: Artifact,
-  { parameters, start = [], first, second, snapshot, state }: CheckpointContents,
+  { parameters, start = [], first, second, snapshot, best, state }: CheckpointContents,
 ): Promise<string> {
   const path = checkpointPath(folder, state.step);
   await publishFolder(path, async (unfinished) => {
@@ -49,6 +53,7 @@ export async function writeCheckpoint(
     const moments = [...prefixed(FIRST, first), ...prefixed(SECOND, second)];
     await streamSafetensors(join(unfinished, OPTIMIZER_FILE), moments);
     if (snapshot) await streamSafetensors(join(unfinished, SNAPSHOT_FILE), snapshot);
+    if (best !== undefined) keepBest(best, unfinished);
     writeState(unfinished, state);
     await writeHashes(unfinished);
   });
@@ -73,11 +78,14 @@ const writeState = (folder: string, state: RunState): void =>
 const writeHashes = async (folder: string): Promise<void> =>
   writeText(join(folder, HASHES_FILE), await hashFolder(folder));
 
+/** Another run evaluates anew. */
+const OF_EVALUATIONS = [SNAPSHOT_FILE, BEST_FOLDER];
+
 /** Publishes a copy of the checkpoint at `path` among those of another run, with a state of its own. */
 export async function copyCheckpoint(path: string, folder: string, state: RunState): Promise<string> {
   const copy = checkpointPath(folder, state.step);
   await publishFolder(copy, async (unfinished) => {
-    cpSync(path, unfinished, { recursive: true, filter: (file) => basename(file) !== SNAPSHOT_FILE });
+    cpSync(path, unfinished, { recursive: true, filter: (file) => !OF_EVALUATIONS.includes(basename(file)) });
     writeState(unfinished, state);
     await writeHashes(unfinished);
   });
@@ -94,6 +102,14 @@ const heldSchema = z.union([
   z.strictObject({ evaluation: z.int().min(0) }),
   z.looseObject({ type: z.string() }),
 ]);
+
+const measuredSchema = z.strictObject({ metric: z.string(), step: z.int().min(0), value: z.number() });
+const watchedSchema = z.strictObject({ best: measuredSchema.optional(), since: z.int().min(0) });
+const evaluationsSchema = z.strictObject({
+  keepBest: watchedSchema.optional(),
+  earlyStop: watchedSchema.optional(),
+  ended: z.strictObject({ patience: z.int().min(1), best: measuredSchema.optional() }).optional(),
+});
 
 /**
  * The state of a run as a checkpoint holds it.
@@ -114,6 +130,7 @@ export function readCheckpointState<C>(path: string, cursor: z.ZodType<C>): Chec
     texts: z.record(z.string(), z.string()).optional(),
     recorded: z.boolean().optional(),
     held: z.array(heldSchema).optional(),
+    evaluations: evaluationsSchema.optional(),
     lossScale: z
       .strictObject({ scale: z.number().positive(), steady: z.int().min(0), skipped: z.int().min(0) })
       .optional(),
@@ -158,7 +175,7 @@ export function readCheckpoint(
   path: string,
   kind: Artifact['kind'] = 'adapter',
   hasStart = false,
-): Omit<CheckpointContents, 'snapshot'> {
+): Omit<CheckpointContents, 'snapshot' | 'best'> {
   const whole = readParameters(path, kind);
   const { trained: parameters, start } = hasStart ? splitStart(whole) : { trained: whole, start: [] };
   const { tensors } = openSafetensors(join(path, OPTIMIZER_FILE));

@@ -122,6 +122,37 @@ export async function publishFolder(
 }
 
 /**
+ * Publishes a folder in place of the one that is there, if any. A kill leaves the old one, none, or the whole new one.
+ * @param write see `publishFolder`
+ */
+export async function replaceFolder(
+  folder: string,
+  write: (unfinishedFolder: string) => Promise<void> | void,
+): Promise<void> {
+  const [unfinished, old] = [unfinishedPath(folder), unfinishedPath(folder)];
+  try {
+    mkdirSync(unfinished);
+    await write(unfinished);
+    flushTree(unfinished);
+    if (existsSync(folder)) renameSync(folder, old);
+    renameSync(unfinished, folder);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    throw error;
+  }
+  flush(dirname(folder));
+  rmSync(old, { recursive: true, force: true });
+}
+
+/** Deletes a folder, if it is there. Renamed first: a kill amid the deletion must not leave half of it. */
+export function removeFolder(folder: string): void {
+  if (!existsSync(folder)) return;
+  const unfinished = unfinishedPath(folder);
+  renameSync(folder, unfinished);
+  rmSync(unfinished, { recursive: true });
+}
+
+/**
  * Makes a folder and those around it. Node's own way never returns where the system denies that a parent exists, as
  * /proc does.
  * @param made where those that were not there are listed, children first
@@ -181,12 +212,7 @@ export function listCheckpoints(folder: string): Checkpoint[] {
 /** Deletes all but the last `keep` checkpoints. */
 export function pruneCheckpoints(folder: string, keep: number): void {
   const checkpoints = listCheckpoints(folder);
-  for (const { path } of checkpoints.slice(0, Math.max(0, checkpoints.length - keep))) {
-    // Renamed first: a kill amid the deletion must not leave half a folder that looks like a checkpoint.
-    const unfinished = unfinishedPath(path);
-    renameSync(path, unfinished);
-    rmSync(unfinished, { recursive: true });
-  }
+  for (const { path } of checkpoints.slice(0, Math.max(0, checkpoints.length - keep))) removeFolder(path);
 }
 
 /** Gives a damaged checkpoint another name, which the run will not need: nothing in it is lost. @returns its new path */

@@ -104,18 +104,23 @@ function problemOf(table: OptionTable, written: string, value: unknown): string 
 export function problemOfValue(option: Option, value: unknown): string | undefined {
   const values = option.many ? [value].flat() : [value];
   const kind = kindOf(option.many ? (option.schema as z.ZodArray).element : option.schema);
-  const wrong = values.find((each) => typeof each !== kind);
+  const wrong = values.find((each) => !isOfKind(each, kind));
   if (wrong !== undefined || value == null) return `expected ${KINDS[kind]}, found ${shown(wrong)}`;
   const checked = option.schema.safeParse(option.many ? values : value);
   return checked.success ? undefined : `${checked.error.issues[0]!.message}, found ${shown(value)}`;
 }
 
-type Kind = 'number' | 'boolean' | 'string' | 'object';
+/** A list may be written as on a command line. */
+const isOfKind = (value: unknown, kind: Kind): boolean =>
+  kind === 'array' ? Array.isArray(value) || typeof value === 'string' : typeof value === kind;
+
+type Kind = 'number' | 'boolean' | 'string' | 'object' | 'array';
 const KINDS: Readonly<Record<Kind, string>> = {
   number: 'a number',
   boolean: 'true or false',
   string: 'text (in quotes where it looks like something else)',
   object: 'names with values, such as {q_proj: 16}',
+  array: 'a list, or text with commas in it',
 };
 
 /** The JavaScript type of an option's value. Options take text from a command line and convert it; a file has types. */
@@ -140,7 +145,11 @@ export function configSchema(title: string, table: OptionTable): object {
       override: asGiven,
     });
     const { help: description, many } = option;
-    const value = many ? { anyOf: [schema, schema.items] } : schema;
+    const value = many
+      ? { anyOf: [schema, schema.items] }
+      : schema.type === 'array'
+        ? { anyOf: [schema, { type: 'string' }] }
+        : schema;
     properties[name] = {
       description,
       ...value,

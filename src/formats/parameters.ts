@@ -23,10 +23,20 @@ export async function writeParameters(
   start: readonly TensorSource[] = [],
 ): Promise<string> {
   const path = join(folder, artifact.kind);
+  await writeArtifact(path, artifact, parameters, start);
+  return path;
+}
+
+/** The same as `path` itself. */
+export async function writeArtifact(
+  path: string,
+  artifact: Artifact,
+  parameters: readonly TensorSource[],
+  start: readonly TensorSource[],
+): Promise<void> {
   if (artifact.kind === 'adapter') {
     await writeAdapter(path, artifact.config, start.length === 0 ? parameters : withStart(parameters, start));
   } else await writeModel(path, artifact.configFile, artifact.form, parameters);
-  return path;
 }
 
 /** What `writeParameters` wrote into `folder`. */

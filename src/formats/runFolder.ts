@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InputError, RunError } from '../base/errors.js';
+import { BEST_FOLDER } from './best.js';
 import { STATE_FILE } from './checkpoint.js';
 import { listCheckpoints, makeFolder, publishFile, removeEmpty, removeLeftovers } from './checkpointFiles.js';
 import { systemCode } from './json.js';
@@ -13,6 +14,7 @@ export const runPaths = (folder: string) => ({
   metrics: join(folder, 'metrics.jsonl'),
   adapter: join(folder, 'adapter'),
   model: join(folder, 'model'),
+  best: join(folder, BEST_FOLDER),
   checkpoints: join(folder, 'checkpoints'),
 });
 

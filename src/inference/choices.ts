@@ -1,15 +1,7 @@
-import { bothScores, type ContinuationScore } from '../evaluation/scoring.js';
+import { bothScores, type Choices, type ContinuationScore } from '../evaluation/scoring.js';
 import type { Tokens } from './continuationPieces.js';
 import type { KeyValueCache, ReadingHooks } from './keyValueCache.js';
 import { likeliest } from './sampling.js';
-
-/** A context, and what may follow it. */
-export interface Choices {
-  /** At least one token. */
-  readonly context: Tokens;
-  /** Of at least one token each. */
-  readonly continuations: readonly Tokens[];
-}
 
 /**
  * Scores continuations, given their context: it is read once for all of them, and what it shares with the one before in

@@ -17,6 +17,9 @@ export interface ReadingHooks {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a cache needs of the session. */
+export type CacheSession = Pick<Session, 'write' | 'run' | 'read'>;
+
 type Logits = (Float32Array | undefined)[];
 
 const NOTHING: Tokens = [];
@@ -32,12 +35,12 @@ export class KeyValueCache {
   readonly capacity: number;
   /** Tokens that went through the model so far, without padding. */
   forwarded = 0;
-  readonly #session: Session;
+  readonly #session: CacheSession;
   readonly #programs: CachePrograms;
   readonly #held: number[][];
 
   /** @param programs of a module that `session` was compiled from */
-  constructor(session: Session, programs: CachePrograms) {
+  constructor(session: CacheSession, programs: CachePrograms) {
     this.rows = programs.rows;
     this.capacity = programs.capacity;
     this.#session = session;

@@ -10,7 +10,7 @@ import type { Device, Session } from '../devices/device.js';
 import { openDevice } from '../devices/openDevice.js';
 import { scoreContinuations } from '../evaluation/continuations.js';
 import { meanLoss, rowLogits, SCORING } from '../evaluation/perplexity.js';
-import type { ContinuationScore, MeanLoss, ScoringHooks } from '../evaluation/scoring.js';
+import type { Choices, ContinuationScore, MeanLoss, ScoringHooks } from '../evaluation/scoring.js';
 import { type Adapter, checkAdapter, readAdapter } from '../formats/adapter.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { endOfTextIds } from '../model/endOfText.js';
@@ -20,8 +20,9 @@ import { type EvaluationModule, evaluationModule } from '../model/programs.js';
 import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
 import { EVALUATE_OPTIONS } from '../options/evaluate.js';
 import { checkedOptions, type Resolved } from '../options/table.js';
-import { type Choices, scoreChoices } from './choices.js';
-import { type Completion, complete, type GenerationRecord, type NumberedPrompt } from './generation.js';
+import { scoreChoices } from './choices.js';
+import type { Completion, GenerationRecord } from './completion.js';
+import { complete, type NumberedPrompt } from './generation.js';
 import { KeyValueCache } from './keyValueCache.js';
 import {
   COMPLETION_OPTIONS,

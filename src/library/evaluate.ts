@@ -10,9 +10,9 @@ import {
   type EvaluateGiven,
   type EvaluateInput,
   type EvaluateTasksInput,
-  TASK_OPTIONS,
 } from '../options/evaluate.js';
 import { checkedOptions, flagOf, type Resolved } from '../options/table.js';
+import { TASK_OPTIONS } from '../options/tasks.js';
 import { prepareTasks } from '../prepare/evaluationTasks.js';
 import { type FoundText, findEvaluationText } from '../prepare/evaluationText.js';
 import { checkSamplesFile, type OpenModel, scoreTasks } from './scoreTasks.js';

@@ -3,7 +3,7 @@ import { InputError } from '../base/errors.js';
 import { untilStopped } from '../base/stopping.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import { resolveModel } from '../hub/resolveModel.js';
-import type { GenerationRecord } from '../inference/generation.js';
+import type { GenerationRecord } from '../inference/completion.js';
 import { openModel } from '../inference/model.js';
 import { MODEL_OPTIONS, type ModelOptions } from '../inference/options.js';
 import { readPrompts } from '../inference/promptFile.js';

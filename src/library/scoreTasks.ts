@@ -1,16 +1,9 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { InputError, RunError } from '../base/errors.js';
-import type { Metrics } from '../evaluation/tasks/item.js';
 import { isChoicePlan, type TaskPlan } from '../evaluation/tasks/planTask.js';
-import { TASKS } from '../evaluation/tasks/registry.js';
-import {
-  type Answering,
-  resultsOf,
-  samplesOf,
-  type TaskResults,
-  type TaskSample,
-} from '../evaluation/tasks/runTask.js';
+import { type Answering, samplesOf, type TaskSample } from '../evaluation/tasks/runTask.js';
+import { Scores } from '../evaluation/tasks/scores.js';
 import { publishStream } from '../formats/checkpointFiles.js';
 import { systemCode } from '../formats/json.js';
 import type { Model } from '../inference/model.js';
@@ -46,7 +39,7 @@ export async function scoreTasks(
 ): Promise<TaskEvaluation> {
   const opened = new OpenedModel(open, plans);
   let [seconds, forwarded] = [0, 0];
-  const measured = plans.map(() => new Map<string, Metrics[]>());
+  const scores = new Scores(plans);
   async function* samples(): AsyncGenerator<TaskSample> {
     for (const [i, plan] of plans.entries()) {
       const totalItems = plan.parts.reduce((sum, part) => sum + part.items.length, 0);
@@ -55,7 +48,7 @@ export async function scoreTasks(
       const answering = { scorer: cachedScorer(model, signal), generator: cachedGenerator(model, signal) };
       let items = 0;
       for await (const sample of samplesOf(plan, answering)) {
-        keep(measured[i]!, sample);
+        scores.add(i, sample);
         yield sample;
         seconds = before.seconds + (performance.now() - start) / 1000;
         forwarded = before.forwarded + tokensOf(answering);
@@ -69,8 +62,7 @@ export async function scoreTasks(
   } finally {
     await opened.close();
   }
-  const results = plans.map((plan, i) => resultsOf(plan.task, measured[i]!));
-  return { ...evaluationOf(plans, results), forwarded, seconds };
+  return { ...scores.results(), forwarded, seconds };
 }
 
 const tokensOf = ({ scorer, generator }: Answering): number => scorer.forwarded + generator.forwarded;
@@ -103,50 +95,6 @@ class OpenedModel {
     this.#model = undefined;
   }
 }
-
-function keep(measured: Map<string, Metrics[]>, { task, metrics }: TaskSample): void {
-  const known = measured.get(task);
-  if (known) known.push(metrics);
-  else measured.set(task, [metrics]);
-}
-
-function evaluationOf(
-  plans: readonly TaskPlan[],
-  results: readonly TaskResults[],
-): Omit<TaskEvaluation, 'forwarded' | 'seconds'> {
-  const shown: Record<string, Record<string, number | null>> = {};
-  const items: Record<string, number> = {};
-  const shots: Record<string, number> = {};
-  for (const [i, plan] of plans.entries()) {
-    for (const [name, metrics] of results[i]!) {
-      shown[name] = {};
-      shots[name] = plan.shots;
-      for (const [metric, { mean, stderr, items: count }] of metrics) {
-        shown[name][metric] = mean;
-        shown[name][stderrOf(metric)] = stderr;
-        items[name] = count;
-      }
-    }
-  }
-  const mean = meanOf(shown);
-  return { results: shown, ...(mean !== undefined && { mean }), items, shots };
-}
-
-/** Of the tasks that have a part in it; undefined where one is missing. */
-function meanOf(results: TaskEvaluation['results']): number | undefined {
-  const headlines = Object.values(TASKS).flatMap(({ name, headline }) =>
-    headline === undefined ? [] : [results[name]?.[headline]],
-  );
-  let sum = 0;
-  for (const value of headlines) {
-    if (typeof value !== 'number') return undefined;
-    sum += value;
-  }
-  return sum / headlines.length;
-}
-
-/** `acc` -> `acc_stderr`, `exact_match,strict-match` -> `exact_match_stderr,strict-match`. */
-const stderrOf = (metric: string): string => metric.replace(/^[^,]*/, '$&_stderr');
 
 /** @throws InputError when samples can't go to this path: asked before anything is computed */
 export function checkSamplesFile(path: string): void {

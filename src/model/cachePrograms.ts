@@ -64,26 +64,40 @@ const lengthsOf = (lengths: readonly number[], { rows, capacity }: CacheShape): 
   return enough < 0 ? fitting : [...fitting.slice(0, enough), capacity];
 };
 
-/** Declares a cache of keys and values, and the programs over it. They share `arena` with others that never overlap. */
+/**
+ * Declares a cache of keys and values, and the programs over it. They share `arena` with others that never overlap.
+ * @param prefix of their names, where a module has several caches
+ */
 export function declareCache(
   b: Builder,
   model: ForwardModel,
   shape: CacheShape,
   arena: string,
+  prefix = '',
 ): CachePrograms {
   const { config } = model.weights;
   const width = config.keyValueHeads * config.headDim;
   const held = (what: string) =>
     Array.from({ length: config.layers }, (_, block) =>
-      b.value('state', `cache.${what}.${block}`, [shape.rows * shape.capacity, width]),
+      b.value('state', `${prefix}cache.${what}.${block}`, [shape.rows * shape.capacity, width]),
     );
   const [keys, values] = [held('keys'), held('values')];
   const blocks = keys.map((value, block): CachedBlock => ({ keys: value, values: values[block]! }));
   return {
     ...shape,
-    advance: lengthsOf(ADVANCE_LENGTHS, shape).map((n) => declareAdvance(b, model, shape, blocks, n, arena)),
-    score: lengthsOf(SCORE_LENGTHS, shape).map((n) => declareScore(b, model, shape, blocks, n, arena)),
+    advance: lengthsOf(ADVANCE_LENGTHS, shape).map((n) =>
+      declareAdvance(b, model, shape, blocks, n, { arena, prefix }),
+    ),
+    score: lengthsOf(SCORE_LENGTHS, shape).map((n) =>
+      declareScore(b, model, shape, blocks, n, { arena, prefix }),
+    ),
   };
+}
+
+/** Where a program computes, and what its name begins with. */
+interface Placed {
+  readonly arena: string;
+  readonly prefix: string;
 }
 
 function declareNewTokens(b: Builder, program: string, { rows }: CacheShape, length: number): NewTokens {
@@ -104,9 +118,9 @@ function declareAdvance(
   shape: CacheShape,
   blocks: readonly CachedBlock[],
   length: number,
-  arena: string,
+  { arena, prefix }: Placed,
 ): AdvanceProgram {
-  const program = `advance_${length}`;
+  const program = `${prefix}advance_${length}`;
   let declared: AdvanceProgram | undefined;
   b.program(program, { arena, scope: `${program}.` }, () => {
     const read = declareNewTokens(b, program, shape, length);
@@ -128,9 +142,9 @@ function declareScore(
   shape: CacheShape,
   blocks: readonly CachedBlock[],
   length: number,
-  arena: string,
+  { arena, prefix }: Placed,
 ): ScoreProgram {
-  const program = `score_${length}`;
+  const program = `${prefix}score_${length}`;
   let declared: ScoreProgram | undefined;
   b.program(program, { arena, scope: `${program}.` }, () => {
     const read = declareNewTokens(b, program, shape, length);

@@ -76,6 +76,14 @@ export interface StudentOptions {
   readonly microBatches: number;
   readonly train: BatchShape;
   readonly evaluate: BatchShape;
+  /** Caches that evaluations read prompts with; none where they score text alone. */
+  readonly caches?: EvaluationCaches<CacheShape> | undefined;
+}
+
+/** Of an evaluation: what compares choices, a prompt at a time, and what writes answers, several at once. */
+export interface EvaluationCaches<T> {
+  readonly choices?: T | undefined;
+  readonly written?: T | undefined;
 }
 
 /** What the host writes, replay by replay, and reads. */
@@ -121,7 +129,7 @@ export interface EvaluationValues {
 /**
  * The student's module. Programs: `step` (forward and backward of a micro-batch, gradients added to the running sum),
  * `keep_L` and `merge_L` (partial sums, see gradientTree.ts), `update` (clip, AdamW, gradients back to 0), `evaluate`
- * (forward with the adapter's snapshot).
+ * (forward with the adapter's snapshot), and those of caches, with the snapshot too.
  */
 export interface StudentModule {
   readonly module: Module;
@@ -130,6 +138,7 @@ export interface StudentModule {
   readonly step: StepValues;
   readonly optimizer: OptimizerValues;
   readonly evaluate: EvaluationValues;
+  readonly caches: EvaluationCaches<CachePrograms>;
 }
 
 /** The teacher's head lives in the student's module under this prefix. */
@@ -137,8 +146,9 @@ export const TEACHER_PREFIX = 'teacher.';
 
 export function studentModule(options: StudentOptions): StudentModule {
   const b = new Builder();
-  const { student, teacher, lora, train, evaluate } = options;
-  const positions = Math.max(train.sequence, evaluate.sequence);
+  const { student, teacher, lora, train, evaluate, caches = {} } = options;
+  const room = [caches.choices, caches.written].map((shape) => shape?.capacity ?? 0);
+  const positions = Math.max(train.sequence, evaluate.sequence, ...room);
   const trained = declareTrained(b, student, lora, positions);
   const teacherHead = teacher && declareTeacherHead(b, teacher);
   const optimizer = declareOptimizer(b, trained.values, options.lossScaling);
@@ -146,7 +156,19 @@ export function studentModule(options: StudentOptions): StudentModule {
   declareFolds(b, optimizer.gradients, levelsOf(options.microBatches));
   declareUpdate(b, trained.values, optimizer, options.optimizer);
   const evaluation = declareEvaluation(b, trained.evaluation, evaluate);
-  return { module: b.module(), trained, teacherHead, step, optimizer, evaluate: evaluation };
+  const cached = declareCaches(b, trained.evaluation, caches);
+  return { module: b.module(), trained, teacherHead, step, optimizer, evaluate: evaluation, caches: cached };
+}
+
+/** An evaluation does one thing after the other: all of it shares the storage of activations. */
+function declareCaches(
+  b: Builder,
+  model: ForwardModel,
+  { choices, written }: EvaluationCaches<CacheShape>,
+): EvaluationCaches<CachePrograms> {
+  const declare = (shape: CacheShape | undefined, prefix: string) =>
+    shape && declareCache(b, model, shape, 'evaluate', prefix);
+  return { choices: declare(choices, 'choices.'), written: declare(written, 'written.') };
 }
 
 function declareTeacherHead(b: Builder, { config, tensors }: ModelFiles): Value {

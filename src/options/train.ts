@@ -1,4 +1,5 @@
 import { DATA_OPTIONS } from './data.js';
+import { LOOP_OPTIONS } from './evaluations.js';
 import {
   belowOne,
   count,
@@ -303,6 +304,7 @@ export const TRAIN_OPTIONS = {
     operational: true,
     help: 'steps between evaluations; there is one before the first step and one at the end',
   },
+  ...LOOP_OPTIONS,
   checkpointEvery: {
     group: 'run',
     value: 'N',
@@ -335,6 +337,7 @@ const FORKABLE = new Set(
   [
     'batch microBatch evalTokens steps tokens epochs alpha divergence beta temperature teacherCacheDtype loraDropout',
     'lr warmup schedule decay loraPlus weightDecay beta1 beta2 epsilon clip',
+    'evalTasks shots limit taskData evalGenerate maxTokens keepBest earlyStop',
     'device teacherDevice kernels tune out fork',
   ].flatMap((names) => names.split(' ')),
 );

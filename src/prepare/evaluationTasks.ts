@@ -8,7 +8,8 @@ import { planTask, type TaskPlan, type TaskRequest } from '../evaluation/tasks/p
 import { TASKS } from '../evaluation/tasks/registry.js';
 import type { MeetingSetting } from '../evaluation/tasks/task.js';
 import { taskData } from '../evaluation/tasks/taskData.js';
-import { readModelConfig } from '../model/config.js';
+import type { DatasetOptions } from '../hub/dataset.js';
+import { type ModelConfig, readModelConfig } from '../model/config.js';
 import type { QmsumOptions } from '../options/qmsum.js';
 import type { TaskName } from '../options/tasks.js';
 
@@ -21,20 +22,33 @@ export interface TaskOptions extends Omit<TaskRequest, 'positions'> {
   readonly chatTemplate?: string | undefined;
 }
 
+interface TaskSetting {
+  readonly hub?: DatasetOptions;
+  readonly config?: ModelConfig;
+  readonly onTask?: (task: TaskName) => void;
+}
+
 /**
  * Reads the items of tasks and encodes all that a model will be asked, before it is loaded: plans in the order in which the
  * tasks were named.
  * @param folder of the model
+ * @param config of the model (default: as in its folder)
+ * @param onTask told of each task before its data is read
  * @throws InputError when data is missing or wrong, or does not fit the model; RunError when the Hub fails
  */
-export async function prepareTasks(folder: string, options: TaskOptions): Promise<TaskPlan[]> {
-  const { maxPositions: positions, slidingWindow } = readModelConfig(folder);
-  const data = taskData(options.taskData);
+export async function prepareTasks(
+  folder: string,
+  options: TaskOptions,
+  { hub, onTask, config = readModelConfig(folder) }: TaskSetting = {},
+): Promise<TaskPlan[]> {
+  const { maxPositions: positions, slidingWindow } = config;
+  const data = taskData(options.taskData, hub);
   const tokenizer = await sharedTokenizer(folder);
   const encoder = taskEncoder(tokenizer, options.bos);
   const meetings = meetingSetting(folder, tokenizer, options);
   const plans: TaskPlan[] = [];
   for (const name of options.tasks) {
+    onTask?.(name);
     const task = TASKS[name];
     const plan = planTask(task, await task.read(data, meetings), encoder, { ...options, positions });
     if (slidingWindow !== undefined && plan.longest > slidingWindow) {

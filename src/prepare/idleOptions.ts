@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { flagOf } from '../options/table.js';
 import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
+import { evaluates, hasHeldOutText } from './evaluates.js';
 
 type Name = keyof TrainOptions;
 
@@ -60,6 +61,26 @@ const DEPENDENCES: readonly Dependence[] = [
     options: ['evalFraction'],
     against: ({ evalData }) => evalData !== undefined && `--eval-data ${evalData}`,
     needs: 'no --eval-data',
+  },
+  {
+    options: ['shots', 'limit', 'taskData'],
+    against: ({ evalTasks }) => evalTasks === undefined && 'none',
+    needs: '--eval-tasks TASK,...',
+  },
+  {
+    options: ['maxTokens'],
+    against: ({ evalTasks, evalGenerate }) => evalTasks === undefined && evalGenerate === undefined && 'none',
+    needs: '--eval-tasks TASK,... or --eval-generate N',
+  },
+  {
+    options: ['evalGenerate'],
+    against: (options) => !hasHeldOutText(options) && 'nothing held out',
+    needs: '--eval-data PATH or --eval-fraction F',
+  },
+  {
+    options: ['keepBest', 'earlyStop'],
+    against: (options) => !evaluates(options) && 'no evaluations',
+    needs: '--eval-data PATH, --eval-fraction F or --eval-tasks TASK,...',
   },
   {
     options: ['kernels', 'tune'],

@@ -127,12 +127,13 @@ function waysOut(heavy: 'student' | 'teacher', together: number, devices: Device
   return isWasm ? `${onGpu}, or a smaller ${heavy}` : `a larger GPU, or a smaller ${heavy}`;
 }
 
-function smallerRuns({ trainable, recompute }: TrainOptions): string {
+function smallerRuns({ trainable, recompute, evalTasks, evalGenerate }: TrainOptions): string {
   const ways = [
     'smaller models',
     'a shorter --sequence',
     ...(trainable === 'lora' ? ['a lower --rank'] : []),
     ...(recompute === 'off' ? ['--recompute on'] : []),
+    ...(evalTasks || evalGenerate ? ['fewer --shots, or a lower --max-tokens, of evaluations'] : []),
   ];
   return `${ways.join(', ')} or a smaller --micro-batch`;
 }

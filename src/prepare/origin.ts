@@ -117,7 +117,8 @@ async function forkedCheckpoint(fork: string, before: RunFile | undefined): Prom
   const state = await readWholeCheckpoint(path, cursorSchema);
   if (state.run && before) checkRunFile(run, before, path, state.run);
   // Its own metrics begin with it.
-  const begun = { ...state, metricsBytes: 0, metricsHash: undefined, recorded: undefined, held: undefined };
+  const none = { metricsHash: undefined, recorded: undefined, held: undefined, evaluations: undefined };
+  const begun = { ...state, metricsBytes: 0, ...none };
   return { path, state: begun, damaged: [], forked: { run, step } };
 }
 
@@ -126,6 +127,28 @@ function missingCheckpoint(fork: string, checkpoints: readonly Checkpoint[]): In
   const steps = checkpoints.map((checkpoint) => checkpoint.step).join(', ') || 'none';
   return new InputError(
     `--fork: expected a checkpoint of ${run}, found none of step ${step}; there are: ${steps}`,
+  );
+}
+
+/**
+ * A run that evaluations have ended is over, whatever its length.
+ * @param label where the new length is from
+ * @throws InputError when it is to have another one
+ */
+export function checkEnded(
+  out: string,
+  { step, steps: before, evaluations }: CheckpointState<Cursor>,
+  { steps }: ScheduleOptions,
+  label: string,
+): void {
+  if (!evaluations?.ended || steps === before) return;
+  const { patience, best } = evaluations.ended;
+  const reason = best
+    ? `no better than ${best.metric} ${best.value} after step ${best.step}`
+    : 'without a number';
+  throw new InputError(
+    `${label}: expected ${before} steps or none given for a run that --early-stop ended after step ${step} (the last ${patience} ` +
+      `evaluations were ${reason}), found ${steps}; begin a new run there with --fork ${out}@${step}`,
   );
 }
 

@@ -8,10 +8,11 @@ import { firstDifference, type Tokenizer } from '../data/tokenizer.js';
 import type { TrainingPart } from '../data/trainingDocuments.js';
 import type { DeviceHosts } from '../devices/host.js';
 import { readAdapter } from '../formats/adapter.js';
+import { checkBest } from '../formats/best.js';
 import type { ModelForm } from '../formats/modelFolder.js';
 import type { Artifact } from '../formats/parameters.js';
 import type { RunFile } from '../formats/runFile.js';
-import { freshRunFolder } from '../formats/runFolder.js';
+import { freshRunFolder, runPaths } from '../formats/runFolder.js';
 import { type FloatDtype, isFloat } from '../formats/tensors/floats.js';
 import type { ModelConfig } from '../model/config.js';
 import {
@@ -34,10 +35,11 @@ import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
 import type { DownloadRecord, ProgressRecord } from '../records.js';
 import type { ScheduleOptions } from '../training/schedule.js';
 import { stepsOfEpochs } from './countEpoch.js';
+import { type EvaluationPlans, planEvaluations } from './evaluationPlans.js';
 import { locateModels, type Models, openModel } from './locateModels.js';
 import { locateText, type TextPaths, textOptions } from './locateText.js';
 import { chooseWay, type Plans, type Way } from './memory.js';
-import { checkLength, findOrigin, type Origin } from './origin.js';
+import { checkEnded, checkLength, findOrigin, type Origin } from './origin.js';
 import { prepareText, type TextPreparation } from './prepareText.js';
 import type { Given, RunRequest } from './resolveOptions.js';
 import { type FoundCache, findCache, textKey } from './teacherCache.js';
@@ -62,6 +64,8 @@ export interface Preparation {
   readonly student: StudentOptions;
   readonly artifact: Artifact;
   readonly teacher: ModelFiles | undefined;
+  /** What evaluations ask beside the loss. */
+  readonly evaluation: EvaluationPlans;
   /** Where the teacher's hidden states are kept. */
   readonly cache: FoundCache | undefined;
   readonly schedule: ScheduleOptions;
@@ -93,6 +97,7 @@ export async function prepare(
   const teacher =
     models.teacher === undefined ? undefined : openModel('teacher', models.teacher, models, asked);
   const resume = await findOrigin(asked, out, before);
+  if (asked.keepBest !== undefined && !asked.resume) checkBest(runPaths(out).best);
   emit({ type: 'progress', doing: 'finding text' });
   const text = await locateText(asked, before, emit);
   const tokenizer = await sharedTokenizer(student.folder);
@@ -100,9 +105,11 @@ export async function prepare(
   const options = lora ? withAdapter(asked, lora, models.init) : asked;
   const read = await openTexts(options, { text, tokenizer, folder: student.folder, before, resume });
   await checkModels(options, tokenizer, student, teacher);
+  const evaluation = await planEvaluations(options, { student, tokenizer, ...read }, emit);
   const cache =
     teacher && (await cacheOf(options, { text, encoding: read.encoding, tokenizer, teacher, devices }));
-  const studentWith = (way: Way) => studentOptions(options, { student, teacher, lora, devices }, way);
+  const { caches } = evaluation;
+  const studentWith = (way: Way) => studentOptions(options, { student, teacher, lora, devices, caches }, way);
   emit({ type: 'progress', doing: 'planning' });
   const { way, plans } = chooseWay(options, devices, studentWith, cache?.isCovered ? undefined : teacher);
   const part = await trainingPart(options, read.documents, emit);
@@ -127,6 +134,7 @@ export async function prepare(
     resume,
     student: studentWith(way),
     teacher,
+    evaluation,
     cache,
     schedule,
     artifact: lora
@@ -148,6 +156,12 @@ const recorded = (options: TrainOptions, { rows, recompute }: Way, packing: Pack
   config: undefined,
 });
 
+/** All text of --data, and that of --eval-data. */
+interface OpenTexts {
+  readonly documents: DocumentSource;
+  readonly evaluation: DocumentSource | undefined;
+}
+
 interface TextSetting {
   readonly text: TextPaths;
   readonly tokenizer: Tokenizer;
@@ -161,7 +175,7 @@ interface TextSetting {
 async function openTexts(
   options: TrainOptions,
   { text, tokenizer, folder, before, resume }: TextSetting,
-): Promise<TextPreparation & { readonly packing: Packing; readonly documents: DocumentSource }> {
+): Promise<TextPreparation & { readonly packing: Packing } & OpenTexts> {
   const from = resume?.state.cursor.place;
   const bos = bosOf(options, tokenizer);
   const encoder = { tokenizer, name: options.student ?? folder, bos, eos: options.eos };
@@ -171,7 +185,7 @@ async function openTexts(
   const evaluation = text.evalData && (await open(text.evalData));
   const texts = [{ documents, from }, ...(evaluation ? [{ documents: evaluation }] : [])];
   const prepared = await prepareText(options, { folder, bos }, before, texts);
-  return { ...prepared, documents, packing: await packingFor(options, documents) };
+  return { ...prepared, documents, evaluation, packing: await packingFor(options, documents) };
 }
 
 /** With a cache, documents are cut alike in every epoch: at multiples of N from their own start. */
@@ -222,12 +236,13 @@ interface ModelSetting {
   readonly teacher: ModelFiles | undefined;
   readonly lora: LoraOptions | undefined;
   readonly devices: DeviceHosts;
+  readonly caches: StudentOptions['caches'];
 }
 
 /** What the student's module is built from when batches run that way. */
 function studentOptions(
   options: TrainOptions,
-  { student, teacher, lora, devices }: ModelSetting,
+  { student, teacher, lora, devices, caches }: ModelSetting,
   { rows, recompute }: Way,
 ): StudentOptions {
   const { sequence, temperature, divergence, beta, beta1, beta2, epsilon, weightDecay } = options;
@@ -241,6 +256,7 @@ function studentOptions(
     lossScaling: devices.student.info.lossScaling,
     microBatches: options.batch / rows,
     train: { rows, sequence },
+    caches,
     evaluate: { rows: Math.max(1, Math.min(rows, Math.floor(EVALUATION_TOKENS / sequence))), sequence },
   };
 }
@@ -255,6 +271,7 @@ function checkSteps(
   const flag = ['steps', 'tokens', 'epochs'].find((name) => given[name] !== undefined);
   const label = flag ? `--${flag}` : `${out}/run.json`;
   if (!forked) {
+    checkEnded(out, state, schedule, label);
     checkLength(schedule, state.steps ?? storedLength(before) ?? schedule.steps, state.step, label);
   } else if (schedule.steps <= state.step) {
     throw new InputError(

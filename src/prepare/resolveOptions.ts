@@ -122,11 +122,18 @@ const defined = (values: Given): Given =>
 const told = (value: unknown): string =>
   typeof value === 'object' && !Array.isArray(value) ? excerpt(value) : String(value);
 
+/** Which steps are evaluated is then a part of what the run comes to. */
+const decidesByEvaluations = ({ keepBest, earlyStop }: TrainOptions): boolean =>
+  keepBest !== undefined || earlyStop !== undefined;
+
 /** Of a resumed run: those that are not operational, its length apart. Of a fork: those that it can't have. */
 function refuseChanges(given: Given, stored: TrainOptions): void {
   const before = stored as Readonly<Record<string, unknown>>;
   const mayChange = given.resume
-    ? (name: string) => isOperational(name) || name === 'out' || (LENGTHS as readonly string[]).includes(name)
+    ? (name: string) =>
+        (isOperational(name) && !(name === 'evalEvery' && decidesByEvaluations(stored))) ||
+        name === 'out' ||
+        (LENGTHS as readonly string[]).includes(name)
     : isForkable;
   const changed = Object.keys(given).filter((name) => {
     if (mayChange(name)) return false;

@@ -29,5 +29,5 @@ export async function trainingPart(
     await new Promise(setImmediate);
   };
   const training = await trainingDocuments(documents, { evalFraction });
-  return { evalFraction, examples: await chooseExamples(training, count, seed, onFound) };
+  return { evalFraction, examples: await chooseExamples(training, count, seed, { onFound }) };
 }

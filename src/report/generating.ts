@@ -1,4 +1,4 @@
-import type { Completion, GenerationRecord } from '../inference/generation.js';
+import type { Completion, GenerationRecord } from '../inference/completion.js';
 
 /**
  * Puts what is generated in the order of the prompts: text of the first one that is not over goes on as it comes, that of

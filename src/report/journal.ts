@@ -11,7 +11,7 @@ import {
 import { RunError } from '../base/errors.js';
 import { hashRanges, type RunningHash, startHash } from '../formats/hashes.js';
 import type { HeldRecord } from '../messages.js';
-import type { EvalRecord, MetricsRecord } from '../records.js';
+import type { MetricsRecord } from '../records.js';
 
 /** What is on the disk. */
 export interface Written {
@@ -20,8 +20,10 @@ export interface Written {
 }
 
 /** The same where some may be still to come: what would follow it. */
-interface Unflushed extends Written {
+interface Unflushed<T> extends Written {
   readonly held: readonly HeldRecord[] | undefined;
+  /** What was asked for at the very moment. */
+  readonly asked: T;
 }
 
 /**
@@ -33,7 +35,7 @@ export class Journal {
   readonly #hash: RunningHash;
   readonly #waiting: HeldRecord[] = [];
   /** Evaluations that are still being made, by step. */
-  readonly #expected = new Map<number, Promise<EvalRecord>>();
+  readonly #expected = new Map<number, Promise<readonly MetricsRecord[]>>();
   #bytes: number;
   #tail: Promise<void> = Promise.resolve();
   #closed = false;
@@ -65,28 +67,42 @@ export class Journal {
   }
 
   append(record: MetricsRecord): void {
-    this.#add(record, record);
+    void this.#add(record, [record]);
   }
 
-  /** Keeps the place of the evaluation of `step`, which is still being made. */
-  expect(step: number, record: Promise<EvalRecord>): void {
-    this.#expected.set(step, record);
-    record.then(
+  /**
+   * Keeps the place of the evaluation of `step`, which is still being made.
+   * @param onWritten told of its records at the moment from which on they are in the file
+   * @returns resolves after that; rejects when it fails
+   */
+  expect<R extends MetricsRecord>(
+    step: number,
+    records: Promise<readonly R[]>,
+    onWritten: (records: readonly R[]) => void = () => {},
+  ): Promise<void> {
+    this.#expected.set(step, records);
+    records.then(
       () => this.#expected.delete(step),
       () => {},
     );
-    this.#add({ evaluation: step }, record);
+    return this.#add({ evaluation: step }, records, onWritten);
   }
 
-  #add(waiting: HeldRecord, record: MetricsRecord | Promise<MetricsRecord>): void {
+  #add<R extends MetricsRecord>(
+    waiting: HeldRecord,
+    records: readonly R[] | Promise<readonly R[]>,
+    onWritten: (records: readonly R[]) => void = () => {},
+  ): Promise<void> {
     this.#waiting.push(waiting);
     this.#tail = this.#tail.then(async () => {
-      const text = `${JSON.stringify(await record)}\n`;
+      const made = await records;
       if (this.#closed) return;
       void this.#waiting.shift();
-      this.#write(text);
+      this.#write(made.map((record) => `${JSON.stringify(record)}\n`).join(''));
+      onWritten(made);
     });
     this.#tail.catch(() => {});
+    return this.#tail;
   }
 
   /** Resolves with what the file holds once everything appended is on disk. */
@@ -98,14 +114,19 @@ export class Journal {
   /**
    * The same; but after a stop what the file holds then, and what would follow it.
    * @param saved steps whose evaluations can be made later: those of other steps are waited for in any case
+   * @param ask called when that is so, before anything else is written
    */
-  async flushedOr(stopped: Promise<void>, saved: readonly (number | undefined)[]): Promise<Unflushed> {
-    const flushed = this.flushed().then((written) => ({ ...written, held: undefined }));
+  async flushedOr<T>(
+    stopped: Promise<void>,
+    saved: readonly (number | undefined)[],
+    ask: () => T,
+  ): Promise<Unflushed<T>> {
+    const flushed = this.#tail.then(() => ({ ...this.#synced(), held: undefined, asked: ask() }));
     const all = await Promise.race([flushed, stopped.then(() => undefined)]);
     if (all) return all;
     flushed.catch(() => {});
     await Promise.all([...this.#expected].map(([step, record]) => !saved.includes(step) && record));
-    return { ...this.#synced(), held: [...this.#waiting] };
+    return { ...this.#synced(), held: [...this.#waiting], asked: ask() };
   }
 
   #synced(): Written {

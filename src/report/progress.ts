@@ -1,6 +1,7 @@
 import { logUpdateStderr as log } from 'log-update';
 import { asyncScheduler, filter, type Observable, type Subscription, throttleTime } from 'rxjs';
 import { oneLine } from '../base/errors.js';
+import { TASK_NAMES } from '../options/tasks.js';
 import type { MetricsRecord, StepRecord } from '../records.js';
 import { isTerminal, lineMs } from './throttledLine.js';
 
@@ -36,6 +37,19 @@ const evalLine = (record: Extract<MetricsRecord, { type: 'eval' }>): string =>
   `eval  step ${record.step}  held-out loss ${record.nll.toFixed(4)}  perplexity ${record.perplexity.toFixed(3)}` +
   `  (${record.tokens.toLocaleString('en')} tokens)`;
 
+/** What is shown: of mmlu not every group and subject. */
+const SHOWN = new Set<string>([...TASK_NAMES, 'generate']);
+
+/** A line a task: its metrics, without their standard errors. */
+export const taskLines = ({ step, results, items }: Extract<MetricsRecord, { type: 'tasks' }>): string[] =>
+  Object.entries(results).flatMap(([name, metrics]) => {
+    if (!SHOWN.has(name)) return [];
+    const shown = Object.entries(metrics)
+      .filter(([metric]) => !/^[^,]*_stderr/.test(metric))
+      .map(([metric, value]) => `${metric} ${(value ?? Number.NaN).toFixed(4)}`);
+    return `eval  step ${step}  ${name}  ${shown.join('  ')}  (${items[name]!.toLocaleString('en')} items)`;
+  });
+
 /** Skipped documents that a line names. */
 const NAMED = 3;
 
@@ -66,6 +80,18 @@ export function showProgress(metrics$: Observable<MetricsRecord>, run: Shown): S
   const evaluations = metrics$.pipe(filter((record) => record.type === 'eval'));
   subscription.add(
     evaluations.subscribe({ next: (record) => line.print(evalLine(record)), error: () => line.done() }),
+  );
+  const tasks = metrics$.pipe(filter((record) => record.type === 'tasks'));
+  const waiting = metrics$.pipe(filter((record) => record.type === 'waiting'));
+  subscription.add(
+    tasks.subscribe({ next: (record) => line.print(taskLines(record).join('\n')), error: ignore }),
+  );
+  subscription.add(
+    waiting.subscribe({
+      next: ({ step, evaluation }) =>
+        line.print(`step ${step}  waits for the evaluation after step ${evaluation}`),
+      error: ignore,
+    }),
   );
   const skipping = shown.pipe(filter((record) => record.skipped_documents !== undefined));
   subscription.add(skipping.subscribe({ next: (record) => line.print(skippedLine(record)), error: ignore }));

@@ -1,3 +1,5 @@
+import type { EarlyStop, Measured } from '../records.js';
+
 /** How a run ended. */
 export interface RunResult {
   readonly out: string;
@@ -10,6 +12,10 @@ export interface RunResult {
   readonly unsaved?: number;
   /** Whether these are all; false when the run was stopped. */
   readonly finished: boolean;
+  /** Why it ended before its last step. */
+  readonly earlyStop?: EarlyStop;
+  /** What `best/` is of, where the best is kept. */
+  readonly best?: Measured;
   /** Of a dry run: what a step will take, evaluations and checkpoints aside. */
   readonly estimate?: { readonly secondsPerStep: number };
 }

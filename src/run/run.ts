@@ -1,32 +1,35 @@
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { Actors } from '../actors/actors.js';
-import type { Evaluator, EvaluatorSetup } from '../actors/evaluator.js';
-import type { LoaderSetup } from '../actors/loader.js';
+import type { Evaluator } from '../actors/evaluator.js';
 import type { StartingMessage } from '../actors/starting.js';
-import type { Student, StudentSetup } from '../actors/student.js';
-import type { Teacher, TeacherSetup } from '../actors/teacher.js';
+import type { Student } from '../actors/student.js';
+import type { Teacher } from '../actors/teacher.js';
 import { Threads } from '../actors/threads.js';
 import { DeviceLostError, DivergedError, InputError, isDiskFull, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import { warnOnce } from '../base/warnings.js';
 import { hashTexts } from '../data/documents/contentHash.js';
 import type { DeviceHost, DeviceHosts } from '../devices/host.js';
+import { hashPlans } from '../evaluation/tasks/hashPlans.js';
+import { restoreBest } from '../formats/best.js';
 import { copyCheckpoint } from '../formats/checkpoint.js';
 import { checkpointPath, listCheckpoints, setAside } from '../formats/checkpointFiles.js';
 import type { RunFile } from '../formats/runFile.js';
 import { prepareRunFolder, runPaths } from '../formats/runFolder.js';
-import type { CheckpointFacts, HeldRecord, StepOrders } from '../messages.js';
+import type { CheckpointOrders, HeldRecord, StepOrders } from '../messages.js';
 import { checkTexts } from '../prepare/checkTexts.js';
-import { textOptions } from '../prepare/locateText.js';
+import { evaluates } from '../prepare/evaluates.js';
 import { parseFork } from '../prepare/origin.js';
 import type { Preparation } from '../prepare/prepare.js';
 import type { CheckpointRecord, MetricsRecord, StepRecord } from '../records.js';
 import { Journal } from '../report/journal.js';
+import { Decisions } from './decisions.js';
+import { Evaluations } from './evaluations.js';
 import type { RunResult } from './result.js';
+import { evaluatorSetup, loaderSetup, studentSetup, teacherSetup } from './setups.js';
 
 /** What a run tells and asks its owner. */
 export interface RunHooks {
@@ -35,10 +38,6 @@ export interface RunHooks {
   /** Resolves when the run should stop. */
   readonly stopped: Promise<void>;
 }
-
-/** Micro-batches each consumer asks for ahead, and the bytes they may take. */
-const MAX_CREDITS = 2;
-const QUEUE_BYTES = 256 * 2 ** 20;
 
 /** After a stop, so long for the step at hand; then so long for a checkpoint of the step before it. */
 const STEP_GRACE_MS = 1500;
@@ -107,20 +106,25 @@ class Run {
   #file!: RunFile;
   #texts!: Promise<Record<string, string>>;
   #evaluator: Comlink.Remote<Evaluator> | undefined;
-  /** Of an evaluation: the run ends with the step at hand, not only where the journal is waited for. */
-  #failed: Error | undefined;
+  readonly #decisions: Decisions;
+  #evaluations!: Evaluations;
+  /** The last step, which evaluations may bring forward. */
+  #steps: number;
 
   constructor(prepared: Preparation, actors: Actors, hooks: RunHooks, isOneOfMany: boolean) {
     this.#isOneOfMany = isOneOfMany;
     this.#prepared = prepared;
     this.#actors = actors;
     this.#hooks = hooks;
-    this.#evaluates = prepared.options.evalData !== undefined || prepared.options.evalFraction > 0;
+    this.#evaluates = evaluates(prepared.options);
+    const state = prepared.resume?.state;
+    this.#decisions = new Decisions(prepared.options, state?.evaluations);
+    this.#steps = this.#decisions.ended ? state!.step : prepared.schedule.steps;
   }
 
   async go(devices: DeviceHosts): Promise<RunResult> {
-    const { out, text, resume, schedule } = this.#prepared;
-    this.#texts = hashTexts([...text.data, ...(text.evalData ?? [])]);
+    const { out, resume } = this.#prepared;
+    this.#texts = this.#hashes();
     this.#texts.catch(() => {});
     await this.#start(devices);
     if (resume) checkTexts(resume.state.texts, await this.#texts);
@@ -128,10 +132,12 @@ class Run {
     this.#isWriting = true;
     await this.#openFolder(devices);
     if (this.#hooks.shouldStop()) return stoppedResult(out);
-    const steps = await this.#train();
-    const finished = steps === schedule.steps;
+    const done = resume?.state.step ?? 0;
+    const steps = done < this.#steps ? await this.#train() : done;
+    const finished = steps === this.#steps;
     const made = await this.#save(steps, finished);
-    return { out, steps, finished, ...made };
+    const { ended, best } = this.#decisions;
+    return { out, steps, finished, ...made, ...(ended && { earlyStop: ended }), ...(best && { best }) };
   }
 
   /**
@@ -155,6 +161,13 @@ class Run {
     this.#journal?.close();
   }
 
+  /** Of what the run reads: a resume is held to it. */
+  async #hashes(): Promise<Record<string, string>> {
+    const { text, evaluation } = this.#prepared;
+    const texts = await hashTexts([...text.data, ...(text.evalData ?? [])]);
+    return { ...texts, ...(await hashPlans(evaluation.plans)) };
+  }
+
   /** The first files that are written: run.json, metrics.jsonl up to the checkpoint, of a fork its first checkpoint. */
   async #openFolder(devices: DeviceHosts): Promise<void> {
     const { out, options, models, text, chatTemplate, resume, schedule } = this.#prepared;
@@ -169,49 +182,73 @@ class Run {
     prepareRunFolder(out, this.#file);
     const { metricsBytes = 0, recorded, step = 0, steps } = resume?.state ?? {};
     this.#journal = await Journal.open(runPaths(out).metrics, metricsBytes);
+    if (options.keepBest !== undefined)
+      await restoreBest(runPaths(out).best, resume?.forked ? undefined : resume?.path);
+    this.#evaluations = this.#evaluationsOf(this.#journal);
     if (metricsBytes === 0) await this.#begin(devices, step);
-    for (const record of resume?.state.held ?? []) await this.#goOn(record);
-    // Told when the checkpoint was made; a kill may have come between.
-    if (recorded) this.#journal.append(this.#checkpointRecord(step));
+    const hasEnded = this.#decisions.ended !== undefined;
+    for (const record of resume?.state.held ?? []) await this.#goOn(record, step);
+    // Told when the checkpoint was made, or would have been; a kill or a stop may have come between.
+    if (recorded || (this.#decisions.ended && !hasEnded)) this.#journal.append(this.#checkpointRecord(step));
     if (metricsBytes > 0 && steps !== undefined && steps !== schedule.steps) {
       this.#record({ type: 'length', step, steps: schedule.steps });
     }
   }
 
-  /** A line that a stop left out of metrics.jsonl, or the evaluation that it waited for. */
-  async #goOn(record: HeldRecord): Promise<void> {
+  #evaluationsOf(journal: Journal): Evaluations {
+    const { emit, stopped } = this.#hooks;
+    const result = (step: number) => this.#actors.guard(this.#evaluator!.result(step));
+    return new Evaluations({ emit, stopped, result }, journal, this.#decisions);
+  }
+
+  /**
+   * A line that a stop left out of metrics.jsonl, or the evaluation that it waited for; of a second one what the first
+   * came to decides as it would have before.
+   * @param done steps
+   */
+  async #goOn(record: HeldRecord, done: number): Promise<void> {
     if (!('evaluation' in record)) {
       this.#journal!.append(record as MetricsRecord);
       return;
     }
-    this.#evaluate(record.evaluation);
-    await this.#student.snapshot(record.evaluation);
+    const step = record.evaluation;
+    await this.#flushEvaluations(step);
+    if (step === done && step < this.#steps && this.#decisions.end()) this.#steps = step;
+    this.#evaluations.expect(step);
+    await this.#student.snapshot(step);
+  }
+
+  /** Once all evaluations so far are in the file, publishes the best of them. */
+  async #flushEvaluations(step: number): Promise<void> {
+    await this.#evaluations.during(step, () => this.#journal!.flushed());
+    const best = this.#evaluations.publish();
+    if (best) await this.#student.keepBest(best);
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
-    const { cache, microBatch, options, schedule } = this.#prepared;
+    const { schedule } = this.#prepared;
     // Of --examples 0 nothing is read and nobody is asked: there may be no text to train on.
     const trains = schedule.steps > 0;
     const teacher = trains ? this.#prepared.teacher : undefined;
-    const shape = { rows: microBatch, sequence: options.sequence };
     const toTeacher = new MessageChannel();
     const toStudent = teacher ? new MessageChannel() : toTeacher;
     const snapshots = new MessageChannel();
     const student = this.#actors.start<Student>(
       'student',
-      this.#studentSetup(devices.student, toStudent.port2, snapshots.port1),
+      studentSetup(this.#prepared, devices.student, {
+        ...{ source: toStudent.port2, evaluator: snapshots.port1, progress: this.#startingPort() },
+      }),
     );
-    const loader = trains && this.#actors.start('loader', this.#loaderSetup(toTeacher.port1));
-    const setup: TeacherSetup | undefined = teacher && {
-      files: teacher,
-      shape,
-      device: devices.teacher.connect(),
-      ...(cache && { cache: { ...cache, onUnwritable: 'go on' } }),
-      source: toTeacher.port2,
-      port: toStudent.port1,
-      progress: this.#startingPort(),
-    };
-    const taught = setup && this.#actors.start<Teacher>('teacher', setup);
+    const toLoader = { port: toTeacher.port1, progress: this.#startingPort(), keepsRows: this.#isOneOfMany };
+    const loader = trains && this.#actors.start('loader', loaderSetup(this.#prepared, toLoader));
+    const taught =
+      teacher &&
+      this.#actors.start<Teacher>(
+        'teacher',
+        teacherSetup(this.#prepared, teacher, devices.teacher, {
+          ...{ source: toTeacher.port2, port: toStudent.port1, progress: this.#startingPort() },
+        }),
+      );
     await Promise.all([student, loader, taught]);
     this.#student = await student;
     this.#teacher = await taught;
@@ -229,64 +266,9 @@ class Run {
     return port2;
   }
 
-  #loaderSetup(port: MessagePort): LoaderSetup {
-    const { options, models, text, part, encoding, microBatch, resume } = this.#prepared;
-    const { sequence, batch, shuffleRows, packing, longDocuments, seed } = options;
-    const cursor = resume && { cursor: resume.state.cursor };
-    return {
-      tokenizer: models.student,
-      text: textOptions(options, text.data, text.idsTokenizer),
-      ...part,
-      encoding,
-      ...{ sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed },
-      port,
-      keepsRows: this.#isOneOfMany,
-      step: resume?.state.step ?? 0,
-      repeat: true,
-      progress: this.#startingPort(),
-      ...cursor,
-    };
-  }
-
-  #studentSetup(device: DeviceHost, source: MessagePort, evaluator: MessagePort): StudentSetup {
-    const { options, models, out, student, artifact, schedule, resume, microBatch } = this.#prepared;
-    const tokens = microBatch * options.sequence;
-    const batchBytes = tokens * 4 * (4 + (student.teacher?.config.hiddenSize ?? 0));
-    return {
-      student,
-      schedule,
-      source,
-      clip: options.clip,
-      seed: options.seed,
-      loraPlus: options.loraPlus,
-      artifact,
-      checkpoints: runPaths(out).checkpoints,
-      keep: options.keep,
-      device: device.connect(),
-      progress: this.#startingPort(),
-      threads: options.threads ?? availableParallelism(),
-      credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
-      ...(this.#evaluates ? { evaluator } : {}),
-      ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),
-    };
-  }
-
   async #startEvaluator(device: DeviceHost, port: MessagePort): Promise<void> {
-    const { options, models, text, part, encoding, student } = this.#prepared;
-    const setup: EvaluatorSetup = {
-      text: {
-        tokenizer: models.student,
-        text: textOptions(options, text.evalData ?? text.data, text.idsTokenizer),
-        evalFraction: part.evalFraction,
-        encoding,
-        sequence: options.sequence,
-        tokens: options.evalTokens,
-      },
-      student,
-      session: await this.#student.handle(),
-      device: device.connect(),
-      port,
-    };
+    const session = await this.#student.handle();
+    const setup = evaluatorSetup(this.#prepared, device, { session, port });
     this.#evaluator = await this.#actors.start<Evaluator>('evaluator', setup);
   }
 
@@ -305,7 +287,7 @@ class Run {
       options,
     });
     if (this.#evaluates) {
-      this.#evaluate(step);
+      this.#evaluations.expect(step);
       await this.#student.snapshot();
     }
   }
@@ -320,37 +302,45 @@ class Run {
     return this.#student.train(Comlink.proxy(observer) as unknown as Comlink.Remote<typeof observer>);
   }
 
-  #afterStep(record: StepRecord): StepOrders {
-    if (this.#failed) throw this.#failed;
+  async #afterStep(record: StepRecord): Promise<StepOrders> {
+    if (this.#evaluations.failed) throw this.#evaluations.failed;
     const { options, schedule } = this.#prepared;
     const { step } = record;
     this.#record(record);
     this.#lastStep = step;
     this.#actors.doing = `step ${step + 1}`;
-    const last = step === schedule.steps;
-    const stop = this.#hooks.shouldStop();
-    const evaluate = this.#evaluates && (last || step % options.evalEvery === 0);
-    if (evaluate) this.#evaluate(step);
+    const evaluates = this.#evaluates && (step === schedule.steps || step % options.evalEvery === 0);
+    const isSettled = !evaluates || (await this.#evaluations.settle(step));
+    const best = evaluates && isSettled ? this.#evaluations.publish() : undefined;
+    if (evaluates && isSettled && step < this.#steps && this.#decisions.end()) this.#steps = step;
+    const last = step === this.#steps;
+    const stop = this.#hooks.shouldStop() || !isSettled;
+    if (evaluates) this.#evaluations.expect(step);
     return {
-      evaluate: evaluate && !stop,
-      stop,
+      evaluate: evaluates && !stop,
+      stop: stop || last,
       checkpoint: last || stop || step % options.checkpointEvery === 0,
+      best,
     };
   }
 
-  async #beforeCheckpoint(step: number, snapshot?: number): Promise<CheckpointFacts> {
+  async #beforeCheckpoint(step: number, snapshot?: number): Promise<CheckpointOrders> {
     await this.#teacher?.flush();
-    const { bytes, hash, held } = await this.#journal!.flushedOr(this.#hooks.stopped, [step, snapshot]);
-    return {
-      format: 2,
+    const ask = () => ({ best: this.#evaluations.publish(), evaluations: this.#decisions.state });
+    const flush = () => this.#journal!.flushedOr(this.#hooks.stopped, [step, snapshot], ask);
+    const { bytes, hash, held, asked } = await this.#evaluations.during(step, flush);
+    const facts = {
+      format: 2 as const,
       metricsBytes: bytes,
       metricsHash: hash,
       held,
+      evaluations: asked.evaluations,
       recorded: this.#isRecorded(step),
       run: this.#file,
       steps: this.#prepared.schedule.steps,
       texts: await this.#texts,
     };
+    return { facts, best: asked.best };
   }
 
   #afterCheckpoint(step: number): void {
@@ -359,8 +349,8 @@ class Run {
 
   /** A checkpoint made only because the run was stopped leaves no record: the resumed run's file has none either. */
   #isRecorded(step: number): boolean {
-    const { options, schedule } = this.#prepared;
-    return step === schedule.steps || step % options.checkpointEvery === 0;
+    const { options } = this.#prepared;
+    return step === this.#steps || step % options.checkpointEvery === 0;
   }
 
   #checkpointRecord(step: number): CheckpointRecord {
@@ -374,19 +364,13 @@ class Run {
     const path = await this.#student.save(out);
     const made = artifact.kind === 'adapter' ? { adapter: path } : { model: path };
     if (finished) {
-      this.#record({ type: 'end', step, ...made });
+      await this.#flushEvaluations(step);
+      const { ended, best } = this.#decisions;
+      const kept = best && { best: { ...best, path: runPaths(out).best } };
+      this.#record({ type: 'end', step, ...made, ...(ended && { early_stop: ended }), ...kept });
       await this.#journal!.flushed();
     }
     return made;
-  }
-
-  /** Expects the evaluation of `step`; its record comes here in the file, and at once to whoever listens. */
-  #evaluate(step: number): void {
-    const record = this.#actors.guard(this.#evaluator!.result(step));
-    record.then(this.#hooks.emit, (error: Error) => {
-      this.#failed = error;
-    });
-    this.#journal!.expect(step, record);
   }
 
   #record(record: MetricsRecord): void {

@@ -49,6 +49,12 @@ reading('JSON is YAML', () => {
 
 reading('one value where several may be given', () => assert.equal(read('data: a.txt'), { data: ['a.txt'] }));
 
+reading('a list of tasks, or text with commas', () => {
+  const given = { evalTasks: ['gsm8k', 'mmlu'] };
+  assert.equal(read('eval-tasks: [gsm8k, mmlu]'), given);
+  assert.equal(read('eval-tasks: gsm8k,mmlu'), { evalTasks: 'gsm8k,mmlu' });
+});
+
 reading('aliases', () => {
   assert.equal(read('student: &model m\nteacher: *model\n'), { student: 'm', teacher: 'm' });
 });
@@ -58,6 +64,10 @@ reading.run();
 const wrong = suite('what a file gets wrong');
 
 const cases: Record<string, [text: string, message: RegExp]> = {
+  'a number for a list': [
+    'eval-tasks: 3',
+    /:1: eval-tasks: expected a list, or text with commas in it, found 3$/,
+  ],
   'an unknown name': ['rank: 8\n\nwarmpu: 3\n', /run\.yaml:3: unknown option warmpu; did you mean warmup\?$/],
   'an unknown kebab-case name': ['eval-evry: 3', /:1: unknown option eval-evry; did you mean evalEvery\?$/],
   'the file itself': ['config: other.yaml', /:1: config: expected it on the command line alone/],

@@ -9,7 +9,14 @@ import { temporaryFolder } from '../support.js';
 
 const folder = temporaryFolder('journal');
 const checkpoint = (step: number): CheckpointRecord => ({ type: 'checkpoint', step, path: `é${step}` });
-const evaluation: EvalRecord = { type: 'eval', step: 1, nll: 2, perplexity: 7.4, tokens: 3 };
+const evaluation: EvalRecord = {
+  type: 'eval',
+  step: 1,
+  nll: 2,
+  perplexity: 7.4,
+  tokens: 3,
+  busy: { seconds: 1, share: 0.5, waited: 0 },
+};
 const linesOf = (path: string) =>
   readFileSync(path, 'utf8')
     .split('\n')
@@ -20,17 +27,21 @@ const writtenIn = async (path: string) => ({ bytes: readFileSync(path).length, h
 test('a record that is still being made holds back those after it', async () => {
   const path = join(folder, 'order.jsonl');
   const journal = await Journal.open(path, 0);
-  let finish: (record: EvalRecord) => void = () => {};
+  let finish: (records: EvalRecord[]) => void = () => {};
   journal.append(checkpoint(1));
-  journal.expect(
+  const told: unknown[] = [];
+  const expected = journal.expect(
     1,
-    new Promise<EvalRecord>((resolve) => {
+    new Promise<EvalRecord[]>((resolve) => {
       finish = resolve;
     }),
+    (records) => told.push(records, readFileSync(path, 'utf8').split('\n').length),
   );
   journal.append(checkpoint(2));
   const flushed = journal.flushed();
-  finish(evaluation);
+  finish([evaluation]);
+  await expected;
+  assert.equal(told, [[evaluation], 3], 'told once it is in the file, and nothing after it');
   assert.equal(await flushed, await writtenIn(path));
   journal.close();
   assert.equal(linesOf(path), [checkpoint(1), evaluation, checkpoint(2), '']);
@@ -51,7 +62,8 @@ test('a record that fails rejects the flush, and holds back those after it until
   const path = join(folder, 'failed.jsonl');
   const journal = await Journal.open(path, 0);
   journal.append(checkpoint(1));
-  journal.expect(1, Promise.reject(new Error('no evaluation')));
+  const failing = journal.expect(1, Promise.reject(new Error('no evaluation')));
+  failing.catch(() => {});
   journal.append(checkpoint(2));
   const failure = await journal.flushed().then(
     () => undefined,
@@ -69,10 +81,14 @@ test('a record that never comes holds nothing back when the run is over', async 
   journal.append(checkpoint(0));
   await journal.flushed();
   const written = await writtenIn(path);
-  journal.expect(1, new Promise<EvalRecord>(() => {}));
+  void journal.expect(1, new Promise<EvalRecord[]>(() => {}));
   for (const step of [1, 2]) journal.append(checkpoint(step));
   const held = [{ evaluation: 1 }, checkpoint(1), checkpoint(2)];
-  assert.equal(await journal.flushedOr(Promise.resolve(), [1]), { ...written, held });
+  assert.equal(await journal.flushedOr(Promise.resolve(), [1], () => linesOf(path).length), {
+    ...written,
+    held,
+    asked: 2,
+  });
   journal.close();
   assert.equal(linesOf(path), [checkpoint(0), checkpoint(1), checkpoint(2), '']);
 });

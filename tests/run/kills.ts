@@ -58,8 +58,11 @@ export function assertSameOutcome(run: string, reference: Outcome, what: string)
 }
 
 /** A run that nobody disturbs. */
-export async function undisturbed(fixture: Fixture, options = runOptions(fixture)): Promise<Reference> {
-  const cwd = mkdtempSync(join(fixture.folder, 'undisturbed-'));
+export async function undisturbed(
+  fixture: Fixture,
+  options = runOptions(fixture),
+  cwd = mkdtempSync(join(fixture.folder, 'undisturbed-')),
+): Promise<Reference> {
   const start = performance.now();
   const { code, stderr } = await runProgram('train', flags(options), { cwd });
   assert.is(code, 0, stderr);
@@ -76,13 +79,18 @@ function diceOf(seed: number): Dice {
 
 const MOST_KILLS_OF_A_RUN = 4;
 
-/** Starts, kills and resumes runs until `kills` processes have been killed. @returns how far each had come */
+/**
+ * Starts, kills and resumes runs until `kills` processes have been killed.
+ * @param check what else is to be as if nothing had happened
+ * @returns how far each had come
+ */
 export async function killRuns(
   fixture: Fixture,
   reference: Reference,
   kills: number,
   seed: number,
   options = runOptions(fixture),
+  check: (cwd: string) => void = () => {},
 ): Promise<string[]> {
   const dice = diceOf(seed);
   const struck: string[] = [];
@@ -92,6 +100,7 @@ export async function killRuns(
     const places = await killRun(options, cwd, wanted, dice, reference.lifeMs);
     struck.push(...places);
     assertSameOutcome(join(cwd, 'run'), reference, `after kills at ${places.join(', ')} (${cwd})`);
+    check(cwd);
   }
   return struck;
 }

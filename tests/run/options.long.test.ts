@@ -13,6 +13,8 @@ import { resolveOptions } from '#src/prepare/resolveOptions.js';
 import { MEETING, meetingLines, OTHER } from '../data/meetings.js';
 import { makeChatFiles, makeFixture, makeJsonl, makeText } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
+import { loopCases } from './loopCases.js';
+import { type Case, otherAdapter, sameAdapter } from './optionCase.js';
 import { modelOf, type Outcome, outcomeOf, recordsOf } from './outcome.js';
 
 /** Every option of the table, on its way to where it counts. */
@@ -45,19 +47,6 @@ const base: TrainInput = {
 };
 
 const checkpointsOf = ({ out }: Outcome) => readdirSync(join(out, 'checkpoints')).sort();
-const sameAdapter = (changed: Outcome, plain: Outcome) => assert.ok(changed.adapter.equals(plain.adapter));
-const otherAdapter = (changed: Outcome, plain: Outcome) => assert.not(changed.adapter.equals(plain.adapter));
-
-interface Case {
-  readonly change: Partial<TrainInput>;
-  /** What both runs have beyond the base. */
-  readonly beside?: Partial<TrainInput>;
-  /** How the change shows (default: in the adapter). */
-  readonly check?: (changed: Outcome, plain: Outcome) => void;
-  /** It shows in that the run is refused. */
-  readonly refused?: RegExp;
-}
-
 /** With GPUs here or with none. */
 const NO_SUCH_GPU = /^(--device webgpu:nothing like it: expected one of the GPUs|Expected a GPU)/;
 
@@ -284,6 +273,7 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
       );
     },
   },
+  ...loopCases({ evaluated, chatty }),
   checkpointEvery: {
     change: { checkpointEvery: 1 },
     check: (changed, plain) => {

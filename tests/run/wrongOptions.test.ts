@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { type TrainInput, train } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { madeUpData } from '../evaluation/tasks/madeUp.js';
 import { makeFixture } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
+import { makePrompts } from './inTheLoop.js';
 import { outcomeOf } from './outcome.js';
 
 /** Options that can't be right: one line, and nothing is written. */
@@ -16,6 +18,7 @@ const base: TrainInput = {
   data: [fixture.text],
   ...{ batch: 4, sequence: 16, steps: 2, evalFraction: 0, threads: 1, shuffleRows: 64 },
 };
+const taskData = madeUpData();
 const earlier = await outcomeOf(base);
 
 const wrong = suite('wrong input');
@@ -104,6 +107,58 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
   'an adapter of another model': [
     { init: join(earlier.out, 'adapter'), student: fixture.teacher },
     /adapter_model\.safetensors: expected this model's adapter, found tensors of the wrong shape/,
+  ],
+  'a metric that nobody knows': [
+    { evalFraction: 0.3, keepBest: 'loss' },
+    /^--keep-best: expected nll, TASK\/METRIC or generate\/METRIC, found loss$/,
+  ],
+  'a metric of a task that is not asked': [
+    { evalFraction: 0.3, keepBest: 'arc_challenge/acc_norm' },
+    /^--keep-best: expected a metric that evaluations give \(nll\), found arc_challenge\/acc_norm; add --eval-tasks arc_challenge, or choose another$/,
+  ],
+  'a metric that a task does not have': [
+    { evalTasks: ['winogrande'], shots: 0, taskData, earlyStop: 'winogrande/acc_norm:2' },
+    /^--early-stop: expected a metric that evaluations give \(winogrande\/acc\), found winogrande\/acc_norm; choose one of them$/,
+  ],
+  'a loss where nothing is held out': [
+    { evalTasks: ['winogrande'], shots: 0, taskData, keepBest: 'nll' },
+    /^--keep-best: expected .* \(winogrande\/acc\), found nll; hold out text with --eval-data or --eval-fraction/,
+  ],
+  'no patience': [
+    { evalFraction: 0.3, earlyStop: 'nll:0' },
+    /^--early-stop: expected a patience of at least 1, found "nll:0"$/,
+  ],
+  'a metric without patience': [
+    { evalFraction: 0.3, earlyStop: 'nll' },
+    /^--early-stop: expected METRIC:PATIENCE, the metric being .*, found nll$/,
+  ],
+  'the best of no evaluations': [
+    { keepBest: 'nll', earlyStop: 'nll:2' },
+    /^--keep-best: expected --eval-data PATH, .* with it, found no evaluations; leave one out; --early-stop: /,
+  ],
+  'answers to plain text': [
+    { evalFraction: 0.3, evalGenerate: 2 },
+    /^--eval-generate: expected held-out prompts with completions, conversations or queries, found text alone, or nothing; /,
+  ],
+  'answers where nothing is held out': [
+    { evalGenerate: 2 },
+    /^--eval-generate: expected --eval-data PATH or --eval-fraction F with it, found nothing held out; leave one out$/,
+  ],
+  'more answers than there are': [
+    { evalData: makePrompts(fixture.folder, 4), evalGenerate: 5, maxTokens: 4, evalFraction: undefined },
+    /^--eval-generate: expected at most 4, which is all that is held out and has an answer, found 5; lower it, or hold out more$/,
+  ],
+  'answers that leave no room for a prompt': [
+    { evalData: makePrompts(fixture.folder, 4), evalGenerate: 2, evalFraction: undefined },
+    /^--max-tokens: expected less than 128, the model's positions, so that a prompt fits, found 256; lower it$/,
+  ],
+  'a task that is none': [
+    { evalTasks: 'arc' },
+    /^--eval-tasks: expected some of arc_challenge, .*, found arc$/,
+  ],
+  'options of tasks without any': [
+    { shots: 2, limit: 3, taskData: 'x', maxTokens: 3 },
+    /^--shots: expected --eval-tasks TASK,\.\.\. with it, found none; .*--limit: .*--task-data: .*--max-tokens: /,
   ],
   'a device that runs no whole steps': [
     { device: 'gpu' },

@@ -22,8 +22,9 @@ interface Job {
   readonly port: MessagePort;
   readonly request: Extract<Request, { type: 'run' }>;
   readonly arrived: number;
-  started: number;
   lastRun: number;
+  /** Milliseconds that the threads worked for it. */
+  worked: number;
   next: number;
 }
 
@@ -57,7 +58,7 @@ class Leader {
       if (this.#ending.has(request.session)) throw sessionClosed();
       runner.session(request.session);
       const arrived = performance.now();
-      this.#jobs.push({ port, request, arrived, started: 0, lastRun: arrived, next: 0 });
+      this.#jobs.push({ port, request, arrived, lastRun: arrived, worked: 0, next: 0 });
       this.#schedule();
     } else if (request.type === 'open') {
       const session = this.#sessions++;
@@ -105,16 +106,17 @@ class Leader {
     try {
       const { memory, programs } = runner.session(session).code;
       const { pauses } = programs[program]!;
-      if (job.next === 0) job.started = now;
       const to = pauses.find((pause) => pause > job.next) ?? job.next;
       const command = { session, program, from: job.next, to };
       control.give(command);
       runner.run(command);
       job.next = to;
       job.lastRun = performance.now();
+      job.worked += job.lastRun - now;
       if (to < (pauses.at(-1) ?? 0)) return;
       const copies = reads.map((range) => copyOf(memory, range));
-      const stats = { totalMs: job.lastRun - job.arrived, waitMs: job.started - job.arrived };
+      const totalMs = job.lastRun - job.arrived;
+      const stats = { totalMs, waitMs: totalMs - job.worked };
       job.port.postMessage({ type: 'done', id, stats, copies } satisfies Answer, copies);
     } catch (error) {
       // The other threads wait in the middle of a program: there is no way back for them.

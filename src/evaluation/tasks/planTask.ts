@@ -4,7 +4,7 @@ import type { EncodedPair, TaskEncoder } from './encodePair.js';
 import { drawExamples } from './fewShot.js';
 import type { ChoiceItem, Item, Part, WrittenItem } from './item.js';
 import type { ScoredGroup } from './scorer.js';
-import type { ChoiceTask, Task, WrittenTask } from './task.js';
+import type { ChoiceScoring, Task, WrittenScoring } from './task.js';
 
 /** What is asked of a model, and how long what it reads may be. */
 export interface TaskRequest {
@@ -48,12 +48,12 @@ interface Plan {
 }
 
 export interface ChoicePlan extends Plan {
-  readonly task: ChoiceTask;
+  readonly task: ChoiceScoring;
   readonly parts: readonly PlannedPart<ChoiceItem, PlannedChoice>[];
 }
 
 export interface WrittenPlan extends Plan {
-  readonly task: WrittenTask;
+  readonly task: WrittenScoring;
   readonly maxTokens: number;
   /** Texts that end an answer, that of the tokenizer's EOS among them. */
   readonly stop: readonly string[];

@@ -2,8 +2,8 @@ import { InputError } from '../../base/errors.js';
 import { Problem } from '../../data/documents/problems.js';
 import { BadDocument, openDocuments } from '../../data/documents.js';
 import type { MeetingQuery } from '../../data/examples.js';
-import { ROUGE_TYPES, rouge } from '../rouge.js';
-import type { Metrics, WrittenItem } from './item.js';
+import type { WrittenItem } from './item.js';
+import { overlap } from './overlap.js';
 import type { MeetingSetting, WrittenTask } from './task.js';
 
 /** QMSum: summaries of what was said in meetings about a query. Prompts are those that train and evaluate make of it. */
@@ -20,12 +20,6 @@ export const qmsum: WrittenTask = {
     return [{ name: 'qmsum', items, pool: [], draw: 'first', preamble: '' }];
   },
 };
-
-/** F1 of each kind of overlap of words, without stems. */
-function overlap(text: string, target: string): Metrics {
-  const scores = rouge(target, text);
-  return Object.fromEntries(ROUGE_TYPES.map((type) => [type, scores[type].f1]));
-}
 
 async function readQueries(
   path: string,

@@ -9,7 +9,7 @@ import {
   type WrittenPlan,
 } from './planTask.js';
 import type { Generator, Scorer } from './scorer.js';
-import type { Task } from './task.js';
+import type { Scoring } from './task.js';
 
 /** Items that a model is given at a time: what it can share between them it finds among these. */
 const SCORED_TOGETHER = 64;
@@ -48,7 +48,8 @@ export function samplesOf(plan: TaskPlan, { scorer, generator }: Answering): Asy
   return isChoicePlan(plan) ? choiceSamples(plan, scorer) : writtenSamples(plan, generator);
 }
 
-async function* choiceSamples(
+/** The same of a task whose choices are compared. */
+export async function* choiceSamples(
   { task, shots, parts }: ChoicePlan,
   scorer: Scorer,
 ): AsyncGenerator<TaskSample> {
@@ -74,7 +75,8 @@ async function* choiceSamples(
   }
 }
 
-async function* writtenSamples(
+/** The same of a task whose answers are written. */
+export async function* writtenSamples(
   { task, shots, parts, maxTokens, stop }: WrittenPlan,
   generator: Generator,
 ): AsyncGenerator<TaskSample> {
@@ -111,7 +113,7 @@ export type TaskResults = ReadonlyMap<string, ReadonlyMap<string, Aggregate>>;
  * What the items of a task come to: its own results first, then those of its groups and subjects.
  * @param measured the results of items, by the name of their part
  */
-export function resultsOf(task: Task, measured: ReadonlyMap<string, readonly Metrics[]>): TaskResults {
+export function resultsOf(task: Scoring, measured: ReadonlyMap<string, readonly Metrics[]>): TaskResults {
   const parts = new Map([...measured].map(([name, items]) => [name, aggregated(items)] as const));
   const groups = task.kind === 'choice' ? task.groups?.([...parts.keys()]) : undefined;
   if (!groups) return parts;

@@ -11,6 +11,28 @@ export interface MeetingSetting {
   readonly decode: (ids: Uint32Array) => string;
 }
 
+/** What is scored: a benchmark, or `generate`, held-out examples of a run. */
+export type ScoredName = TaskName | 'generate';
+
+/** How what a model makes of an item's choices is scored. */
+export interface ChoiceScoring {
+  readonly kind: 'choice';
+  readonly name: ScoredName;
+  /** @param ll log-likelihoods of the choices, in nats */
+  measure(item: ChoiceItem, ll: readonly number[]): Metrics;
+  /** Results of several parts together, by name: which parts each is made of. */
+  readonly groups?: (parts: readonly string[]) => ReadonlyMap<string, readonly string[]>;
+}
+
+/** How what a model has written is scored. */
+export interface WrittenScoring {
+  readonly kind: 'written';
+  readonly name: ScoredName;
+  measure(item: WrittenItem, text: string): Metrics;
+}
+
+export type Scoring = ChoiceScoring | WrittenScoring;
+
 interface TaskOf<I extends Item> {
   readonly name: TaskName;
   /** Examples shown to each item, where nobody asks for another number. */
@@ -24,22 +46,17 @@ interface TaskOf<I extends Item> {
 }
 
 /** A task whose choices are compared. */
-export interface ChoiceTask extends TaskOf<ChoiceItem> {
-  readonly kind: 'choice';
-  /** @param ll log-likelihoods of the choices, in nats */
-  measure(item: ChoiceItem, ll: readonly number[]): Metrics;
-  /** Results of several parts together, by name: which parts each is made of. */
-  readonly groups?: (parts: readonly string[]) => ReadonlyMap<string, readonly string[]>;
+export interface ChoiceTask extends TaskOf<ChoiceItem>, ChoiceScoring {
+  readonly name: TaskName;
 }
 
 /** A task whose answers are written. */
-export interface WrittenTask extends TaskOf<WrittenItem> {
-  readonly kind: 'written';
+export interface WrittenTask extends TaskOf<WrittenItem>, WrittenScoring {
+  readonly name: TaskName;
   /** The most tokens of an answer, where nobody asks for another number. */
   readonly maxTokens: number;
   /** Texts that end an answer, beside the model's end of text. */
   readonly stop: readonly string[];
-  measure(item: WrittenItem, text: string): Metrics;
 }
 
 export type Task = ChoiceTask | WrittenTask;
