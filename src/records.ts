@@ -49,7 +49,7 @@ export interface StepRecord {
 
 /** What a part of an evaluation took. */
 export interface EvaluationTime {
-  /** That the device worked for it, in seconds, and their share of the wall time since the evaluation before it. */
+  /** That the device worked for it, in seconds, and their share of the wall time from the end of one evaluation to that of the next. */
   readonly seconds: number;
   readonly share: number;
   /** That the training waited for the evaluation, in seconds. */

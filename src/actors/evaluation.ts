@@ -60,17 +60,19 @@ export class Evaluation {
   async records(step: number): Promise<EvaluationRecord[]> {
     const { rows, plans } = this.#parts;
     const records: EvaluationRecord[] = [];
-    const wallMs = () => performance.now() - this.#ended;
     const took = async <R>(work: () => Promise<R>): Promise<R & { readonly busy: EvaluationTime }> => {
       this.#worked = 0;
       const result = await work();
-      const share = wallMs() > 0 ? Math.min(1, this.#worked / wallMs()) : 0;
-      return { ...result, busy: { seconds: this.#worked / 1000, share, waited: 0 } };
+      return { ...result, busy: { seconds: this.#worked / 1000, share: 0, waited: 0 } };
     };
     if (rows) records.push(await took(() => this.#loss(step, rows)));
     if (plans.length > 0) records.push(await took(() => this.#tasks(step)));
+    const wall = (performance.now() - this.#ended) / 1000;
     this.#ended = performance.now();
-    return records;
+    return records.map(({ busy, ...record }) => {
+      const share = Math.min(1, busy.seconds / wall);
+      return { ...record, busy: { ...busy, share } } as EvaluationRecord;
+    });
   }
 
   async #loss(step: number, rows: readonly Row[]): Promise<Omit<EvalRecord, 'busy'>> {

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { StepRecord } from '#src/records.js';
-import { clock, skippedLine, stepLine } from '#src/report/progress.js';
+import { clock, skippedLine, stepLine, taskLines } from '#src/report/progress.js';
 
 const RUN = { steps: 200, hasTeacher: true };
 
@@ -38,6 +38,27 @@ test('skipped documents: how many, and the first ones', () => {
     'step 3: 9 documents left out so far; a: bad; b: bad; c: bad; and 2 more in metrics.jsonl',
   );
   assert.is(lineOf(found.slice(0, 1)), 'step 3: 9 documents left out so far; a: bad');
+});
+
+test('tasks: a line each, of mmlu no subjects, without standard errors', () => {
+  const acc = { acc: 0.5, acc_stderr: null };
+  const filtered = { 'exact_match,strict-match': 0.25, 'exact_match_stderr,strict-match': 0.1 };
+  const record = {
+    ...{
+      type: 'tasks',
+      step: 4,
+      results: { mmlu: acc, mmlu_other: acc, gsm8k: filtered, generate: { rougeL: null } },
+    },
+    ...{
+      items: { mmlu: 1200, mmlu_other: 1200, gsm8k: 4, generate: 2 },
+      busy: { seconds: 1, share: 1, waited: 0 },
+    },
+  } as const;
+  assert.equal(taskLines(record), [
+    'eval  step 4  mmlu  acc 0.5000  (1,200 items)',
+    'eval  step 4  gsm8k  exact_match,strict-match 0.2500  (4 items)',
+    'eval  step 4  generate  rougeL NaN  (2 items)',
+  ]);
 });
 
 test.run();
