@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { StepRecord } from '#src/records.js';
+import type { StepRecord, TasksRecord } from '#src/records.js';
 import { clock, skippedLine, stepLine, taskLines } from '#src/report/progress.js';
 
 const RUN = { steps: 200, hasTeacher: true };
@@ -43,17 +43,13 @@ test('skipped documents: how many, and the first ones', () => {
 test('tasks: a line each, of mmlu no subjects, without standard errors', () => {
   const acc = { acc: 0.5, acc_stderr: null };
   const filtered = { 'exact_match,strict-match': 0.25, 'exact_match_stderr,strict-match': 0.1 };
-  const record = {
-    ...{
-      type: 'tasks',
-      step: 4,
-      results: { mmlu: acc, mmlu_other: acc, gsm8k: filtered, generate: { rougeL: null } },
-    },
-    ...{
-      items: { mmlu: 1200, mmlu_other: 1200, gsm8k: 4, generate: 2 },
-      busy: { seconds: 1, share: 1, waited: 0 },
-    },
-  } as const;
+  const record: TasksRecord = {
+    type: 'tasks',
+    step: 4,
+    results: { mmlu: acc, mmlu_other: acc, gsm8k: filtered, generate: { rougeL: null } },
+    items: { mmlu: 1200, mmlu_other: 1200, gsm8k: 4, generate: 2 },
+    busy: { seconds: 1, share: 1, waited: 0 },
+  };
   assert.equal(taskLines(record), [
     'eval  step 4  mmlu  acc 0.5000  (1,200 items)',
     'eval  step 4  gsm8k  exact_match,strict-match 0.2500  (4 items)',
