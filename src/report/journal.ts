@@ -121,9 +121,10 @@ export class Journal {
     saved: readonly (number | undefined)[],
     ask: () => T,
   ): Promise<Unflushed<T>> {
-    const flushed = this.#tail.then(() => ({ ...this.#synced(), held: undefined, asked: ask() }));
-    const all = await Promise.race([flushed, stopped.then(() => undefined)]);
-    if (all) return all;
+    // Asked once, and not again when the rest comes after a stop.
+    const flushed = this.#tail.then(() => true);
+    const isWhole = await Promise.race([flushed, stopped.then(() => false)]);
+    if (isWhole) return { ...this.#synced(), held: undefined, asked: ask() };
     flushed.catch(() => {});
     await Promise.all([...this.#expected].map(([step, record]) => !saved.includes(step) && record));
     return { ...this.#synced(), held: [...this.#waiting], asked: ask() };

@@ -93,6 +93,24 @@ test('a record that never comes holds nothing back when the run is over', async 
   assert.equal(linesOf(path), [checkpoint(0), checkpoint(1), checkpoint(2), '']);
 });
 
+test('what is asked for after a stop is not asked for again when the evaluation comes after all', async () => {
+  const journal = await Journal.open(join(folder, 'asked.jsonl'), 0);
+  let finish: (records: EvalRecord[]) => void = () => {};
+  const expected = journal.expect(
+    1,
+    new Promise<EvalRecord[]>((resolve) => {
+      finish = resolve;
+    }),
+  );
+  let asked = 0;
+  await journal.flushedOr(Promise.resolve(), [1], () => ++asked);
+  finish([evaluation]);
+  await expected;
+  await journal.flushed();
+  journal.close();
+  assert.is(asked, 1);
+});
+
 test('a file that is shorter than its run never grows by what nobody wrote', async () => {
   const path = join(folder, 'short.jsonl');
   writeFileSync(path, 'x\n');
