@@ -14,7 +14,7 @@ export interface Sampling {
   readonly repetitionPenalty: number;
 }
 
-/** A token and the logarithm of its weight, not normalised. */
+/** A token and the logarithm of its weight over that of the likeliest one: 0 at most. */
 interface Candidate {
   readonly id: number;
   readonly score: number;
@@ -64,14 +64,15 @@ export function candidatesOf(
   logits: Float32Array,
   { temperature, topK, topP, minP }: Omit<Sampling, 'repetitionPenalty'>,
 ): Candidate[] {
+  const top = logits[likeliest(logits)]!;
   const least = topK > 0 && topK < logits.length ? kthLargest(logits, topK) : Number.NEGATIVE_INFINITY;
   let candidates: Candidate[] = [];
   for (const [id, logit] of logits.entries()) {
-    if (logit >= least) candidates.push({ id, score: logit / temperature });
+    if (logit >= least) candidates.push({ id, score: (logit - top) / temperature });
   }
   if (topP < 1) candidates = nucleus(candidates, topP);
   if (minP === 0) return candidates;
-  const floor = largestScore(candidates) + Math.log(minP);
+  const floor = Math.log(minP);
   return candidates.filter(({ score }) => score >= floor);
 }
 
@@ -93,8 +94,7 @@ function kthLargest(numbers: Float32Array, k: number): number {
 
 /** Leaves out the least likely, as many as have at most 1 - topP together; the likeliest stays. */
 function nucleus(candidates: readonly Candidate[], topP: number): Candidate[] {
-  const top = largestScore(candidates);
-  const weights = candidates.map(({ score }) => Math.exp(score - top));
+  const weights = candidates.map(({ score }) => Math.exp(score));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const most = (1 - topP) * total;
   // So many as small as this are at most `most` together: they need not be sorted.
@@ -109,13 +109,9 @@ function nucleus(candidates: readonly Candidate[], topP: number): Candidate[] {
   return kept.sort((a, b) => a - b).map((i) => candidates[i]!);
 }
 
-const largestScore = (candidates: readonly Candidate[]): number =>
-  candidates.reduce((largest, { score }) => Math.max(largest, score), Number.NEGATIVE_INFINITY);
-
 /** @param u uniform in [0, 1) */
 function draw(candidates: readonly Candidate[], u: number): number {
-  const top = largestScore(candidates);
-  const weights = candidates.map(({ score }) => Math.exp(score - top));
+  const weights = candidates.map(({ score }) => Math.exp(score));
   let left = u * weights.reduce((sum, weight) => sum + weight, 0);
   for (const [i, weight] of weights.entries()) {
     left -= weight;

@@ -66,6 +66,16 @@ tests('takes the likeliest at temperature 0, of equal ones the first', () => {
   assert.is(likeliest(Float32Array.of(1, 3, 3, 2)), 1);
 });
 
+tests('takes the likeliest at a temperature however low, and any at one however high', () => {
+  for (const temperature of [1e-300, 1e-30, 1e-3]) {
+    const cold = new Sampler({ ...ALL, temperature, topP: 0.9, minP: 0.1 }, 0, 0);
+    for (let i = 0; i < 20; i++) assert.is(cold.choose(P.slice(), new Set()), 1);
+  }
+  const hot = new Sampler({ ...ALL, temperature: 1e30 }, 0, 0);
+  const drawn = new Set(Array.from({ length: 200 }, () => hot.choose(P.slice(), new Set())));
+  assert.is(drawn.size, P.length);
+});
+
 tests('makes what is there already less likely, whichever sign its logit has', () => {
   const greedy = new Sampler({ ...ALL, temperature: 0, repetitionPenalty: 2 }, 0, 0);
   assert.is(greedy.choose(Float32Array.of(3, 2, 1), new Set([0])), 1);
