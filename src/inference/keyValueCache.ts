@@ -58,14 +58,6 @@ export class KeyValueCache {
     for (const held of this.#held) held.length = 0;
   }
 
-  /** Forgets a row's tokens from the one numbered `length` on. */
-  rewind(row: number, length: number): void {
-    const held = this.#held[row]!;
-    if (length > held.length)
-      throw new Error(`Row ${row} holds ${held.length} tokens, expected at least ${length}`);
-    held.length = length;
-  }
-
   /**
    * Has each row hold one prompt: of what it holds, the beginning that they share stays, the rest is forgotten, and what is
    * missing is read.

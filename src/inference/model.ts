@@ -124,6 +124,11 @@ export class Model {
     return untilStopped(() => this.#turns.take(score), hooks.signal, SCORING);
   }
 
+  /** Tokens that went through the model in `choices`, `generate` and `complete` so far, without padding. */
+  get forwarded(): number {
+    return this.#cache?.forwarded ?? 0;
+  }
+
   /**
    * Log-likelihoods of what may follow a context, see `scoreChoices`; and how many tokens went through the model.
    * @throws InputError when the model was loaded without `context`, or with too little; RunError when the signal says stop

@@ -25,9 +25,9 @@ export function cachedGenerator(model: Model, signal?: AbortSignal): Generator {
     },
     async complete(prompts, { maxTokens, stop }) {
       const given = prompts.map((ids) => ({ ids }));
+      const before = model.forwarded;
       const completions = await model.complete(given, { maxTokens, stop: [...stop], signal });
-      // The last new token of each is not read.
-      for (const [i, { ids }] of completions.entries()) read += prompts[i]!.length + ids.length - 1;
+      read += model.forwarded - before;
       return completions.map(({ ids, text }) => ({ ids: Uint32Array.from(ids), text }));
     },
   };

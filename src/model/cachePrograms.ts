@@ -112,9 +112,20 @@ function declareNewTokens(b: Builder, program: string, { rows }: CacheShape, len
   };
 }
 
-function declareAdvance(
+/** Hidden states of new tokens, which see what is cached and are kept where they have a place. */
+function readNewTokens(
   b: Builder,
   { weights, lora }: ForwardModel,
+  { tokens, positions, cached, places, length }: NewTokens,
+  blocks: readonly CachedBlock[],
+): Value {
+  const cache = { blocks, cached, places };
+  return forward(b, weights, { tokens, positions, sequence: length, cache }, lora);
+}
+
+function declareAdvance(
+  b: Builder,
+  model: ForwardModel,
   shape: CacheShape,
   blocks: readonly CachedBlock[],
   length: number,
@@ -125,12 +136,10 @@ function declareAdvance(
   b.program(program, { arena, scope: `${program}.` }, () => {
     const read = declareNewTokens(b, program, shape, length);
     const last = b.value('input', 'last', [shape.rows], 'u32');
-    const { tokens, positions, ...held } = read;
-    const cache = { blocks, cached: held.cached, places: held.places };
-    const hidden = forward(b, weights, { tokens, positions, sequence: length, cache }, lora);
+    const hidden = readNewTokens(b, model, read, blocks);
     // The embedding of a token, with hidden states for a table: a row of it.
     const wanted = embed(b, last, hidden);
-    const logits = linear(b, 'logits', [{ x: wanted, weight: headOf(weights) }]);
+    const logits = linear(b, 'logits', [{ x: wanted, weight: headOf(model.weights) }]);
     declared = { ...read, last, logits };
   });
   return declared!;
@@ -138,7 +147,7 @@ function declareAdvance(
 
 function declareScore(
   b: Builder,
-  { weights, lora }: ForwardModel,
+  model: ForwardModel,
   shape: CacheShape,
   blocks: readonly CachedBlock[],
   length: number,
@@ -149,11 +158,9 @@ function declareScore(
   b.program(program, { arena, scope: `${program}.` }, () => {
     const read = declareNewTokens(b, program, shape, length);
     const labels = b.value('input', 'labels', [shape.rows * length], 'i32');
-    const { tokens, positions, ...held } = read;
-    const cache = { blocks, cached: held.cached, places: held.places };
-    const hidden = forward(b, weights, { tokens, positions, sequence: length, cache }, lora);
+    const hidden = readNewTokens(b, model, read, blocks);
     const objective = { alpha: 0, temperature: 1, gradient: false, argMax: true };
-    const { ce, argMax } = jointLossHead(b, { hidden, head: headOf(weights), labels }, objective);
+    const { ce, argMax } = jointLossHead(b, { hidden, head: headOf(model.weights), labels }, objective);
     declared = { ...read, labels, ce, argMax: argMax! };
   });
   return declared!;

@@ -39,7 +39,8 @@ function* queries(q: Tensor, k: Tensor, positions: Tensor, shape: AttentionShape
   }
 }
 
-function dot(a: Tensor, i: number, b: Tensor, j: number, length: number): number {
+/** The product of `length` elements of two tensors, from elements i and j on. */
+export function dot(a: Tensor, i: number, b: Tensor, j: number, length: number): number {
   let sum = 0;
   for (let d = 0; d < length; d++) sum += a.data[i + d]! * b.data[j + d]!;
   return sum;

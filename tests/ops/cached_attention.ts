@@ -1,5 +1,6 @@
 import type { AttentionShape } from '#src/program/ops/attention.js';
 import { cachedAttention } from '#src/program/ops/cached_attention.js';
+import { dot } from './attention.js';
 import {
   activations,
   type Input,
@@ -10,12 +11,6 @@ import {
   type Tensor,
   zerosLike,
 } from './cases.js';
-
-const dot = (a: Tensor, i: number, b: Tensor, j: number, length: number): number => {
-  let sum = 0;
-  for (let d = 0; d < length; d++) sum += a.data[i + d]! * b.data[j + d]!;
-  return sum;
-};
 
 const reference: Reference = ({ inputs, outputs: [out], attributes }) => {
   const [q, k, v, positions, cached, keys, values] = inputs as Tensor[] as [
