@@ -84,6 +84,17 @@ tests('reads a preamble once, and only what is new of the next context', async (
   assert.equal(again.scores[0]!.map(({ isGreedy }) => isGreedy).length, 3);
 });
 
+tests('counts what completions read: what prompts share once, and no last token', async () => {
+  const model = await open(1);
+  const preamble = idsOf(40);
+  const prompts = [5, 8].map((length) => ({ ids: Uint32Array.from([...preamble, ...idsOf(length)]) }));
+  await model.complete([{ ids: [VOCABULARY - 1] }], { maxTokens: 1 });
+  const before = model.forwarded;
+  const completions = await model.complete(prompts, { maxTokens: 3 });
+  const written = completions.reduce((sum, { ids }) => sum + ids.length - 1, 0);
+  assert.is(model.forwarded - before, 40 + 5 + 8 + written);
+});
+
 tests('scores continuations longer than any program, and is as it was afterwards', async () => {
   // 32 rows leave 16 slots to a row.
   const [model, small] = [await open(1), await open(32)];
