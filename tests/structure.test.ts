@@ -15,7 +15,7 @@ const ROOTS = ['src', 'assembly', 'kernels', 'bench', 'recipes', 'tests', 'docs'
  */
 const FLOORS = [
   ...['base', 'options', 'records.ts', 'messages.ts'],
-  ...['program', 'wasm', 'devices'],
+  ...['program', 'wasm', 'devices', 'world'],
   ...['formats', 'hub', 'data'],
   ...['model', 'training', 'evaluation', 'inference', 'prepare'],
   ...['actors', 'report', 'run', 'study', 'library', 'index.ts', 'cli'],
