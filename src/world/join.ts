@@ -30,6 +30,8 @@ export async function joinWorld(options: JoinOptions = {}): Promise<World> {
 
 async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOptions): Promise<World> {
   const bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  // V8 has handlers of its own for faults in WebAssembly, which UCX, a library of some MPIs, would replace.
+  process.env.UCX_HANDLE_ERRORS ??= 'none';
   const gate = newGate();
   const [control, run, student, evaluator] = [0, 0, 0, 0].map(() => new MessageChannel());
   const channels = [run!, student!, evaluator!].map(({ port1, port2 }) => {

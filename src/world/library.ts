@@ -95,7 +95,7 @@ export async function findLibrary({ family, only, seen }: Launch): Promise<Libra
     }
     const version = versionOf(handle);
     if (!only || familyOf(version) === family) return { version, handle, abi: abiOf(name, handle) };
-    others.push(`${version} (${name})`);
+    if (!others.includes(version)) others.push(version);
   }
   if (others.length === 0) {
     throw new InputError(
