@@ -51,7 +51,7 @@ async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOption
   reports.on('message', (report: Report) => {
     if ('waiting' in report) onWaiting(report.waiting);
   });
-  const library = await heard(reports, thread, (report) => ('found' in report ? report.found : undefined));
+  await heard(reports, thread, (report) => ('ready' in report ? true : undefined));
   holdGate(gate);
   const joined = await heard(reports, thread, (report) => ('joined' in report ? report.joined : undefined));
   // An idle world keeps no process alive.
@@ -65,7 +65,6 @@ async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOption
   const ports: Record<ActorName, MessagePort> = { student: student!.port2, evaluator: evaluator!.port2 };
   return {
     ...joined,
-    library,
     channel,
     port: (name) => ports[name],
     async leave() {
