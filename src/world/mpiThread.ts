@@ -3,6 +3,7 @@ import { type MessagePort, workerData } from 'node:worker_threads';
 import { InputError } from '../base/errors.js';
 import { enter } from './enter.js';
 import { passGate } from './gate.js';
+import { makeRoomAboveHeap } from './heap.js';
 import type { Launch } from './launch.js';
 import { findLibrary } from './library.js';
 import type { Mpi } from './mpi.js';
@@ -29,6 +30,7 @@ const STDERR = 2;
 try {
   report({ ready: true });
   const { library, entered } = passGate(data.gate, () => {
+    makeRoomAboveHeap();
     const library = findLibrary(data.launch);
     return { library, entered: enter(data.launch, library, data.channels.length + 1) };
   });

@@ -51,6 +51,10 @@ for (const launcher of launchers) {
     await succeed(launcher, 2, 'thread');
   });
 
+  test('faults in WebAssembly stay errors', async () => {
+    await succeed(launcher, 1, 'faultOfWasm');
+  });
+
   test('ranks that came for different things are told, and go on', async () => {
     await succeed(launcher, 2, 'methodsDiffer');
     await succeed(launcher, 2, 'countsDiffer');

@@ -22,7 +22,7 @@ export interface Ended {
 export interface Ranks {
   readonly launcher: ChildProcess;
   readonly ended: Promise<Ended>;
-  /** Resolves when stdout holds `text` so many times. */
+  /** Resolves when stdout holds `text` so many times; rejects when they end before. */
   said(text: string, times: number): Promise<void>;
 }
 
@@ -92,9 +92,15 @@ export function startRanks(
     return { code, ...texts, ms: performance.now() - start };
   });
   const said = async (text: string, times: number) => {
-    while (texts.stdout.split(text).length <= times) await once(launcher.stdout, 'data');
+    while (texts.stdout.split(text).length <= times) {
+      await Promise.race([once(launcher.stdout, 'data'), ended.then(tooSoon)]);
+    }
   };
   return { launcher, ended, said };
+}
+
+function tooSoon({ code, stdout, stderr }: Ended): never {
+  throw new Error(`expected ranks to say more, found that they ended with ${code}: ${stdout}${stderr}`);
 }
 
 /** What became of ranks, once all have ended. */
