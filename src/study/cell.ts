@@ -67,7 +67,7 @@ async function ended(
   { devices, threads, hooks }: Pick<Workshop, 'devices' | 'threads' | 'hooks'>,
 ): Promise<EndedRun | undefined> {
   try {
-    const { finished } = await runDespiteLosses(prepared, devices, hooks, threads);
+    const { finished } = await runDespiteLosses(prepared, devices, hooks, { threads });
     if (!finished) return undefined;
     return { result: { status: 'done', ...outcomeOf(runPaths(out).metrics) }, prepared };
   } catch (error) {
