@@ -1,3 +1,5 @@
+import type { MessagePort } from 'node:worker_threads';
+
 /** The processes that train together: as many as `mpirun -np N` or `srun` started, each a rank of one world. */
 
 /**
@@ -40,11 +42,34 @@ export interface Place {
   readonly hosts: readonly string[];
 }
 
-/** A process that was started alone, and its channels: nothing is loaded for it. */
-export const ALONE: Place = { rank: 0, size: 1, localRank: 0, localSize: 1, hosts: [''] };
+/** Threads that meet those of other ranks by themselves. */
+export type ActorName = 'student' | 'evaluator';
+
+/** A process among its ranks. */
+export interface World extends Place {
+  /** MPI's library and its version; undefined of a process alone. */
+  readonly library: string | undefined;
+  /** Of the main thread. */
+  readonly channel: Channel;
+  /** The channel of an actor, to be transferred to its thread; undefined of a process alone. */
+  port(name: ActorName): MessagePort | undefined;
+  /** Once all ranks have come to their end. */
+  leave(): Promise<void>;
+  /** Ends the processes of all ranks, this one with `code`. */
+  abort(code: number): void;
+}
 
 export const aloneChannel: Channel = {
   gather: async (own) => [own],
   exchange: async ({ data }, received) => received.data.set(data),
   complete: async () => {},
+};
+
+/** A process that was started alone: nothing is loaded for it. */
+export const ALONE: World = {
+  ...{ rank: 0, size: 1, localRank: 0, localSize: 1, hosts: [''], library: undefined },
+  channel: aloneChannel,
+  port: () => undefined,
+  leave: async () => {},
+  abort: (code) => process.exit(code),
 };

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { channelAt } from '#src/world/channel.js';
 import { inWorld } from './inMemory.js';
 
 const world = suite('a world in memory');
@@ -17,10 +18,12 @@ const shared = (values: readonly number[]) => {
 };
 
 world('all ranks see the values of all, in order of their ranks, whoever comes first', async () => {
-  const seen = await inWorld(3, async ({ rank, channel }) => {
+  const seen = await inWorld(3, async ({ rank, channel, port }) => {
     await new Promise((resolve) => setTimeout(resolve, 5 * (3 - rank)));
-    const first = await channel('a').gather({ rank }, 'first');
-    return [first, await channel('b').gather(rank * 10, 'second')];
+    const first = channel.gather({ rank }, 'first');
+    const other = channelAt(port('student'));
+    const second = await other.gather(rank * 10, 'second');
+    return [await first, second];
   });
   const expected = [
     [{ rank: 0 }, { rank: 1 }, { rank: 2 }],
@@ -34,9 +37,9 @@ world('parts are exchanged and completed as by Alltoallv and Allgatherv', async 
     const sent = { data: shared(rank === 0 ? [1, 2, 3] : [4, 5, 6]), counts: [1, 2] };
     const counts = rank === 0 ? [1, 1] : [2, 2];
     const received = { data: shared(new Array(rank === 0 ? 2 : 4).fill(0)), counts };
-    await channel('a').exchange(sent, received, 'slices');
+    await channel.exchange(sent, received, 'slices');
     const whole = { data: shared(rank === 0 ? [7, 0, 0] : [0, 8, 9]), counts: [1, 2] };
-    await channel('a').complete(whole, 'sums');
+    await channel.complete(whole, 'sums');
     return [[...received.data], [...whole.data]];
   });
   assert.equal(seen, [
@@ -54,7 +57,7 @@ world('parts are exchanged and completed as by Alltoallv and Allgatherv', async 
 world('a rank that fails ends all, and its error is told', async () => {
   const failing = inWorld(3, async ({ rank, channel }) => {
     if (rank === 1) throw new Error('rank 1 is broken');
-    await channel('a').gather(0, 'waiting');
+    await channel.gather(0, 'waiting');
   });
   assert.is(await failureOf(failing), 'rank 1 is broken');
 });
@@ -63,10 +66,10 @@ world(
   'a rank that leaves while others wait for it, and ranks that meet for different purposes, fail',
   async () => {
     const leaving = inWorld(2, async ({ rank, channel }) => {
-      if (rank === 0) await channel('a').gather(0, 'a step');
+      if (rank === 0) await channel.gather(0, 'a step');
     });
     assert.match(await failureOf(leaving), /expected rank 1 at gather a step, found that it had left/);
-    const different = inWorld(2, ({ rank, channel }) => channel('a').gather(0, `step ${rank}`));
+    const different = inWorld(2, ({ rank, channel }) => channel.gather(0, `step ${rank}`));
     assert.match(await failureOf(different), /found gather step 0 and gather step 1/);
   },
 );

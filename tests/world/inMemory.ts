@@ -1,10 +1,6 @@
-import type { Channel, Parts, Place } from '#src/world/world.js';
-
-/** A rank of a world that lives in one process. */
-export interface Member extends Place {
-  /** Members that ask for the same name meet there; always the same object for one name. */
-  channel(name: string): Channel;
-}
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { offerChannel } from '#src/world/channel.js';
+import type { Channel, Parts, World } from '#src/world/world.js';
 
 /** What a rank brings to a meeting, and how it learns what came of it. */
 interface Guest {
@@ -20,12 +16,12 @@ interface Guest {
  * purposes fail, and so does one that goes home while others wait for it.
  * @throws what the first rank to fail threw
  */
-export async function inWorld<T>(size: number, member: (member: Member) => Promise<T>): Promise<T[]> {
+export async function inWorld<T>(size: number, member: (world: World) => Promise<T>): Promise<T[]> {
   const world = new InMemoryWorld(size);
   return Promise.all(
     Array.from({ length: size }, async (_, rank) => {
       try {
-        return await member(world.member(rank));
+        return await member(world.as(rank));
       } catch (error) {
         world.end(error as Error);
         throw world.failure;
@@ -40,6 +36,7 @@ class InMemoryWorld {
   readonly #size: number;
   readonly #channels = new Map<string, InMemoryChannel>();
   readonly #gone = new Set<number>();
+  readonly #ports: MessagePort[] = [];
   /** Why it ended, where it did before all ranks were done. */
   failure: Error | undefined;
 
@@ -47,14 +44,20 @@ class InMemoryWorld {
     this.#size = size;
   }
 
-  member(rank: number): Member {
-    const { size, hosts } = { size: this.#size, hosts: Array.from({ length: this.#size }, () => 'here') };
-    const own = new Map<string, Channel>();
-    const channel = (name: string): Channel => {
-      if (!own.has(name)) own.set(name, this.#channel(name).of(rank));
-      return own.get(name)!;
+  as(rank: number): World {
+    const hosts = Array.from({ length: this.#size }, () => 'here');
+    const port = (name: string): MessagePort => {
+      const { port1, port2 } = new MessageChannel();
+      offerChannel(this.#channel(name).of(rank), port1);
+      this.#ports.push(port1);
+      return port2;
     };
-    return { rank, size, localRank: rank, localSize: size, hosts, channel };
+    return {
+      ...{ rank, size: this.#size, localRank: rank, localSize: this.#size, hosts, library: 'in memory' },
+      ...{ channel: this.#channel('main').of(rank), port },
+      leave: async () => this.leave(rank),
+      abort: (code) => this.end(new Error(`rank ${rank} ended all with ${code}`)),
+    };
   }
 
   #channel(name: string): InMemoryChannel {
@@ -71,6 +74,7 @@ class InMemoryWorld {
   leave(rank: number): void {
     this.#gone.add(rank);
     for (const channel of this.#channels.values()) channel.checkComplete();
+    if (this.#gone.size === this.#size) for (const port of this.#ports) port.close();
   }
 }
 
