@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { oneLine } from '../base/errors.js';
+import { ToldElsewhere } from '../world/together.js';
 
 /**
  * Runs a program and sets its exit code: 0 done, 1 failed, 2 bad usage or input. Errors are one line on stderr;
@@ -39,8 +40,11 @@ function outliveReaders(): void {
 function report(error: unknown): number {
   // Help or the version was asked for and has been printed.
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  if (error instanceof ToldElsewhere) return codeOf(error.failure.name);
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   process.stderr.write(`error: ${oneLine(message)}\n`);
   if (process.env.RIVULET_DEBUG) process.stderr.write(`${stack}\n`);
-  return name === 'InputError' ? 2 : 1;
+  return codeOf(name);
 }
+
+const codeOf = (name: string): number => (name === 'InputError' ? 2 : 1);
