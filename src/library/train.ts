@@ -3,14 +3,20 @@ import { RunError } from '../base/errors.js';
 import { type DeviceHosts, hostDevices } from '../devices/host.js';
 import { checkUntaken, freshRunFolder, type RunFolder, takeRunFolder } from '../formats/runFolder.js';
 import type { TrainInput, TrainOptions } from '../options/train.js';
+import { agree } from '../prepare/agreement.js';
 import { secondsPerStep } from '../prepare/estimate.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
-import { resolveOptions } from '../prepare/resolveOptions.js';
+import { type RunRequest, resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
+import type { RunHooks } from '../run/hooks.js';
 import { Devices, runDespiteLosses } from '../run/recovery.js';
-import type { RunResult } from '../run/result.js';
-import { type RunHooks, stoppedResult } from '../run/run.js';
+import { type RunResult, stoppedResult } from '../run/result.js';
+import { type JoinOptions, joinWorld } from '../world/join.js';
+import { localShare } from '../world/localShare.js';
+import { ToldElsewhere, together } from '../world/together.js';
+import type { World } from '../world/world.js';
 import { outcomeOf } from './failures.js';
+import { ranksOf } from './ranksPlan.js';
 import { type PreparedOn, type RunPlan, runPlan } from './runPlan.js';
 import { createStop } from './stop.js';
 
@@ -71,18 +77,25 @@ class StoppedEarly extends RunError {}
 interface Begun {
   readonly folder: RunFolder;
   readonly devices: Devices;
+  readonly world: World;
   readonly prepared: Promise<PreparedOn>;
   close(): Promise<void>;
 }
 
 /** Takes the folder before anything slow; the rest goes on in `prepared`, which a stop ends. */
-async function beginRun(given: TrainInput, { emit, shouldStop, stopped }: RunHooks): Promise<Begun> {
-  const request = resolveOptions({ ...given });
+async function beginRun(given: TrainInput, hooks: RunHooks): Promise<Begun> {
+  const { emit, shouldStop, stopped } = hooks;
+  const asked = resolved(given);
+  const world = await joinWorld(patienceOf(asked));
+  const request = await together(world, 'options', () => {
+    if (asked instanceof Error) throw asked;
+    return asked;
+  });
   const { options } = request;
   const { device, teacherDevice, threads, kernels, tune, dryRun } = options;
-  const folder = await folderOf(options);
+  const folder = await folderFor(world, options);
   const devices = new Devices((chosen) =>
-    hostDevices({ device, teacherDevice }, { threads, kernels, tune }, chosen),
+    hostDevices({ device, teacherDevice }, { ...localShare(world, threads), kernels, tune }, chosen),
   );
   const tell = (record: MetricsRecord) => {
     if (record.type === 'progress' && shouldStop()) throw new StoppedEarly(`stopped while ${record.doing}`);
@@ -90,9 +103,14 @@ async function beginRun(given: TrainInput, { emit, shouldStop, stopped }: RunHoo
   };
   emit({ type: 'progress', doing: 'starting the device' });
   const opened = devices.open(request.before?.variants);
-  const ready = opened.then(async (hosts) => {
+  const looked = together(world, 'preparing', async () => {
+    const hosts = await opened;
     const wanted = dryRun ? request : { ...request, options: { ...options, out: folder.path } };
-    return { ...(await prepare(wanted, hosts, tell)), device: hosts.description };
+    return { ...(await prepare(wanted, hosts, tell, world)), device: hosts.description };
+  });
+  const ready = looked.then(async (prepared) => {
+    await agree(world, prepared, devices.hosts);
+    return { ...prepared, ranks: await ranksOf(world, prepared) };
   });
   ready.catch(() => {});
   const early = stopped.then(() => {
@@ -104,7 +122,27 @@ async function beginRun(given: TrainInput, { emit, shouldStop, stopped }: RunHoo
     await devices.close();
     folder.release();
   };
-  return { folder, devices, prepared: Promise.race([ready, early]), close };
+  // Ranks stop together: those that others wait for say so when they are asked.
+  return { folder, devices, world, prepared: Promise.race(world.size > 1 ? [ready] : [ready, early]), close };
+}
+
+/** Wrong options are told once all ranks are there, so that one of them tells it. */
+function resolved(given: TrainInput): RunRequest | Error {
+  try {
+    return resolveOptions({ ...given });
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+const patienceOf = (asked: RunRequest | Error): JoinOptions =>
+  asked instanceof Error ? {} : { endAfterMs: asked.options.rankTimeout * 1000 };
+
+/** The first rank's, which alone writes to it. */
+async function folderFor(world: World, options: TrainOptions): Promise<RunFolder> {
+  const own = await together(world, 'the folder', () => (world.rank === 0 ? folderOf(options) : undefined));
+  const [path] = await world.channel.gather(own?.path, 'the folder');
+  return own ?? { path: path!, release() {} };
 }
 
 /** A dry run takes none. */
@@ -115,20 +153,23 @@ async function folderOf({ out, resume, dryRun }: TrainOptions): Promise<RunFolde
   return { path, release() {} };
 }
 
-async function goOn({ prepared, devices, folder }: Begun, hooks: RunHooks): Promise<RunResult> {
+async function goOn({ prepared, devices, folder, world }: Begun, hooks: RunHooks): Promise<RunResult> {
   try {
     const preparation = await prepared;
-    if (preparation.options.dryRun) return await dryRun(preparation, devices.hosts);
-    return await runDespiteLosses(preparation, devices, hooks);
+    if (preparation.options.dryRun) return await dryRun(preparation, devices.hosts, world);
+    return await runDespiteLosses(preparation, devices, hooks, { world });
   } catch (error) {
-    if (error instanceof StoppedEarly) return stoppedResult(folder.path);
+    const isStop = error instanceof StoppedEarly || (error instanceof ToldElsewhere && hooks.shouldStop());
+    if (isStop) return stoppedResult(folder.path);
     throw error;
   }
 }
 
-/** Ends where a run would start. */
-async function dryRun(prepared: Preparation, devices: DeviceHosts): Promise<RunResult> {
+/** Ends where a run would start; a step takes as long as the slowest rank, whose sums come on top. */
+async function dryRun(prepared: Preparation, devices: DeviceHosts, world: World): Promise<RunResult> {
   const { out, resume } = prepared;
-  const estimate = { secondsPerStep: await secondsPerStep(prepared, devices) };
+  const own = await secondsPerStep(prepared, devices);
+  const seconds = await world.channel.gather(own, 'timing');
+  const estimate = { secondsPerStep: Math.max(...seconds) };
   return { out, steps: resume?.state.step ?? 0, finished: false, estimate };
 }

@@ -8,9 +8,10 @@ import { evaluates } from '../prepare/evaluates.js';
 import type { Preparation } from '../prepare/prepare.js';
 import type { StepRecord } from '../records.js';
 import type { World } from '../world/world.js';
+import type { RunHooks } from './hooks.js';
 import { startPipeline } from './pipeline.js';
 import type { RunResult } from './result.js';
-import type { RunHooks } from './run.js';
+
 import { Votes, type Word } from './votes.js';
 
 /** The word of a step is there before or after somebody asks for it; none is asked for later than the next one's. */

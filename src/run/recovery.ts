@@ -4,9 +4,9 @@ import { listCheckpoints } from '../formats/checkpointFiles.js';
 import { runPaths } from '../formats/runFolder.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
-
+import type { RunHooks } from './hooks.js';
 import type { RunResult } from './result.js';
-import { type RunAmong, type RunHooks, runPipeline } from './run.js';
+import { type RunAmong, runPipeline } from './runPipeline.js';
 
 /** Losses of the device in a row without a new checkpoint between them, after which it is given up. */
 const MOST_LOSSES = 3;

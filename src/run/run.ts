@@ -1,19 +1,16 @@
-import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as Comlink from 'comlink';
-import { Actors } from '../actors/actors.js';
+import type { Actors } from '../actors/actors.js';
 import type { Evaluator } from '../actors/evaluator.js';
 import type { Student } from '../actors/student.js';
 import type { Teacher } from '../actors/teacher.js';
-import { Threads } from '../actors/threads.js';
-import { DeviceLostError, DivergedError, InputError, isDiskFull, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import { hashTexts } from '../data/documents/contentHash.js';
 import type { DeviceHosts } from '../devices/host.js';
 import { hashPlans } from '../evaluation/tasks/hashPlans.js';
 import { restoreBest } from '../formats/best.js';
 import { copyCheckpoint } from '../formats/checkpoint.js';
-import { checkpointPath, listCheckpoints, setAside } from '../formats/checkpointFiles.js';
+import { checkpointPath, setAside } from '../formats/checkpointFiles.js';
 import type { RunFile } from '../formats/runFile.js';
 import { prepareRunFolder, runPaths } from '../formats/runFolder.js';
 import type { CheckpointOrders, HeldRecord, StepOrders } from '../messages.js';
@@ -23,29 +20,13 @@ import { parseFork } from '../prepare/origin.js';
 import type { Preparation } from '../prepare/prepare.js';
 import type { CheckpointRecord, MetricsRecord, StepRecord } from '../records.js';
 import { Journal } from '../report/journal.js';
-import { ALONE, type World } from '../world/world.js';
+import type { World } from '../world/world.js';
 import { Decisions } from './decisions.js';
 import { Evaluations } from './evaluations.js';
-import { Follower } from './follower.js';
+import type { RunHooks } from './hooks.js';
 import { startPipeline } from './pipeline.js';
-import type { RunResult } from './result.js';
+import { type RunResult, stoppedResult } from './result.js';
 import { Votes } from './votes.js';
-
-/** What a run tells and asks its owner. */
-export interface RunHooks {
-  readonly emit: (record: MetricsRecord) => void;
-  readonly shouldStop: () => boolean;
-  /** Resolves when the run should stop. */
-  readonly stopped: Promise<void>;
-}
-
-/** Whom a run is among. */
-export interface RunAmong {
-  /** Left for the next run by one that has come to its end (default: of this run alone). */
-  readonly threads?: Threads | undefined;
-  /** Ranks that share its batches (default: none). */
-  readonly world?: World | undefined;
-}
 
 interface RunSetting {
   readonly world: World;
@@ -56,57 +37,8 @@ interface RunSetting {
 const STEP_GRACE_MS = 1500;
 const SAVE_GRACE_MS = 2000;
 
-/**
- * The whole run: loader -> teacher -> student -> evaluator, each in its own thread. Everything that
- * can be wrong with the input fails before the first file is written. A run that is stopped ends within seconds.
- */
-export async function runPipeline(
-  prepared: Preparation,
-  devices: DeviceHosts,
-  hooks: RunHooks,
-  { threads, world = ALONE }: RunAmong = {},
-): Promise<RunResult> {
-  const actors = new Actors([...new Set([devices.student, devices.teacher])], threads ?? new Threads());
-  const run =
-    world.rank === 0
-      ? new Run(prepared, actors, hooks, { world, isOneOfMany: threads !== undefined })
-      : new Follower(prepared, actors, hooks, world);
-  try {
-    const going = run.go(devices);
-    going.catch(() => {});
-    const result = await actors.guard(Promise.race([going, run.halted()]));
-    if (threads && result.finished) await actors.end();
-    await run.end();
-    return result;
-  } catch (error) {
-    throw explained(error, prepared.out);
-  } finally {
-    await actors.close();
-    run.close();
-  }
-}
-
-/** Errors that crossed threads are no instances of our classes any more. */
-function explained(error: unknown, out: string): Error {
-  const reason = error instanceof Error ? error : new Error(String(error));
-  const { name, message } = reason;
-  if (name === 'InputError') return new InputError(message);
-  if (name === 'DeviceLostError') return new DeviceLostError(message);
-  const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
-  const advice = isDiskFull(reason) ? '; free some space, then go on with --resume' : '';
-  const Failure = name === 'DivergedError' ? DivergedError : RunError;
-  return new Failure(`${message}${advice}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
-}
-
-/** Of a run that is stopped: as far as it is on the disk. */
-export function stoppedResult(out: string): RunResult {
-  const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
-  if (!last) return { out, steps: 0, finished: false };
-  const { adapter, model } = runPaths(last.path);
-  return { out, steps: last.step, finished: false, ...(existsSync(adapter) ? { adapter } : { model }) };
-}
-
-class Run {
+/** A run as the first of its ranks has it, which decides and writes; alone, it is the only one. */
+export class Run {
   readonly #prepared: Preparation;
   readonly #actors: Actors;
   readonly #hooks: RunHooks;

@@ -13,6 +13,7 @@ import type { ModelFiles } from '../model/weights.js';
 import { evaluates, hasHeldOutText } from '../prepare/evaluates.js';
 import { textOptions } from '../prepare/locateText.js';
 import type { Preparation } from '../prepare/prepare.js';
+import { localShare } from '../world/localShare.js';
 
 /** What the actors of a run start with. */
 
@@ -81,7 +82,7 @@ export function studentSetup(
     best: runPaths(out).best,
     keep: options.keep,
     device: device.connect(),
-    threads: options.threads ?? availableParallelism(),
+    threads: localShare(place, options.threads).threads ?? availableParallelism(),
     credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
     ...(evaluates(options) ? { evaluator } : {}),
     ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),

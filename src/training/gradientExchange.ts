@@ -13,6 +13,25 @@ export interface Sharing {
 export const ownParts = ({ place: { rank, size }, microBatches }: Sharing): Part[] =>
   partsOf(runOf(rank, size, microBatches), microBatches);
 
+/** Bytes of gradients of `elements` numbers that a rank sends in a step, and what it holds to add them up. */
+export function exchangedBytes(
+  sharing: Sharing,
+  elements: number,
+): { readonly sent: number; readonly held: number } {
+  const { rank, size } = sharing.place;
+  if (size === 1) return { sent: 0, held: 0 };
+  const slice = runOf(rank, size, elements).count;
+  const parts = Array.from(
+    { length: size },
+    (_, i) => ownParts({ ...sharing, place: { rank: i, size } }).length,
+  );
+  const others = elements - slice;
+  return {
+    sent: 4 * (parts[rank]! * others + slice * (size - 1)),
+    held: 4 * (elements + sumOf(parts) * slice),
+  };
+}
+
 /**
  * Adds up the gradients of a batch that several ranks share. Each has the sums of a few parts of the batch's tree
  * (gradientTree.ts). A gradient is cut into a slice for each rank; all send the slices of their parts to the slices'
