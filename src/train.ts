@@ -11,6 +11,8 @@ import { showDownloads } from './report/downloads.js';
 import { showProgress } from './report/progress.js';
 import { heldOutLosses, quickstartTable } from './report/quickstart.js';
 import { showStarting } from './report/starting.js';
+import { leaveWorld } from './world/join.js';
+import { isSpokesman } from './world/launch.js';
 
 const TEXTS: CommandTexts = {
   name: 'train',
@@ -41,19 +43,23 @@ await runProgram(async () => {
   });
   starting.clear();
   if (plan?.options.dryRun) {
-    process.stdout.write(dryRunText(plan, await run.finished));
+    const result = await run.finished;
+    if (isSpokesman()) process.stdout.write(dryRunText(plan, result));
     return;
   }
-  if (plan) process.stderr.write(`${planOf(plan).join('\n')}\n`);
+  const speaks = isSpokesman();
+  if (plan && speaks) process.stderr.write(`${planOf(plan).join('\n')}\n`);
   const progress =
-    plan && showProgress(run.metrics$, { steps: plan.steps, hasTeacher: hasTeacher(plan.options) });
+    plan && speaks && showProgress(run.metrics$, { steps: plan.steps, hasTeacher: hasTeacher(plan.options) });
   const result = await run.finished;
-  progress?.unsubscribe();
+  if (progress) progress.unsubscribe();
   if (came.signal && !result.finished) {
-    process.stdout.write(`${stoppedText(result, plan)}\n`);
+    if (speaks) process.stdout.write(`${stoppedText(result, plan)}\n`);
+    await leaveWorld();
     exitAfter(came.signal);
     return;
   }
+  if (!speaks) return;
   if (result.finished && isQuickstart(plan!.options)) {
     const losses = heldOutLosses(runPaths(result.out).metrics);
     process.stdout.write(`${quickstartTable(readMiniatureResults(), losses)}\n\n`);

@@ -1,18 +1,22 @@
 import { CommanderError } from 'commander';
 import { oneLine } from '../base/errors.js';
+import { abortWorld, leaveWorld } from '../world/join.js';
+import { isSpokesman } from '../world/launch.js';
 import { ToldElsewhere } from '../world/together.js';
 
 /**
  * Runs a program and sets its exit code: 0 done, 1 failed, 2 bad usage or input. Errors are one line on stderr;
- * RIVULET_DEBUG=1 adds the stack.
+ * RIVULET_DEBUG=1 adds the stack. Of several ranks one prints; where one of them fails, all end.
  */
 export async function runProgram(main: () => Promise<void>): Promise<void> {
   outliveReaders();
   printWarnings();
   try {
     await main();
+    await leaveWorld();
   } catch (error) {
     process.exitCode = report(error);
+    await abortWorld(process.exitCode);
   }
 }
 
@@ -20,7 +24,10 @@ export async function runProgram(main: () => Promise<void>): Promise<void> {
 function printWarnings(): void {
   if (process.listenerCount('warning') === 0) return;
   process.removeAllListeners('warning');
-  process.on('warning', ({ message }) => process.stderr.write(`warning: ${message}\n`));
+  const speaks = isSpokesman();
+  process.on('warning', ({ message }) => {
+    if (speaks) process.stderr.write(`warning: ${message}\n`);
+  });
 }
 
 /** Nobody reads any more: `--help | head`, a terminal that was closed. */

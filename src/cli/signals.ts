@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isSpokesman } from '../world/launch.js';
 
 /** What asks a program to end; a lost terminal among it. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -8,12 +9,13 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * @returns the signal that came, if one did
  */
 export function stopOnSignals(run: { stop(): void }): { readonly signal: NodeJS.Signals | undefined } {
+  const speaks = isSpokesman();
   const came: { signal: NodeJS.Signals | undefined } = { signal: undefined };
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (came.signal) dieOf(signal);
       came.signal = signal;
-      process.stderr.write(`\n${signal}: saving what is trained; once more to stop at once\n`);
+      if (speaks) process.stderr.write(`\n${signal}: saving what is trained; once more to stop at once\n`);
       run.stop();
     });
   }

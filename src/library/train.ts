@@ -62,7 +62,7 @@ export function train(options: TrainInput): Run {
   const prepared = begin.then(async ({ prepared }) => runPlan(await prepared));
   const done = begin.then(async (begun) => {
     try {
-      return await goOn(begun, hooks);
+      return await goOn(begun, begun.hooks);
     } finally {
       await begun.close();
     }
@@ -78,15 +78,18 @@ interface Begun {
   readonly folder: RunFolder;
   readonly devices: Devices;
   readonly world: World;
+  readonly hooks: RunHooks;
   readonly prepared: Promise<PreparedOn>;
   close(): Promise<void>;
 }
 
 /** Takes the folder before anything slow; the rest goes on in `prepared`, which a stop ends. */
-async function beginRun(given: TrainInput, hooks: RunHooks): Promise<Begun> {
-  const { emit, shouldStop, stopped } = hooks;
+async function beginRun(given: TrainInput, { emit: told, shouldStop, stopped }: RunHooks): Promise<Begun> {
   const asked = resolved(given);
   const world = await joinWorld(patienceOf(asked));
+  // The first rank tells what all of them do.
+  const emit = world.rank === 0 ? told : () => {};
+  const hooks = { emit, shouldStop, stopped };
   const request = await together(world, 'options', () => {
     if (asked instanceof Error) throw asked;
     return asked;
@@ -123,7 +126,14 @@ async function beginRun(given: TrainInput, hooks: RunHooks): Promise<Begun> {
     folder.release();
   };
   // Ranks stop together: those that others wait for say so when they are asked.
-  return { folder, devices, world, prepared: Promise.race(world.size > 1 ? [ready] : [ready, early]), close };
+  return {
+    folder,
+    devices,
+    world,
+    hooks,
+    prepared: Promise.race(world.size > 1 ? [ready] : [ready, early]),
+    close,
+  };
 }
 
 /** Wrong options are told once all ranks are there, so that one of them tells it. */

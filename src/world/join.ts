@@ -17,13 +17,32 @@ const END_AFTER_MS = 600_000;
 const ABORT_MS = 2000;
 
 /**
- * Comes among the processes that `mpirun` or `srun` started with this one, when all have come; once per process.
+ * Comes among the processes that `mpirun` or `srun` started with this one, when all have come; who calls it again gets the
+ * same world.
  * A process that was started alone loads nothing.
  * @throws InputError when the start is half set up, or no MPI library is found
  */
-export async function joinWorld(options: JoinOptions = {}): Promise<World> {
-  const launch = launchOf(process.env);
-  return launch ? join(launch, options) : ALONE;
+export function joinWorld(options: JoinOptions = {}): Promise<World> {
+  joined ??= Promise.resolve().then(() => {
+    const launch = launchOf(process.env);
+    return launch ? join(launch, options) : ALONE;
+  });
+  return joined;
+}
+
+let joined: Promise<World> | undefined;
+
+/** At the end of a program: waits for the other ranks, if it came among any. May be called again. */
+export async function leaveWorld(): Promise<void> {
+  const world = await joined?.catch(() => undefined);
+  joined = undefined;
+  await world?.leave();
+}
+
+/** Where a program has failed: ends all ranks with `code`, if it came among any. */
+export async function abortWorld(code: number): Promise<void> {
+  const world = await joined?.catch(() => undefined);
+  if (world && world.size > 1) world.abort(code);
 }
 
 async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOptions): Promise<World> {

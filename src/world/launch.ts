@@ -46,6 +46,15 @@ export function launchOf(env: Environment): Launch | undefined {
   return undefined;
 }
 
+/** Whether this process is the one of its world that prints; known before it has come among the others. */
+export function isSpokesman(): boolean {
+  try {
+    return (launchOf(process.env)?.rank ?? 0) === 0;
+  } catch {
+    return true;
+  }
+}
+
 function ranked(env: Environment, rankName: string, sizeName: string, family: Family, only: boolean): Launch {
   const seen = seenOf(env, [rankName, sizeName]);
   const missing = [rankName, sizeName].find((name) => env[name] === undefined);
