@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { oneLine } from '../base/errors.js';
 import { abortWorld, leaveWorld } from '../world/join.js';
 import { isSpokesman } from '../world/launch.js';
-import { ToldElsewhere } from '../world/together.js';
+import { isShared, ToldElsewhere } from '../world/together.js';
 
 /**
  * Runs a program and sets its exit code: 0 done, 1 failed, 2 bad usage or input. Errors are one line on stderr;
@@ -16,7 +16,8 @@ export async function runProgram(main: () => Promise<void>): Promise<void> {
     await leaveWorld();
   } catch (error) {
     process.exitCode = report(error);
-    await abortWorld(process.exitCode);
+    if (isShared(error)) await leaveWorld();
+    else await abortWorld(process.exitCode);
   }
 }
 

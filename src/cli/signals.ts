@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { isSpokesman } from '../world/launch.js';
+import { isLaunched } from '../world/launch.js';
 
 /** What asks a program to end; a lost terminal among it. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -9,13 +9,14 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * @returns the signal that came, if one did
  */
 export function stopOnSignals(run: { stop(): void }): { readonly signal: NodeJS.Signals | undefined } {
-  const speaks = isSpokesman();
   const came: { signal: NodeJS.Signals | undefined } = { signal: undefined };
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (came.signal) dieOf(signal);
       came.signal = signal;
-      if (speaks) process.stderr.write(`\n${signal}: saving what is trained; once more to stop at once\n`);
+      // Of several ranks a launcher ends all when one has failed: that one has said why.
+      if (!isLaunched())
+        process.stderr.write(`\n${signal}: saving what is trained; once more to stop at once\n`);
       run.stop();
     });
   }

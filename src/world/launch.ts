@@ -47,11 +47,17 @@ export function launchOf(env: Environment): Launch | undefined {
 }
 
 /** Whether this process is the one of its world that prints; known before it has come among the others. */
-export function isSpokesman(): boolean {
+export const isSpokesman = (): boolean => (tellingOf(process.env)?.rank ?? 0) === 0;
+
+/** Whether a launcher started this process. */
+export const isLaunched = (): boolean => tellingOf(process.env) !== undefined;
+
+/** What is wrong about a start is told where the process comes among the others. */
+function tellingOf(env: Environment): Launch | undefined {
   try {
-    return (launchOf(process.env)?.rank ?? 0) === 0;
+    return launchOf(env);
   } catch {
-    return true;
+    return undefined;
   }
 }
 

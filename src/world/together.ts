@@ -18,6 +18,13 @@ export interface Failure {
   readonly message: string;
 }
 
+/** Failures that all ranks know of. */
+const shared = new WeakSet<Error>();
+
+/** Whether all ranks fail with it, each by itself: nobody has to be ended. */
+export const isShared = (error: unknown): boolean =>
+  error instanceof ToldElsewhere || (error instanceof Error && shared.has(error));
+
 type Outcome<T> = { readonly value: T } | { readonly error: Error };
 
 /**
@@ -61,6 +68,9 @@ const failureOf = ({ name, message }: Error): Failure => ({ name, message });
 /** @throws where any rank has failed */
 function throwFailure(rank: number, own: Outcome<unknown>, failures: readonly (Failure | undefined)[]): void {
   const teller = failures.findIndex((failure) => failure !== undefined);
-  if (teller === rank && 'error' in own) throw own.error;
+  if (teller === rank && 'error' in own) {
+    shared.add(own.error);
+    throw own.error;
+  }
   if (teller !== -1) throw new ToldElsewhere(teller, failures[teller]!);
 }
