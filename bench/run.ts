@@ -42,8 +42,11 @@ const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
   scatter: scatterBenches,
 };
 
-/** Beside them; `tuning` finds the fastest kernels for a step and keeps them, and runs only when asked for. */
-const OTHERS = ['tuning', 'step', 'generation', 'tokenizer', 'documents'] as const;
+/**
+ * Beside them. Two run only when asked for: `tuning`, which finds the fastest kernels for a step and keeps them, and
+ * `exchange`, which starts ranks.
+ */
+const OTHERS = ['tuning', 'step', 'generation', 'tokenizer', 'documents', 'exchange'] as const;
 
 interface Options {
   readonly only?: string;
@@ -186,6 +189,7 @@ async function main(): Promise<void> {
   if (isAsked('generation')) await publishGeneration(device, options, publish);
   if (isAsked('tokenizer')) await publishTokenizer(publish);
   if (isAsked('documents')) await publishDocuments(publish);
+  if (options.only === 'exchange') await publishExchange(options, publish);
   await device.close();
 }
 
@@ -216,7 +220,7 @@ async function publishGeneration(
   );
 }
 
-// Both load packages that only they need, and that a machine for the other benches may lack.
+// These load what only they need, and what a machine for the other benches may lack: packages, tests.
 
 async function publishTokenizer(publish: Publish): Promise<void> {
   const { measureTokenizer, tokenizerLines } = await import('./tokenizer.js');
@@ -230,6 +234,15 @@ async function publishDocuments(publish: Publish): Promise<void> {
   for (const result of await measureDocuments()) {
     publish({ name: 'documents', ...result }, documentsLine(result));
   }
+}
+
+async function publishExchange({ shape, rank }: Options, publish: Publish): Promise<void> {
+  const { exchangeLine, measureExchange } = await import('./exchange.js');
+  await measureExchange(
+    { model: shape, adapter_rank: rank },
+    (result) => publish({ name: 'exchange', ...result }, exchangeLine(result)),
+    (reason) => process.stderr.write(`${reason}\n`),
+  );
 }
 
 await runProgram(main);
