@@ -5,7 +5,7 @@ import { loraShapes, parameterCount, targetModules } from '#src/model/lora.js';
 import { Builder } from '#src/program/builder.js';
 import { exchangedBytes, GradientExchange } from '#src/training/gradientExchange.js';
 import { joinWorld } from '#src/world/join.js';
-import type { Channel } from '#src/world/world.js';
+import type { Channel, World } from '#src/world/world.js';
 import { fill, percentiles, type Timing } from './measure.js';
 import { configOf, SHAPES, type ShapeName } from './shapes.js';
 
@@ -17,7 +17,7 @@ import { configOf, SHAPES, type ShapeName } from './shapes.js';
 export interface Exchanged {
   readonly model: ShapeName;
   readonly adapter_rank: number;
-  /** Of a batch. */
+  /** Of a batch: as many for each rank, a power of two, or `send` would be called for more parts than one. */
   readonly microBatches: number;
   /** Network device whose counters tell what was sent; absent: nothing of the kind. */
   readonly counter?: string;
@@ -35,7 +35,7 @@ export interface ExchangeResult extends Omit<Exchanged, 'counter'>, Timing {
   readonly crossing_bytes: number;
   /** Bytes that left by the network device; absent without one. */
   readonly wire_bytes?: number;
-  /** Seconds of copies between device and buffers and of additions; of MPI and waiting for others. */
+  /** Seconds of copies between device and buffers and of additions; of MPI, which waits for others. */
   readonly host_seconds: number;
   readonly mpi_seconds: number;
 }
@@ -103,6 +103,41 @@ function sentBy(name: string): number {
   return Number(line.split(':')[1]!.trim().split(/\s+/)[8]);
 }
 
+/** Of a rank, or of the slowest one: an exchange, and what of it was in MPI. */
+interface Sample {
+  readonly ms: number;
+  readonly mpiMs: number;
+}
+
+/** Exchanges until there are enough. @returns the slowest rank's, and the mean of what `sent` has grown by */
+async function timeExchanges(
+  world: World,
+  channel: TimedChannel,
+  exchange: GradientExchange,
+  sent: () => number,
+) {
+  const samples: Sample[] = [];
+  let wire = 0;
+  const isEnough = () =>
+    samples.length >= MOST_SAMPLES ||
+    (samples.length >= LEAST_SAMPLES && samples.reduce((sum, { ms }) => sum + ms, 0) > 1000 * ENOUGH_SECONDS);
+  // All see the same samples, and end together.
+  for (let step = 1; !isEnough(); step++) {
+    await world.channel.gather(null, 'the next exchange');
+    const [mpiBefore, sentBefore] = [channel.ms, sent()];
+    const ms = await milliseconds(async () => {
+      await exchange.send(step);
+      exchange.endRounds(step);
+      await exchange.finish(step);
+    });
+    const all = await world.channel.gather<Sample>({ ms, mpiMs: channel.ms - mpiBefore }, 'times');
+    if (step <= WARM_UP) continue;
+    wire += sent() - sentBefore;
+    samples.push(all.reduce((slowest, other) => (other.ms > slowest.ms ? other : slowest)));
+  }
+  return { samples, wire: wire / samples.length };
+}
+
 async function measure(asked: Exchanged): Promise<ExchangeResult> {
   const world = await joinWorld();
   const { rank, size, hosts } = world;
@@ -111,38 +146,14 @@ async function measure(asked: Exchanged): Promise<ExchangeResult> {
   const channel = new TimedChannel(world.channel);
   const sharing = { place: { rank, size }, microBatches: asked.microBatches };
   const exchange = new GradientExchange(session, gradients, channel, sharing);
-  const parts = sharing.microBatches / size;
-  if (!Number.isInteger(Math.log2(parts))) {
-    throw new Error(`Expected one part a rank, found ${asked.microBatches} for ${size}`);
-  }
   for (const value of gradients.values()) await fill(session, value);
-  const samples: { readonly ms: number; readonly mpiMs: number }[] = [];
-  let wire = 0;
-  const once = async (step: number) => {
-    await world.channel.gather(null, 'the next exchange');
-    const before = { mpiMs: channel.ms, wire: counter ? sentBy(counter) : 0 };
-    const ms = await milliseconds(async () => {
-      await exchange.send(step);
-      exchange.endRounds(step);
-      await exchange.finish(step);
-    });
-    const own = { ms, mpiMs: channel.ms - before.mpiMs };
-    const all = await world.channel.gather(own, 'times of an exchange');
-    if (step <= WARM_UP) return;
-    wire += counter ? sentBy(counter) - before.wire : 0;
-    samples.push(all.reduce((slowest, other) => (other.ms > slowest.ms ? other : slowest)));
-  };
-  const isEnough = () =>
-    samples.length >= MOST_SAMPLES ||
-    (samples.length >= LEAST_SAMPLES && samples.reduce((sum, { ms }) => sum + ms, 0) > 1000 * ENOUGH_SECONDS);
-  // All see the same samples, and end together.
-  for (let step = 1; !isEnough(); step++) await once(step);
+  const sentNow = () => (counter ? sentBy(counter) : 0);
+  const { samples, wire } = await timeExchanges(world, channel, exchange, sentNow);
   await session.close();
   await device.close();
   const { sent } = exchangedBytes(sharing, elements);
-  const all = await world.channel.gather({ sent, wire: wire / samples.length }, 'bytes of an exchange');
-  const seconds = (of: (sample: (typeof samples)[number]) => number) =>
-    percentiles(samples.map((sample) => of(sample) / 1000));
+  const all = await world.channel.gather({ sent, wire }, 'bytes of an exchange');
+  const seconds = (of: (sample: Sample) => number) => percentiles(samples.map((sample) => of(sample) / 1000));
   return {
     ...facts,
     ...{ ranks: size, hosts: new Set(hosts).size, library: world.library!, elements },

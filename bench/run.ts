@@ -43,10 +43,10 @@ const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
 };
 
 /**
- * Beside them. Two run only when asked for: `tuning`, which finds the fastest kernels for a step and keeps them, and
- * `exchange`, which starts ranks.
+ * Beside them. Three run only when asked for: `tuning`, which finds the fastest kernels for a step and keeps them, and
+ * `exchange` and `ranks`, which start several processes.
  */
-const OTHERS = ['tuning', 'step', 'generation', 'tokenizer', 'documents', 'exchange'] as const;
+const OTHERS = ['tuning', 'step', 'generation', 'tokenizer', 'documents', 'exchange', 'ranks'] as const;
 
 interface Options {
   readonly only?: string;
@@ -190,6 +190,7 @@ async function main(): Promise<void> {
   if (isAsked('tokenizer')) await publishTokenizer(publish);
   if (isAsked('documents')) await publishDocuments(publish);
   if (options.only === 'exchange') await publishExchange(options, publish);
+  if (options.only === 'ranks') await publishRanks(publish);
   await device.close();
 }
 
@@ -241,8 +242,17 @@ async function publishExchange({ shape, rank }: Options, publish: Publish): Prom
   await measureExchange(
     { model: shape, adapter_rank: rank },
     (result) => publish({ name: 'exchange', ...result }, exchangeLine(result)),
-    (reason) => process.stderr.write(`${reason}\n`),
+    tellSkipped,
   );
+}
+
+async function publishRanks(publish: Publish): Promise<void> {
+  const { measureRanks, ranksLine } = await import('./ranks.js');
+  await measureRanks((result) => publish({ name: 'ranks', ...result }, ranksLine(result)), tellSkipped);
+}
+
+function tellSkipped(reason: string): void {
+  process.stderr.write(`${reason}\n`);
 }
 
 await runProgram(main);
