@@ -53,14 +53,15 @@ await runProgram(async () => {
     plan && speaks && showProgress(run.metrics$, { steps: plan.steps, hasTeacher: hasTeacher(plan.options) });
   const result = await run.finished;
   if (progress) progress.unsubscribe();
-  if (came.signal && !result.finished) {
+  if (!result.finished) {
     if (speaks) process.stdout.write(`${stoppedText(result, plan)}\n`);
     await leaveWorld();
-    exitAfter(came.signal);
+    // Without one of its own, another rank has had the signal.
+    if (came.signal) exitAfter(came.signal);
     return;
   }
   if (!speaks) return;
-  if (result.finished && isQuickstart(plan!.options)) {
+  if (isQuickstart(plan!.options)) {
     const losses = heldOutLosses(runPaths(result.out).metrics);
     process.stdout.write(`${quickstartTable(readMiniatureResults(), losses)}\n\n`);
   }
