@@ -3,7 +3,7 @@ import { resolveOptions } from '../prepare/resolveOptions.js';
 import { Devices } from '../run/recovery.js';
 import type { StudyPlan } from './plan.js';
 
-/** The devices of a study, which all its cells share: not open yet. */
+/** The devices of a study, which all cells of a rank share: not open yet. */
 export function devicesOf(plan: StudyPlan): Devices {
   const { options } = resolveOptions(plan.firstJobs[0]!.options);
   const { device, teacherDevice, threads, kernels, tune } = options;
