@@ -37,7 +37,8 @@ function outliveReaders(): void {
   });
 }
 
-function report(error: unknown): number {
+/** Tells of a failure. @returns the program's exit code */
+export function report(error: unknown): number {
   // Help or the version was asked for and has been printed.
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
   if (error instanceof ToldElsewhere) return codeOf(error.failure.name);
@@ -47,4 +48,7 @@ function report(error: unknown): number {
   return codeOf(name);
 }
 
-const codeOf = (name: string): number => (name === 'InputError' ? 2 : 1);
+/** Commander throws nothing that is not an InputError, but for help and version, which are printed. */
+const CODES: Readonly<Record<string, number>> = { InputError: 2, CommanderError: 0 };
+
+const codeOf = (name: string): number => CODES[name] ?? 1;

@@ -179,7 +179,7 @@ export class StudyEngine {
       status: () => ({ state: this.#meter.state, notes: this.#untold.splice(0) }),
       onRound: (all) => {
         this.#meter.hear(all.map(({ state }) => state));
-        for (const note of all.flatMap(({ notes }) => notes)) this.#note(note);
+        if (world.rank === 0) for (const note of all.flatMap(({ notes }) => notes)) this.#note(note);
       },
     });
     this.#meter.count();

@@ -27,6 +27,12 @@ export interface Rounds<S> {
   readonly onRound?: (all: readonly S[]) => void;
 }
 
+const agreed = new WeakSet<Error>();
+
+/** Whether all ranks know of a failure: none waits for another then, and they may leave together. */
+export const isAgreed = (error: unknown): boolean =>
+  error instanceof ToldElsewhere || (error instanceof Error && agreed.has(error));
+
 type Outcome<T> = { readonly value: T } | { readonly error: Error };
 
 /** While ranks work they meet this often, so that only one that is stuck keeps the others waiting. */
@@ -68,7 +74,10 @@ export async function together<T, S = undefined>(
     isOver = all.every(({ hasEnded }) => hasEnded);
   }
   const outcome = own.outcome!;
-  if ('error' in outcome && teller === rank) throw outcome.error;
+  if ('error' in outcome && teller === rank) {
+    agreed.add(outcome.error);
+    throw outcome.error;
+  }
   if (failure || 'error' in outcome) throw new ToldElsewhere(teller, failure!);
   return outcome.value;
 }
