@@ -76,7 +76,7 @@ export function study(options: StudyInput, world: World = ALONE): Study {
       return { out, cells, dryRun, config, plan: new StudyPlan(config) };
     });
     if (dryRun) {
-      const estimate = await fromFirst(world, 'study: its estimate', () => estimateStudy(plan));
+      const estimate = await fromFirst(world, 'study: its estimate', () => estimateStudy(plan, world));
       return { out, ...NOTHING, remaining: plan.jobs.length, estimate };
     }
     const isFirst = world.rank === 0;

@@ -8,6 +8,7 @@ import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import { readRecords } from '../report/journal.js';
 import type { Devices } from '../run/recovery.js';
+import { ownThreads } from '../world/ownThreads.js';
 import { firstOfMachine, fromFirst, together } from '../world/together.js';
 import type { World } from '../world/world.js';
 import { runCell, secondsAt } from './cell.js';
@@ -87,7 +88,7 @@ export class StudyEngine {
     this.#plan = plan;
     this.#hooks = hooks;
     this.#store = new CellStore(setting.cells);
-    this.#devices = devicesOf(plan);
+    this.#devices = devicesOf(plan, setting.world);
     this.#meter = new StudyMeter(plan, setting.world, hooks.progress);
     void hooks.stopped.then(() => this.#stop.abort());
     this.#stopped = new Promise((resolve) => {
@@ -268,10 +269,11 @@ export class StudyEngine {
 
   async #run(known: Known): Promise<CellResult | undefined> {
     const start = performance.now();
-    const { job, key } = known;
+    const { job, key, options } = known;
     const { branch } = job;
     if (branch && !(await this.#hasCheckpoint(branch))) return undefined;
-    const given = branch ? { ...job.given, fork: this.#forkOf(branch) } : job.given;
+    const threads = ownThreads(options.threads, this.#setting.world);
+    const given = { ...job.given, threads, ...(branch && { fork: this.#forkOf(branch) }) };
     const ended = await runCell(this.#store, key, given, {
       ...{ devices: this.#devices, threads: this.#threads, note: this.#note },
       hooks: {
