@@ -18,32 +18,13 @@ const END_AFTER_MS = 600_000;
 const ABORT_MS = 2000;
 
 /**
- * Comes among the processes that `mpirun` or `srun` started with this one, when all have come; who calls it again gets the
- * same world.
+ * Comes among the processes that `mpirun` or `srun` started with this one, when all have come; once per process.
  * A process that was started alone loads nothing.
  * @throws InputError when the start is half set up, or no MPI library is found
  */
-export function joinWorld(options: JoinOptions = {}): Promise<World> {
-  joined ??= Promise.resolve().then(() => {
-    const launch = launchOf(process.env);
-    return launch ? join(launch, options) : ALONE;
-  });
-  return joined;
-}
-
-let joined: Promise<World> | undefined;
-
-/** At the end of a program: waits for the other ranks, if it came among any. May be called again. */
-export async function leaveWorld(): Promise<void> {
-  const world = await joined?.catch(() => undefined);
-  joined = undefined;
-  await world?.leave();
-}
-
-/** Where a program has failed: ends all ranks with `code`, if it came among any. */
-export async function abortWorld(code: number): Promise<void> {
-  const world = await joined?.catch(() => undefined);
-  if (world && world.size > 1) world.abort(code);
+export async function joinWorld(options: JoinOptions = {}): Promise<World> {
+  const launch = launchOf(process.env);
+  return launch ? join(launch, options) : ALONE;
 }
 
 async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOptions): Promise<World> {
@@ -84,6 +65,7 @@ async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOption
     library,
     channel,
     port: (name) => ports[name],
+    waitAtMost: (ms) => order({ waitAtMost: ms }),
     async leave() {
       await channel.gather(null, 'the end');
       thread.ref();

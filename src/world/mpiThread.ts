@@ -26,7 +26,7 @@ export interface ThreadData {
   readonly channels: readonly MessagePort[];
 }
 
-export type Order = { readonly leave: true } | { readonly abort: number };
+export type Order = { readonly leave: true } | { readonly abort: number } | { readonly waitAtMost: number };
 
 export type Report =
   | { readonly found: string }
@@ -100,6 +100,7 @@ function serve({ mpi, comms, place }: Entered): void {
     if (isRung) for (const lane of lanes) lane.listen();
     const order = isRung ? (receiveMessageOnPort(control)?.message as Order | undefined) : undefined;
     if (order && 'abort' in order) mpi.abort(order.abort);
+    if (order && 'waitAtMost' in order) watch.endAfter(order.waitAtMost);
     if (order && 'leave' in order) {
       isLeaving = true;
       beats.send({ isLast: true });
