@@ -1,6 +1,6 @@
 import { filter } from 'rxjs';
 import { type CommandTexts, commandOf } from './cli/command.js';
-import { runProgram } from './cli/program.js';
+import { ownOptions, runRanks } from './cli/ranks.js';
 import { exitAfter, stopOnSignals } from './cli/signals.js';
 import { dryRunText, hasTeacher, isQuickstart, planOf, stoppedText, summary } from './cli/trainTexts.js';
 import { runPaths } from './formats/runFolder.js';
@@ -11,8 +11,6 @@ import { showDownloads } from './report/downloads.js';
 import { showProgress } from './report/progress.js';
 import { heldOutLosses, quickstartTable } from './report/quickstart.js';
 import { showStarting } from './report/starting.js';
-import { leaveWorld } from './world/join.js';
-import { isSpokesman } from './world/launch.js';
 
 const TEXTS: CommandTexts = {
   name: 'train',
@@ -28,8 +26,9 @@ const TEXTS: CommandTexts = {
   ],
 };
 
-await runProgram(async () => {
-  const run = train(commandOf(TEXTS, TRAIN_OPTIONS).parse().opts<TrainInput>());
+await runRanks(async (world) => {
+  const speaks = world.rank === 0;
+  const run = train(await ownOptions<TrainInput>(world, commandOf(TEXTS, TRAIN_OPTIONS)), world);
   const came = stopOnSignals(run);
   run.finished.catch(() => {});
   run.metrics$.pipe(filter((record) => record.type === 'download')).subscribe(showDownloads());
@@ -44,25 +43,25 @@ await runProgram(async () => {
   starting.clear();
   if (plan?.options.dryRun) {
     const result = await run.finished;
-    if (isSpokesman()) process.stdout.write(dryRunText(plan, result));
-    return;
+    if (speaks) process.stdout.write(dryRunText(plan, result));
+    return undefined;
   }
-  const speaks = isSpokesman();
   if (plan && speaks) process.stderr.write(`${planOf(plan).join('\n')}\n`);
   const progress =
     plan && speaks && showProgress(run.metrics$, { steps: plan.steps, hasTeacher: hasTeacher(plan.options) });
   const result = await run.finished;
   if (progress) progress.unsubscribe();
-  if (came.signal && !result.finished) {
+  if (!result.finished) {
     if (speaks) process.stdout.write(`${stoppedText(result, plan)}\n`);
-    await leaveWorld();
-    exitAfter(came.signal);
-    return;
+    // Without one of its own, another rank has had the signal.
+    const { signal } = came;
+    return signal && (() => exitAfter(signal));
   }
-  if (!speaks) return;
-  if (result.finished && isQuickstart(plan!.options)) {
+  if (!speaks) return undefined;
+  if (isQuickstart(plan!.options)) {
     const losses = heldOutLosses(runPaths(result.out).metrics);
     process.stdout.write(`${quickstartTable(readMiniatureResults(), losses)}\n\n`);
   }
   process.stdout.write(`${summary(result, plan!)}\n`);
+  return undefined;
 });

@@ -1,23 +1,19 @@
 import { CommanderError } from 'commander';
 import { oneLine } from '../base/errors.js';
-import { abortWorld, leaveWorld } from '../world/join.js';
 import { isSpokesman } from '../world/launch.js';
-import { isShared, ToldElsewhere } from '../world/together.js';
+import { ToldElsewhere } from '../world/together.js';
 
 /**
  * Runs a program and sets its exit code: 0 done, 1 failed, 2 bad usage or input. Errors are one line on stderr;
- * RIVULET_DEBUG=1 adds the stack. Of several ranks one prints; where one of them fails, all end.
+ * RIVULET_DEBUG=1 adds the stack.
  */
 export async function runProgram(main: () => Promise<void>): Promise<void> {
   outliveReaders();
   printWarnings();
   try {
     await main();
-    await leaveWorld();
   } catch (error) {
     process.exitCode = report(error);
-    if (isShared(error)) await leaveWorld();
-    else await abortWorld(process.exitCode);
   }
 }
 
@@ -45,7 +41,8 @@ function outliveReaders(): void {
   });
 }
 
-function report(error: unknown): number {
+/** Tells of a failure. @returns the program's exit code */
+export function report(error: unknown): number {
   // Help or the version was asked for and has been printed.
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
   if (error instanceof ToldElsewhere) return codeOf(error.failure.name);
@@ -55,4 +52,7 @@ function report(error: unknown): number {
   return codeOf(name);
 }
 
-const codeOf = (name: string): number => (name === 'InputError' ? 2 : 1);
+/** Commander throws nothing that is not an InputError, but for help and version, which are printed. */
+const CODES: Readonly<Record<string, number>> = { InputError: 2, CommanderError: 0 };
+
+const codeOf = (name: string): number => CODES[name] ?? 1;

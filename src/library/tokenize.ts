@@ -152,14 +152,22 @@ type PackOptions = Pick<RowStreamOptions, 'sequence' | 'onBad'>;
 
 const asEncoded: Encode = (example) => example as EncodedExample;
 
-/** Packs all documents, which are encoded, as a run would, in their order. @param onRow called after each row */
+/** Rows that are made at once: as many as a block has room for from the start. Their order is all that it changes. */
+const BLOCK_ROWS = 64;
+
+/** Packs all documents, which are encoded, as a run would. @param onRow called after each row */
 async function packOnce(
   documents: DocumentSource,
   options: PackOptions,
   onRow: () => void,
 ): Promise<PackedRows & { readonly skipped: number }> {
   const { sequence } = options;
-  const stream = new RowStream(documents, asEncoded, { ...options, blockRows: 1, seed: 0, repeat: false });
+  const stream = new RowStream(documents, asEncoded, {
+    ...options,
+    blockRows: BLOCK_ROWS,
+    seed: 0,
+    repeat: false,
+  });
   let [rows, filled] = [0, 0];
   for (let row = await stream.next(); row; row = await stream.next()) {
     rows++;

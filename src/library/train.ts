@@ -6,15 +6,14 @@ import type { TrainInput, TrainOptions } from '../options/train.js';
 import { agree } from '../prepare/agreement.js';
 import { secondsPerStep } from '../prepare/estimate.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
-import { type RunRequest, resolveOptions } from '../prepare/resolveOptions.js';
+import { resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
 import type { RunHooks } from '../run/hooks.js';
 import { Devices, runDespiteLosses } from '../run/recovery.js';
 import { type RunResult, stoppedResult } from '../run/result.js';
-import { type JoinOptions, joinWorld } from '../world/join.js';
 import { localShare } from '../world/localShare.js';
 import { ToldElsewhere, together } from '../world/together.js';
-import type { World } from '../world/world.js';
+import { ALONE, type World } from '../world/world.js';
 import { outcomeOf } from './failures.js';
 import { ranksOf } from './ranksPlan.js';
 import { type PreparedOn, type RunPlan, runPlan } from './runPlan.js';
@@ -49,8 +48,9 @@ export interface Run {
 /**
  * Trains a LoRA adapter: the library form of `node dist/train.js`, with the same options in camelCase.
  * Errors reach `metrics$` and `finished` alike: handle them at one of them, or at both.
+ * @param world ranks that share the run's batches, see `joinWorld` (default: none); the first of them writes and tells
  */
-export function train(options: TrainInput): Run {
+export function train(options: TrainInput, world: World = ALONE): Run {
   const records = new Subject<MetricsRecord>();
   const stop = createStop();
   const hooks: RunHooks = {
@@ -58,7 +58,7 @@ export function train(options: TrainInput): Run {
     shouldStop: () => stop.isAsked,
     stopped: stop.asked,
   };
-  const begin = Promise.resolve().then(() => beginRun({ ...options }, hooks));
+  const begin = Promise.resolve().then(() => beginRun({ ...options }, world, hooks));
   const prepared = begin.then(async ({ prepared }) => runPlan(await prepared));
   const done = begin.then(async (begun) => {
     try {
@@ -84,17 +84,17 @@ interface Begun {
 }
 
 /** Takes the folder before anything slow; the rest goes on in `prepared`, which a stop ends. */
-async function beginRun(given: TrainInput, { emit: told, shouldStop, stopped }: RunHooks): Promise<Begun> {
-  const asked = resolved(given);
-  const world = await joinWorld(patienceOf(asked));
+async function beginRun(
+  given: TrainInput,
+  world: World,
+  { emit: told, shouldStop, stopped }: RunHooks,
+): Promise<Begun> {
   // The first rank tells what all of them do.
   const emit = world.rank === 0 ? told : () => {};
   const hooks = { emit, shouldStop, stopped };
-  const request = await together(world, 'options', () => {
-    if (asked instanceof Error) throw asked;
-    return asked;
-  });
+  const request = await together(world, 'options', () => resolveOptions({ ...given }));
   const { options } = request;
+  world.waitAtMost(options.rankTimeout * 1000);
   const { device, teacherDevice, threads, kernels, tune, dryRun } = options;
   const folder = await folderFor(world, options);
   const devices = new Devices((chosen) =>
@@ -135,18 +135,6 @@ async function beginRun(given: TrainInput, { emit: told, shouldStop, stopped }: 
     close,
   };
 }
-
-/** Wrong options are told once all ranks are there, so that one of them tells it. */
-function resolved(given: TrainInput): RunRequest | Error {
-  try {
-    return resolveOptions({ ...given });
-  } catch (error) {
-    return error as Error;
-  }
-}
-
-const patienceOf = (asked: RunRequest | Error): JoinOptions =>
-  asked instanceof Error ? {} : { endAfterMs: asked.options.rankTimeout * 1000 };
 
 /** The first rank's, which alone writes to it. */
 async function folderFor(world: World, options: TrainOptions): Promise<RunFolder> {

@@ -36,14 +36,18 @@ export class Lane {
     return this.#current?.isMoving === true;
   }
 
-  /**
-   * Takes calls from the port, and begins or goes on with what can.
-   * @returns what happened: words for a meeting that began, whether one ended
-   */
-  look(): { readonly began?: Beginning; readonly ended: boolean; readonly moved: boolean } {
+  /** Takes calls from the port. */
+  listen(): void {
     for (let found = receiveMessageOnPort(this.#port); found; found = receiveMessageOnPort(this.#port)) {
       this.#calls.push(found.message);
     }
+  }
+
+  /**
+   * Begins, or goes on with, what can.
+   * @returns what happened: words for a meeting that began, whether one ended
+   */
+  look(): { readonly began?: Beginning; readonly ended: boolean; readonly moved: boolean } {
     const current = this.#current;
     if (current) {
       if (!this.#floor.mpi.isDone(current.request)) return { ended: false, moved: false };

@@ -8,7 +8,10 @@ export interface LocalShare {
 }
 
 /** @param threads as they were asked for */
-export function localShare({ localRank, localSize }: Place, threads: number | undefined): LocalShare {
+export function localShare(
+  { localRank, localSize }: Pick<Place, 'localRank' | 'localSize'>,
+  threads: number | undefined,
+): LocalShare {
   if (localSize === 1) return { threads, localRank: undefined };
   return { threads: threads ?? Math.max(1, Math.floor(availableParallelism() / localSize)), localRank };
 }

@@ -18,41 +18,103 @@ export interface Failure {
   readonly message: string;
 }
 
-/** Failures that all ranks know of. */
-const shared = new WeakSet<Error>();
+export interface Rounds<S> {
+  /** Asks the work of this rank to stop, which then fails. */
+  readonly signal?: AbortSignal | undefined;
+  /** How far this rank is; anything that can be cloned to another thread. */
+  readonly status?: () => S;
+  /** Told how far all are, by rank, once a round. */
+  readonly onRound?: (all: readonly S[]) => void;
+}
 
-/** Whether all ranks fail with it, each by itself: nobody has to be ended. */
-export const isShared = (error: unknown): boolean =>
-  error instanceof ToldElsewhere || (error instanceof Error && shared.has(error));
+const agreed = new WeakSet<Error>();
+
+/** Whether all ranks know of a failure: none waits for another then, and they may leave together. */
+export const isAgreed = (error: unknown): boolean =>
+  error instanceof ToldElsewhere || (error instanceof Error && agreed.has(error));
 
 type Outcome<T> = { readonly value: T } | { readonly error: Error };
 
+/** While ranks work they meet this often, so that only one that is stuck keeps the others waiting. */
+export const ROUND_MS = 500;
+
 /**
- * Does a rank's part of something that all ranks have to succeed in, such as looking at what they were given, and waits
- * for the others. Where it fails on any of them, the failure of the lowest such rank is thrown there, and on all others a
- * `ToldElsewhere`: so it is told once.
+ * Does a rank's part of something that all ranks have to succeed in, and waits for the others, however long they take.
+ * Where it fails on any of them, the signal tells all others to stop; once all have ended, that failure is thrown where it
+ * was (of several, on the lowest rank), and on all others a `ToldElsewhere`: so it is told once.
  * @param doing what the ranks meet for, see `Channel`
  */
-export async function together<T>(
+export async function together<T, S = undefined>(
   { rank, channel }: Pick<World, 'rank' | 'channel'>,
   doing: string,
-  work: () => Promise<T> | T,
+  work: (signal: AbortSignal) => Promise<T> | T,
+  { signal, status, onRound }: Rounds<S> = {},
 ): Promise<T> {
-  const own = await outcomeOf(work);
-  const failures = await channel.gather('error' in own ? failureOf(own.error) : undefined, doing);
-  throwFailure(rank, own, failures);
-  return (own as { readonly value: T }).value;
+  const stop = new AbortController();
+  const stopping = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const own: { outcome?: Outcome<T> } = {};
+  const ended = outcomeOf(() => work(stopping)).then((outcome) => {
+    own.outcome = outcome;
+  });
+  let [teller, failure] = [-1, undefined as Failure | undefined];
+  for (let isOver = false; !isOver; ) {
+    await atMost(ROUND_MS, ended);
+    const report = {
+      hasEnded: own.outcome !== undefined,
+      failure: failureIn(own.outcome),
+      status: status?.(),
+    };
+    const all = await channel.gather(report, doing);
+    onRound?.(all.map((one) => one.status as S));
+    if (teller === -1) {
+      teller = all.findIndex((one) => one.failure !== undefined);
+      failure = all[teller]?.failure;
+    }
+    if (failure) stop.abort();
+    isOver = all.every(({ hasEnded }) => hasEnded);
+  }
+  const outcome = own.outcome!;
+  if ('error' in outcome && teller === rank) {
+    agreed.add(outcome.error);
+    throw outcome.error;
+  }
+  if (failure || 'error' in outcome) throw new ToldElsewhere(teller, failure!);
+  return outcome.value;
 }
 
-/** What rank 0 makes, for all ranks: it must be something that can be sent to another thread. Fails as `together` does. */
+/** What rank 0 makes, for all ranks: something that can be cloned to another thread. Fails as `together` does. */
 export async function fromFirst<T>(
-  { rank, channel }: Pick<World, 'rank' | 'channel'>,
+  member: Pick<World, 'rank' | 'channel'>,
   doing: string,
-  work: () => Promise<T> | T,
+  work: (signal: AbortSignal) => Promise<T> | T,
+  signal?: AbortSignal,
 ): Promise<T> {
-  const value = await together({ rank, channel }, doing, () => (rank === 0 ? work() : undefined));
-  const [first] = await channel.gather(value, doing);
+  const value = await together(member, doing, (stop) => (member.rank === 0 ? work(stop) : undefined), {
+    signal,
+  });
+  const [first] = await member.channel.gather(value, doing);
   return first as T;
+}
+
+/** What each rank does, the first of every machine before the others: what it fetches is there for them. */
+export async function firstOfMachine<T>(
+  member: Pick<World, 'rank' | 'localRank' | 'channel'>,
+  doing: string,
+  work: (signal: AbortSignal) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const isFirst = member.localRank === 0;
+  const first = await together(member, doing, (stop) => (isFirst ? work(stop) : undefined), { signal });
+  return (await together(member, doing, (stop) => (isFirst ? first : work(stop)), { signal })) as T;
+}
+
+/** Waits for something, but no longer than so many milliseconds. */
+export async function atMost(ms: number, event: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const time = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([event, time]).finally(() => clearTimeout(timer));
 }
 
 const outcomeOf = async <T>(work: () => Promise<T> | T): Promise<Outcome<T>> => {
@@ -63,14 +125,5 @@ const outcomeOf = async <T>(work: () => Promise<T> | T): Promise<Outcome<T>> => 
   }
 };
 
-const failureOf = ({ name, message }: Error): Failure => ({ name, message });
-
-/** @throws where any rank has failed */
-function throwFailure(rank: number, own: Outcome<unknown>, failures: readonly (Failure | undefined)[]): void {
-  const teller = failures.findIndex((failure) => failure !== undefined);
-  if (teller === rank && 'error' in own) {
-    shared.add(own.error);
-    throw own.error;
-  }
-  if (teller !== -1) throw new ToldElsewhere(teller, failures[teller]!);
-}
+const failureIn = (outcome: Outcome<unknown> | undefined): Failure | undefined =>
+  outcome && 'error' in outcome ? { name: outcome.error.name, message: outcome.error.message } : undefined;

@@ -56,6 +56,8 @@ export interface World extends Place {
   readonly channel: Channel;
   /** The channel of an actor, to be transferred to its thread; undefined of a process alone. */
   port(name: ActorName): MessagePort | undefined;
+  /** Of a rank that is silent, in milliseconds: all end then. */
+  waitAtMost(ms: number): void;
   /** Once all ranks have come to their end. */
   leave(): Promise<void>;
   /** Ends the processes of all ranks, this one with `code`. */
@@ -73,6 +75,7 @@ export const ALONE: World = {
   ...{ rank: 0, size: 1, localRank: 0, localSize: 1, hosts: [''], library: undefined },
   channel: aloneChannel,
   port: () => undefined,
+  waitAtMost: () => {},
   leave: async () => {},
   abort: (code) => process.exit(code),
 };
