@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { runProgram } from '#src/cli/program.js';
+import { runRanks } from '#src/cli/ranks.js';
 import { openDevice } from '#src/devices/openDevice.js';
 import { loraShapes, parameterCount, targetModules } from '#src/model/lora.js';
 import { Builder } from '#src/program/builder.js';
 import { exchangedBytes, GradientExchange } from '#src/training/gradientExchange.js';
-import { joinWorld } from '#src/world/join.js';
 import type { Channel, World } from '#src/world/world.js';
 import { fill, percentiles, type Timing } from './measure.js';
 import { configOf, SHAPES, type ShapeName } from './shapes.js';
@@ -138,8 +137,7 @@ async function timeExchanges(
   return { samples, wire: wire / samples.length };
 }
 
-async function measure(asked: Exchanged): Promise<ExchangeResult> {
-  const world = await joinWorld();
+async function measure(world: World, asked: Exchanged): Promise<ExchangeResult> {
   const { rank, size, hosts } = world;
   const { counter, ...facts } = asked;
   const { device, session, gradients, elements } = await openGradients(asked);
@@ -176,8 +174,8 @@ function crossingShare(hosts: readonly string[], rank: number): number {
 const wireBytes = (hosts: readonly string[], all: readonly { readonly wire: number }[]): number =>
   [...new Set(hosts)].reduce((sum, host) => sum + all[hosts.indexOf(host)]!.wire, 0);
 
-await runProgram(async () => {
-  const { rank } = await joinWorld();
-  const result = await measure(JSON.parse(process.argv[2]!) as Exchanged);
-  if (rank === 0) process.stdout.write(`${JSON.stringify(result)}\n`);
+await runRanks(async (world) => {
+  const result = await measure(world, JSON.parse(process.argv[2]!) as Exchanged);
+  if (world.rank > 0) return undefined;
+  return () => process.stdout.write(`${JSON.stringify(result)}\n`);
 });

@@ -61,8 +61,7 @@ export class TwoHosts {
     for (const { name, address } of [FIRST, SECOND]) {
       command(`ip -n ${name} address add ${address}/24 dev ${CABLE}`);
       command(`ip -n ${name} link set ${CABLE} up`);
-      if (rate)
-        command(`tc -n ${name} qdisc add dev ${CABLE} root tbf rate ${rate} burst 256kb latency 50ms`);
+      if (rate) command(`tc -n ${name} qdisc add dev ${CABLE} root tbf rate ${rate} burst 1mb latency 50ms`);
     }
     this.launcher = this.#launcher(openMpi!);
   }
