@@ -19,8 +19,8 @@ import { SHAPES } from './shapes.js';
 const PROGRAM = fileURLToPath(new URL('../../dist/train.js', import.meta.url));
 const LIMIT_MS = 120_000;
 const RANKS = [1, 2, 4];
-/** In micro-batches of one row. Twelve on four ranks are two parts of the tree each. */
-const BATCHES = [8, 12, 32];
+/** In micro-batches of one row: a part of the tree for each rank. */
+const BATCHES = [8, 16, 32];
 const ADAPTER_RANKS = [8, 128];
 const SEQUENCE = 32;
 const DOCUMENTS = 400;

@@ -52,8 +52,11 @@ export interface StepTime {
 const MEETINGS = { besides: 2, back: 1 };
 /** Of a meeting: counts first, then what was counted. */
 const COLLECTIVES = 2;
-/** What becomes of a gradient in memory: read, put in one piece, set to 0; taken out of the piece, written. */
-const COPIES = { ofPart: 3, ofSum: 2 };
+/**
+ * What becomes of a gradient in memory: read, put in one piece, set to 0; taken out of the piece, written; and of what is sent
+ * and received as much, by MPI.
+ */
+const COPIES = { ofPart: 3, ofSum: 2, ofMessage: 2 };
 
 /** The costs that a step's seconds are a sum of, each times its amount. */
 const LINEAR = ['microBatch', 'update', 'hostByte', 'sentByte', 'message'] as const;
@@ -75,14 +78,14 @@ function amountsOf(batch: SharedBatch, jitter: number): Readonly<Record<Linear |
   const parts = Array.from({ length: ranks }, (_, rank) => partsOf(batch, rank));
   const [rounds, all] = [Math.max(...parts), parts.reduce((sum, count) => sum + count, 0)];
   const slice = elements / ranks;
-  const copied = (COPIES.ofPart * rounds + COPIES.ofSum) * elements + all * slice;
   const sharing = (rank: number) => ({ place: { rank, size: ranks }, microBatches });
   const sent = Math.max(...parts.map((_, rank) => exchangedBytes(sharing(rank), elements).sent));
+  const floats = (COPIES.ofPart * rounds + COPIES.ofSum) * elements + all * slice;
   const meetings = MEETINGS.besides + rounds + MEETINGS.back;
   return {
     ...alone,
     waiting: crowding * jitter * Math.sqrt(most) * expectedMaximum(ranks),
-    hostByte: crowding * Float32Array.BYTES_PER_ELEMENT * copied,
+    hostByte: crowding * (Float32Array.BYTES_PER_ELEMENT * floats + COPIES.ofMessage * sent),
     sentByte: sent,
     message: COLLECTIVES * meetings * (ranks - 1),
   };

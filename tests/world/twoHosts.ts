@@ -71,13 +71,22 @@ export class TwoHosts {
     command(`ip -n ${FIRST.name} link set ${CABLE} down`);
   }
 
+  /** Ends whatever runs on either host, the launcher too. */
+  endAll(): void {
+    for (const { name } of [FIRST, SECOND]) {
+      const { stdout } = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
+      for (const pid of stdout.split('\n').filter(Boolean)) spawnSync('kill', ['-9', pid]);
+    }
+  }
+
   close(): void {
     this.#remove();
     rmSync(this.#folder, { recursive: true });
   }
 
-  /** Both ends of a cable go with either host. */
+  /** Both ends of the cable go with either host. */
   #remove(): void {
+    this.endAll();
     for (const { name } of [FIRST, SECOND]) spawnSync('ip', ['netns', 'delete', name]);
   }
 
