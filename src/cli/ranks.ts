@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { InputError } from '../base/errors.js';
 import { joinWorld } from '../world/join.js';
-import { fromFirst, isAgreed, together } from '../world/together.js';
+import { agree, fromFirst, isAgreed } from '../world/together.js';
 import type { World } from '../world/world.js';
 import { report, runProgram } from './program.js';
 
@@ -17,7 +16,7 @@ export async function runRanks<Options>(
   await runProgram(async () => {
     const world = await joinWorld();
     try {
-      await checkArguments(world);
+      await agree(world, 'options', { options: process.argv.slice(2).join(' ') });
       const options = await fromFirst(world, 'options', () => command.parse().opts() as Options);
       if (world.rank === 0 && world.size > 1) process.stderr.write(`${worldText(world)}\n`);
       await main(options, world);
@@ -26,18 +25,6 @@ export async function runRanks<Options>(
       if (world.size > 1 && !isAgreed(error)) return world.abort(process.exitCode);
     }
     await world.leave();
-  });
-}
-
-/** @throws InputError on the first rank that was started otherwise than rank 0 */
-async function checkArguments(world: World): Promise<void> {
-  const all = await world.channel.gather(process.argv.slice(2), 'options');
-  const other = all.findIndex((found) => found.join('\n') !== all[0]!.join('\n'));
-  await together(world, 'options', () => {
-    if (world.rank !== other) return;
-    throw new InputError(
-      `expected the options of rank 0, found others on rank ${other}: ${all[other]!.join(' ')}; start all ranks with the same command`,
-    );
   });
 }
 

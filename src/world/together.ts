@@ -1,3 +1,4 @@
+import { InputError } from '../base/errors.js';
 import type { World } from './world.js';
 
 /** Another rank has said, in a line, why all ranks end: nothing is left to say here. */
@@ -107,6 +108,33 @@ export async function firstOfMachine<T>(
   const first = await together(member, doing, (stop) => (isFirst ? work(stop) : undefined), { signal });
   return (await together(member, doing, (stop) => (isFirst ? first : work(stop)), { signal })) as T;
 }
+
+/**
+ * Sees that all ranks have been given the same.
+ * @param facts what has to be the same, by names that a user knows
+ * @throws InputError on the first rank that has something else than rank 0, which names it; `ToldElsewhere` on others
+ */
+export async function agree(
+  { rank, hosts, channel }: Pick<World, 'rank' | 'hosts' | 'channel'>,
+  doing: string,
+  facts: Readonly<Record<string, string>>,
+): Promise<void> {
+  const [first, ...others] = await channel.gather(facts, doing);
+  const differing = others.findIndex((other) => differenceOf(first!, other) !== undefined);
+  await together({ rank, channel }, doing, () => {
+    if (rank !== differing + 1 || differing === -1) return;
+    const name = differenceOf(first!, facts)!;
+    throw new InputError(
+      `expected the same ${name} on all ranks, found ${first![name]} on rank 0 (${hosts[0]}) and ${facts[name]} on rank ${rank} ` +
+        `(${hosts[rank]}); start all of them with the same command over the same files`,
+    );
+  });
+}
+
+const differenceOf = (
+  first: Readonly<Record<string, string>>,
+  other: Readonly<Record<string, string>>,
+): string | undefined => Object.keys(first).find((name) => first[name] !== other[name]);
 
 /** Waits for something, but no longer than so many milliseconds. */
 export async function atMost(ms: number, event: Promise<unknown>): Promise<void> {
