@@ -20,7 +20,7 @@ export interface Failure {
 }
 
 export interface Rounds<S> {
-  /** Asks the work of this rank to stop, which then fails. */
+  /** Asks the work of all ranks to stop, which then fails. */
   readonly signal?: AbortSignal | undefined;
   /** How far this rank is; anything that can be cloned to another thread. */
   readonly status?: () => S;
@@ -63,6 +63,7 @@ export async function together<T, S = undefined>(
     const report = {
       hasEnded: own.outcome !== undefined,
       failure: failureIn(own.outcome),
+      isStopped: signal?.aborted === true,
       status: status?.(),
     };
     const all = await channel.gather(report, doing);
@@ -71,7 +72,7 @@ export async function together<T, S = undefined>(
       teller = all.findIndex((one) => one.failure !== undefined);
       failure = all[teller]?.failure;
     }
-    if (failure) stop.abort();
+    if (failure || all.some(({ isStopped }) => isStopped)) stop.abort();
     isOver = all.every(({ hasEnded }) => hasEnded);
   }
   const outcome = own.outcome!;
