@@ -1,7 +1,7 @@
 import { jsonLine } from './base/errors.js';
 import { cacheText } from './cli/cacheTexts.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
-import { runRanks } from './cli/ranks.js';
+import { runRanks, sameOptions } from './cli/ranks.js';
 import { abortOnSignals } from './cli/signals.js';
 import { cacheTeacher } from './index.js';
 import { CACHE_FLAGS, type CacheInput } from './options/cache.js';
@@ -22,11 +22,13 @@ const TEXTS: CommandTexts = {
 
 type Flags = CacheInput & { json?: true };
 
-await runRanks<Flags>(commandOf(TEXTS, CACHE_FLAGS), async ({ json, ...options }, world) => {
+await runRanks(async (world) => {
+  const { json, ...options } = await sameOptions<Flags>(world, commandOf(TEXTS, CACHE_FLAGS));
   const signal = abortOnSignals();
   if (world.rank > 0) return void (await cacheTeacher(options, { signal }, world));
   const progress = showCaching();
   const hooks = { onDownload: showDownloads(), onProgress: progress.update, signal };
   const filled = await cacheTeacher(options, hooks, world).finally(progress.done);
   process.stdout.write(`${json ? jsonLine(filled) : cacheText(options, filled)}\n`);
+  return undefined;
 });

@@ -1,5 +1,5 @@
 import { type CommandTexts, commandOf } from './cli/command.js';
-import { runRanks } from './cli/ranks.js';
+import { runRanks, sameOptions } from './cli/ranks.js';
 import { exitAfter, stopOnSignals } from './cli/signals.js';
 import { cellText, estimateText, studyText } from './cli/studyTexts.js';
 import { type Study, study } from './index.js';
@@ -15,9 +15,10 @@ const TEXTS: CommandTexts = {
   examples: ['--config study.yaml --out study', '--config study.yaml --out study --dry-run'],
 };
 
-await runRanks<StudyInput>(commandOf(TEXTS, STUDY_OPTIONS), async (options, world) => {
+await runRanks(async (world) => {
+  const options = await sameOptions<StudyInput>(world, commandOf(TEXTS, STUDY_OPTIONS));
   const running = study(options, world);
-  const came = stopOnSignals(running, world);
+  const came = stopOnSignals(running);
   if (world.rank === 0) showCells(running);
   const result = await running.finished;
   if (world.rank === 0) {
@@ -25,9 +26,10 @@ await runRanks<StudyInput>(commandOf(TEXTS, STUDY_OPTIONS), async (options, worl
       `${result.estimate ? estimateText(result.estimate, world.size) : studyText(result)}\n`,
     );
   }
-  if (result.estimate) return;
-  if (came.signal && !result.finished) exitAfter(came.signal);
-  else if (result.failed > 0) process.exitCode = 1;
+  const { signal } = came;
+  if (signal && !result.finished) return () => exitAfter(signal);
+  if (result.failed > 0) process.exitCode = 1;
+  return undefined;
 });
 
 function showCells({ progress$, notes$, cells$ }: Study): void {

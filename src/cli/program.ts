@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { oneLine } from '../base/errors.js';
+import { isSpokesman } from '../world/launch.js';
 import { ToldElsewhere } from '../world/together.js';
 
 /**
@@ -20,7 +21,10 @@ export async function runProgram(main: () => Promise<void>): Promise<void> {
 function printWarnings(): void {
   if (process.listenerCount('warning') === 0) return;
   process.removeAllListeners('warning');
-  process.on('warning', ({ message }) => process.stderr.write(`warning: ${message}\n`));
+  const speaks = isSpokesman();
+  process.on('warning', ({ message }) => {
+    if (speaks) process.stderr.write(`warning: ${message}\n`);
+  });
 }
 
 /** Nobody reads any more: `--help | head`, a terminal that was closed. */

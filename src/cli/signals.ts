@@ -1,24 +1,21 @@
 import { constants } from 'node:os';
-import { ALONE, type Place } from '../world/world.js';
+import { isLaunched } from '../world/launch.js';
 
 /** What asks a program to end; a lost terminal among it. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * The first signal ends the run, which saves what is trained; a second one ends the process at once. Launchers send
- * signals on to all ranks: the first of them tells.
+ * The first signal ends the run, which saves what is trained; a second one ends the process at once.
  * @returns the signal that came, if one did
  */
-export function stopOnSignals(
-  run: { stop(): void },
-  { rank }: Pick<Place, 'rank'> = ALONE,
-): { readonly signal: NodeJS.Signals | undefined } {
+export function stopOnSignals(run: { stop(): void }): { readonly signal: NodeJS.Signals | undefined } {
   const came: { signal: NodeJS.Signals | undefined } = { signal: undefined };
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (came.signal) dieOf(signal);
       came.signal = signal;
-      if (rank === 0)
+      // Of several ranks a launcher ends all when one has failed: that one has said why.
+      if (!isLaunched())
         process.stderr.write(`\n${signal}: saving what is trained; once more to stop at once\n`);
       run.stop();
     });

@@ -8,8 +8,8 @@ import { checkedOptions } from '../options/table.js';
 import { type CachePreparation, prepareCache } from '../prepare/prepareCache.js';
 import type { DownloadRecord } from '../records.js';
 import { type FilledTokens, fillCache } from '../run/fillCache.js';
-import { ownThreads } from '../world/ownThreads.js';
-import { agree, firstOfMachine, together } from '../world/together.js';
+import { localShare } from '../world/localShare.js';
+import { agreeOn, firstOfMachine, together } from '../world/together.js';
 import { ALONE, type World } from '../world/world.js';
 
 /** A cache that has all of a text. */
@@ -59,9 +59,9 @@ export async function cacheTeacher(
     signal,
   );
   const { device, kernels, tune } = options;
-  const threads = ownThreads(options.threads, world);
+  const share = localShare(world, options.threads);
   const devices = await together(world, 'cache: starting the device', () =>
-    hostDevices({ device }, { threads, kernels, tune }),
+    hostDevices({ device }, { ...share, kernels, tune }),
   );
   try {
     const found = await together(world, 'cache: the teacher and the text', () =>
@@ -89,7 +89,7 @@ async function agreed(prepared: CachePreparation, world: World): Promise<CachePr
   const { cache, text, shape } = prepared;
   const { teacher, tokenizer, kernels, dtype } = cache.identity;
   const facts = { teacher, tokenizer, kernels, text, '--teacher-cache-dtype': dtype };
-  await agree(world, 'cache: agreement', facts);
+  await agreeOn(world, 'cache: agreement', facts);
   const all = await world.channel.gather(
     { rows: shape.rows, isCovered: cache.isCovered },
     'cache: micro-batches',

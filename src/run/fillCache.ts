@@ -112,7 +112,13 @@ function loaderSetup(
     tokenizer: teacher.folder,
     text: textOptions(options, paths, idsTokenizer),
     ...{ evalFraction, encoding, sequence, longDocuments, port },
-    ...{ batch: shape.rows, microBatch: shape.rows, shuffleRows: undefined, packing: 'best-fit' },
+    ...{
+      batch: shape.rows,
+      microBatch: shape.rows,
+      own: { first: 0, count: 1 },
+      shuffleRows: undefined,
+      packing: 'best-fit',
+    },
     ...{ seed: 0, repeat: false, keepsRows: false, step: 0 },
   };
 }

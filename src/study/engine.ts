@@ -9,8 +9,8 @@ import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import { readRecords } from '../report/journal.js';
 import type { Devices } from '../run/recovery.js';
-import { ownThreads } from '../world/ownThreads.js';
-import { agree, firstOfMachine, fromFirst, together } from '../world/together.js';
+import { localShare } from '../world/localShare.js';
+import { agreeOn, firstOfMachine, fromFirst, together } from '../world/together.js';
 import type { World } from '../world/world.js';
 import { runCell, secondsAt } from './cell.js';
 import { cellRecord, failure } from './cellRecord.js';
@@ -116,7 +116,7 @@ export class StudyEngine {
         return known;
       });
       const cells = createHash('sha256').update(keys.join()).digest('hex').slice(0, 16);
-      await agree(world, 'study: agreement', {
+      await agreeOn(world, 'study: agreement', {
         device: this.#device,
         'models, texts and options (hash)': cells,
       });
@@ -263,7 +263,7 @@ export class StudyEngine {
     const { job, key, options } = known;
     const { branch } = job;
     if (branch && !(await this.#hasCheckpoint(branch))) return undefined;
-    const threads = ownThreads(options.threads, this.#setting.world);
+    const { threads } = localShare(this.#setting.world, options.threads);
     const given = { ...job.given, threads, ...(branch && { fork: this.#forkOf(branch) }) };
     const ended = await runCell(this.#store, key, given, {
       ...{ devices: this.#devices, threads: this.#threads, note: this.#note },

@@ -13,7 +13,7 @@ import type { Bounds, StudyEstimate } from './records.js';
  */
 export async function estimateStudy(
   plan: StudyPlan,
-  place: Pick<Place, 'localSize'>,
+  place: Pick<Place, 'localRank' | 'localSize'>,
 ): Promise<StudyEstimate> {
   const devices = devicesOf(plan, place);
   try {

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { InputError, RunError } from '../base/errors.js';
 import { type Bell, channelAt, ring } from './channel.js';
+import { holdGate, newGate } from './gate.js';
 import { type Launch, launchOf } from './launch.js';
 import type { Order, Report, ThreadData } from './mpiThread.js';
 import type { Patience } from './watch.js';
@@ -28,6 +29,7 @@ export async function joinWorld(options: JoinOptions = {}): Promise<World> {
 
 async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOptions): Promise<World> {
   const bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const gate = newGate();
   const [control, run, student, evaluator] = [0, 0, 0, 0].map(() => new MessageChannel());
   const channels = [run!, student!, evaluator!].map(({ port1, port2 }) => {
     port1.postMessage({ bell } satisfies Bell);
@@ -37,7 +39,7 @@ async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOption
   const thread = new Worker(new URL('./mpiThread.js', import.meta.url), {
     name: 'mpi',
     workerData: {
-      ...{ launch, bell, control: control!.port1, channels: there },
+      ...{ launch, bell, gate, control: control!.port1, channels: there },
       patience: { sayAfterMs: SAY_AFTER_MS, endAfterMs: END_AFTER_MS, ...patience },
     } satisfies ThreadData,
     transferList: [control!.port1, ...there],
@@ -46,9 +48,9 @@ async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOption
   reports.on('message', (report: Report) => {
     if ('waiting' in report) onWaiting(report.waiting);
   });
-  const { joined, library } = await heard(reports, thread, (report) =>
-    'joined' in report ? report : undefined,
-  );
+  const library = await heard(reports, thread, (report) => ('found' in report ? report.found : undefined));
+  holdGate(gate);
+  const joined = await heard(reports, thread, (report) => ('joined' in report ? report.joined : undefined));
   // An idle world keeps no process alive.
   reports.unref();
   thread.unref();
@@ -63,6 +65,7 @@ async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOption
     library,
     channel,
     port: (name) => ports[name],
+    waitAtMost: (ms) => order({ waitAtMost: ms }),
     async leave() {
       await channel.gather(null, 'the end');
       thread.ref();

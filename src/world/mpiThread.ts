@@ -3,6 +3,7 @@ import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_
 import { InputError } from '../base/errors.js';
 import { Beats } from './beats.js';
 import { type Entered, enter } from './enter.js';
+import { passGate } from './gate.js';
 import { Lane } from './lane.js';
 import type { Launch } from './launch.js';
 import { findLibrary } from './library.js';
@@ -19,32 +20,41 @@ export interface ThreadData {
   readonly patience: Patience;
   /** Rung for every message. */
   readonly bell: Int32Array;
+  readonly gate: Int32Array;
   readonly control: MessagePort;
   /** In the order that all ranks have them in. */
   readonly channels: readonly MessagePort[];
 }
 
-export type Order = { readonly leave: true } | { readonly abort: number };
+export type Order = { readonly leave: true } | { readonly abort: number } | { readonly waitAtMost: number };
 
 export type Report =
-  | { readonly joined: Place; readonly library: string }
+  | { readonly found: string }
+  | { readonly joined: Place }
   | { readonly refused: string; readonly isInput: boolean }
   | { readonly waiting: string }
   | { readonly left: true };
 
-const SPIN_MS = 0.1;
+/**
+ * How to sleep while nothing happens. `share` of the time since something has: what is waited for is seen that much
+ * later at most. `awakeMs`: how long it looks again and again before it sleeps for the first time; where data move,
+ * before every sleep, as some libraries move a few KB a look.
+ */
+const SLEEPS = {
+  idle: { share: 0.05, longestMs: 100, awakeMs: 0.1 },
+  waiting: { share: 0.05, longestMs: 2, awakeMs: 0.1 },
+  moving: { share: 0.001, longestMs: 4, awakeMs: 0.2 },
+};
 const SHORTEST_SLEEP_MS = 0.05;
-const LONGEST_SLEEP_MS = { idle: 100, open: 1 };
-/** Of the time that nothing has happened: what is waited for is seen that much later at most. */
-const SLEEP_SHARE = { waiting: 0.05, moving: 0.001 };
 
-const { launch, patience, bell, control, channels } = workerData as ThreadData;
+const { launch, patience, bell, gate, control, channels } = workerData as ThreadData;
 const parent = process.ppid;
 
 try {
   const library = await findLibrary(launch);
-  const entered = enter(launch, library, channels.length + 1);
-  report({ joined: entered.place, library: library.version });
+  report({ found: library.version });
+  const entered = passGate(gate, () => enter(launch, library, channels.length + 1));
+  report({ joined: entered.place });
   serve(entered);
   report({ left: true });
 } catch (error) {
@@ -69,9 +79,9 @@ function serve({ mpi, comms, place }: Entered): void {
   /** @returns whether something happened */
   const look = (lane: Lane, at: number): boolean => {
     const { began, ended, moved } = lane.look();
-    if (began !== undefined) {
-      meetings[at]! += 1;
-      const came = [at, meetings[at]!, began] as const;
+    if (began) meetings[at]! += 1;
+    if (began?.doing !== undefined) {
+      const came = [at, meetings[at]!, began.doing] as const;
       watch.came(rank, ...came);
       beats.send({ came });
     }
@@ -79,12 +89,18 @@ function serve({ mpi, comms, place }: Entered): void {
     return moved;
   };
 
+  let heard = -1;
   let happened = performance.now();
+  let awake = happened;
   let beaten = happened;
   for (let isLeaving = false; !isLeaving || !beats.isOver; ) {
     const rung = Atomics.load(bell, 0);
-    const order = receiveMessageOnPort(control)?.message as Order | undefined;
+    const isRung = rung !== heard;
+    heard = rung;
+    if (isRung) for (const lane of lanes) lane.listen();
+    const order = isRung ? (receiveMessageOnPort(control)?.message as Order | undefined) : undefined;
     if (order && 'abort' in order) mpi.abort(order.abort);
+    if (order && 'waitAtMost' in order) watch.endAfter(order.waitAtMost);
     if (order && 'leave' in order) {
       isLeaving = true;
       beats.send({ isLast: true });
@@ -104,17 +120,18 @@ function serve({ mpi, comms, place }: Entered): void {
         }
       }
     }
-    const quiet = now - happened;
-    if (quiet >= SPIN_MS) Atomics.wait(bell, 0, rung, sleepFor(quiet, lanes));
+    const state = stateOf(lanes);
+    const { share, longestMs, awakeMs } = SLEEPS[state];
+    if (now - Math.max(happened, awake) < awakeMs) continue;
+    Atomics.wait(bell, 0, rung, Math.min(longestMs, Math.max(SHORTEST_SLEEP_MS, (now - happened) * share)));
+    if (state === 'moving') awake = performance.now();
   }
   mpi.end();
 }
 
-function sleepFor(quiet: number, lanes: readonly Lane[]): number {
-  const isOpen = lanes.some((lane) => lane.isOpen);
-  const share = lanes.some((lane) => lane.isMoving) ? SLEEP_SHARE.moving : SLEEP_SHARE.waiting;
-  const longest = isOpen ? LONGEST_SLEEP_MS.open : LONGEST_SLEEP_MS.idle;
-  return Math.min(longest, Math.max(SHORTEST_SLEEP_MS, quiet * share));
+function stateOf(lanes: readonly Lane[]): keyof typeof SLEEPS {
+  if (lanes.some((lane) => lane.isMoving)) return 'moving';
+  return lanes.some((lane) => lane.isOpen) ? 'waiting' : 'idle';
 }
 
 /** What started the ranks and was killed can't end them any more. */

@@ -115,7 +115,7 @@ export async function firstOfMachine<T>(
  * @param facts what has to be the same, by names that a user knows
  * @throws InputError on the first rank that has something else than rank 0, which names it; `ToldElsewhere` on others
  */
-export async function agree(
+export async function agreeOn(
   { rank, hosts, channel }: Pick<World, 'rank' | 'hosts' | 'channel'>,
   doing: string,
   facts: Readonly<Record<string, string>>,
@@ -126,8 +126,8 @@ export async function agree(
     if (rank !== differing + 1 || differing === -1) return;
     const name = differenceOf(first!, facts)!;
     throw new InputError(
-      `expected the same ${name} on all ranks, found ${first![name]} on rank 0 (${hosts[0]}) and ${facts[name]} on rank ${rank} ` +
-        `(${hosts[rank]}); start all of them with the same command over the same files`,
+      `${name}: expected ${first![name]} on all ranks, as on rank 0 (${hosts[0]}), found ${facts[name]} on rank ${rank} ` +
+        `(${hosts[rank]}); start all with the same command on the same files`,
     );
   });
 }

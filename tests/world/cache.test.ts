@@ -116,7 +116,7 @@ test('what is wrong is told on one rank, and nothing is written', async () => {
   assert.instance(differing[1], InputError);
   assert.match(
     differing[1]!.message,
-    /^expected the same teacher on all ranks, found \w+ on rank 0 \(here\)/,
+    /^teacher: expected \w+ on all ranks, as on rank 0 \(here\), found \w+ on rank 1/,
   );
   assert.instance(differing[0], ToldElsewhere);
   assert.instance(differing[2], ToldElsewhere);
@@ -133,9 +133,10 @@ test('a signal to one rank ends all, and what is there counts the next time', as
   const stop = new AbortController();
   stop.abort();
   const stopped = await failures(3, () => ({ ...options, out }), stop.signal);
-  assert.instance(stopped[1], RunError);
-  assert.match(stopped[1]!.message, /found a signal to stop/);
-  for (const rank of [0, 2]) assert.instance(stopped[rank], ToldElsewhere);
+  const told = stopped.filter((error) => error instanceof RunError);
+  assert.is(told.length, 1);
+  assert.match(told[0]!.message, /found a signal to stop/);
+  assert.is(stopped.filter((error) => error instanceof ToldElsewhere).length, 2);
   assert.not.ok(readdirSync(out).some((name) => name.startsWith('covered')));
   const [after] = await fill(out, 2);
   assert.is(after!.filled.tokens, one!.filled.tokens);

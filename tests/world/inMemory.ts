@@ -55,6 +55,7 @@ class InMemoryWorld {
     return {
       ...{ rank, size: this.#size, localRank: rank, localSize: this.#size, hosts, library: 'in memory' },
       ...{ channel: this.#channel('main').of(rank), port },
+      waitAtMost: () => {},
       leave: async () => this.leave(rank),
       abort: (code) => this.end(new Error(`rank ${rank} ended all with ${code}`)),
     };

@@ -173,7 +173,7 @@ test('what is wrong is told on one rank, and nothing is written', async () => {
   assert.instance(differing[2], InputError);
   assert.match(
     differing[2]!.message,
-    /^expected the same models, texts and options \(hash\) on all ranks, found \w+ on rank 0 \(here\) and \w+ on rank 2/,
+    /^models, texts and options \(hash\): expected \w+ on all ranks, as on rank 0 \(here\), found \w+ on rank 2/,
   );
   assert.instance(differing[0], ToldElsewhere);
   assert.equal(readdirSync(folder), []);
