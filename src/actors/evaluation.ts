@@ -90,7 +90,8 @@ export class Evaluation {
     const own = rows.slice(first * rowsPerRun, (first + count) * rowsPerRun);
     const run = () => this.#session.run('evaluate');
     const sums = await toArray(lossSums(session, module.evaluate, own, rowsPerRun, run, undefined));
-    const all = await ranks.gather(sums, `step ${step}: held-out text`);
+    // Nobody but the evaluation waits for it.
+    const all = await ranks.gather(sums, undefined);
     const { nll, tokens } = meanOf(all.flat());
     return { type: 'eval', step, nll, perplexity: Math.exp(nll), tokens };
   }
@@ -99,14 +100,14 @@ export class Evaluation {
     const { plans } = this.#parts;
     const scores = new Scores(plans);
     for (const [i, plan] of plans.entries()) {
-      for (const sample of await this.#measured(plan, step)) scores.add(i, sample);
+      for (const sample of await this.#measured(plan)) scores.add(i, sample);
     }
     const { results, items } = scores.results();
     return { type: 'tasks', step, results, items };
   }
 
   /** What all items came to, in their order; every so manieth portion is this rank's. */
-  async #measured(plan: TaskPlan, step: number): Promise<Measured[]> {
+  async #measured(plan: TaskPlan): Promise<Measured[]> {
     const { rank, size } = this.#parts.place;
     const portions = portionsOf(plan);
     const own: Measured[][] = [];
@@ -117,7 +118,7 @@ export class Evaluation {
       const samples = await toArray(await this.#samples(portion));
       own.push(samples.map(({ task, metrics }) => ({ task, metrics })));
     }
-    const all = await this.#parts.ranks.gather(own, `step ${step}: ${plan.task.name}`);
+    const all = await this.#parts.ranks.gather(own, undefined);
     return portions.flatMap((_, i) => all[i % size]![Math.floor(i / size)]!);
   }
 

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
+import { InputError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import { joinWorld } from '../world/join.js';
-import { agreeOn, fromFirst, isAgreed, together } from '../world/together.js';
+import { launchOrNone } from '../world/launch.js';
+import { agreeOn, fromFirst, isAgreed, ToldElsewhere, together } from '../world/together.js';
 import type { World } from '../world/world.js';
 import { report, runProgram } from './program.js';
 
@@ -23,6 +25,22 @@ export async function runRanks(main: (world: World) => Promise<(() => void) | un
     await world.leave();
     last?.();
   });
+}
+
+/** Runs a program that ranks have nothing to share in: of several, one says so. */
+export async function runAlone(main: () => Promise<void>): Promise<void> {
+  await runProgram(async () => {
+    const { rank = 0, size = 1 } = launchOrNone(process.env) ?? {};
+    if (size > 1) refuse(rank, size);
+    await main();
+  });
+}
+
+function refuse(rank: number, size: number): never {
+  const error = new InputError(
+    `expected a program that shares its work out (train, study, cache, tokenize), found one that works alone started as ${size} ranks; start it without mpirun or srun`,
+  );
+  throw rank === 0 ? error : new ToldElsewhere(0, error);
 }
 
 /** Options as every rank has them for itself, where all of them can be read. */

@@ -3,7 +3,8 @@ import { InputError, RunError } from '../base/errors.js';
 import { type Bell, channelAt, ring } from './channel.js';
 import { holdGate, newGate } from './gate.js';
 import { type Launch, launchOf } from './launch.js';
-import type { Order, Report, ThreadData } from './mpiThread.js';
+import type { ThreadData } from './mpiThread.js';
+import type { Order, Report } from './service.js';
 import type { Patience } from './watch.js';
 import { type ActorName, ALONE, type World } from './world.js';
 

@@ -47,13 +47,13 @@ export function launchOf(env: Environment): Launch | undefined {
 }
 
 /** Whether this process is the one of its world that prints; known before it has come among the others. */
-export const isSpokesman = (): boolean => (tellingOf(process.env)?.rank ?? 0) === 0;
+export const isSpokesman = (): boolean => (launchOrNone(process.env)?.rank ?? 0) === 0;
 
 /** Whether a launcher started this process. */
-export const isLaunched = (): boolean => tellingOf(process.env) !== undefined;
+export const isLaunched = (): boolean => launchOrNone(process.env) !== undefined;
 
-/** What is wrong about a start is told where the process comes among the others. */
-function tellingOf(env: Environment): Launch | undefined {
+/** As `launchOf`; what is wrong about a start is told where the process comes among the others. */
+export function launchOrNone(env: Environment): Launch | undefined {
   try {
     return launchOf(env);
   } catch {

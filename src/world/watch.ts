@@ -28,8 +28,14 @@ interface Open {
   doing: string;
   /** When the first one came, by this watch's clock. */
   since: number;
-  /** The meeting of which it was said who is missing. */
-  told: number;
+  /** Of which it was said who is missing. */
+  told: Told | undefined;
+}
+
+interface Told {
+  readonly meeting: number;
+  readonly doing: string;
+  readonly since: number;
 }
 
 /**
@@ -52,7 +58,7 @@ export class Watch {
     this.#heard = place.hosts.map(() => 0);
     this.#came = place.hosts.map(() => Array(channels).fill(0));
     this.#channels = Array.from({ length: channels }, () => ({
-      ...{ latest: 0, done: 0, doing: '', since: 0, told: 0 },
+      ...{ latest: 0, done: 0, doing: '', since: 0, told: undefined },
     }));
   }
 
@@ -72,9 +78,17 @@ export class Watch {
     if (meeting > open.latest) Object.assign(open, { latest: meeting, doing, since: this.#clock });
   }
 
-  /** This rank has a meeting behind it. */
-  done(channel: number): void {
-    this.#channels[channel]!.done += 1;
+  /**
+   * This rank has a meeting behind it.
+   * @returns what there is to say, where others were waited for
+   */
+  done(channel: number): string | undefined {
+    const open = this.#channels[channel]!;
+    open.done += 1;
+    const { told } = open;
+    if (!told || open.done < told.meeting) return undefined;
+    open.told = undefined;
+    return `going on after ${seconds(this.#clock - told.since)}: ${told.doing}`;
   }
 
   /** What there is to say by now. */
@@ -86,23 +100,21 @@ export class Watch {
   }
 
   #lookAt(open: Open, channel: number): Word | undefined {
-    const waited = this.#clock - open.since;
-    if (open.told > 0 && open.done >= open.told) {
-      open.told = 0;
-      return { waiting: `going on after ${seconds(waited)}: ${open.doing}` };
-    }
     if (open.latest <= open.done) return undefined;
+    const { latest, doing, since } = open;
+    const waited = this.#clock - since;
     const { sayAfterMs, endAfterMs } = this.#patience;
-    if (this.#knows()) {
-      if (waited >= endAfterMs) return { ending: this.#ending(open, channel, waited) };
-      if (waited < sayAfterMs || open.told === open.latest) return undefined;
-      open.told = open.latest;
-      return { waiting: `waiting for ${this.#whom(channel, open.latest)}: ${open.doing}` };
-    }
-    if (waited < endAfterMs + DEFER_MS) return undefined;
-    return {
-      ending: `expected all ranks within ${seconds(endAfterMs)}, found ranks 0 and 1 silent: ${open.doing}`,
-    };
+    const isEnd = waited >= endAfterMs + (this.#knows() ? 0 : DEFER_MS);
+    if (isEnd)
+      return { ending: this.#ending(doing, this.#knows() ? this.#whom(channel, latest) : 'rank 0 or 1') };
+    if (!this.#knows() || waited < sayAfterMs || open.told?.meeting === latest) return undefined;
+    open.told = { meeting: latest, doing, since };
+    return { waiting: `waiting for ${this.#whom(channel, latest)}: ${doing}` };
+  }
+
+  #ending(doing: string, missing: string): string {
+    const limit = seconds(this.#patience.endAfterMs);
+    return `${doing}: expected all ranks within ${limit}, found no ${missing}; a training run goes on with --resume`;
   }
 
   /** Whether this rank is the one to speak. */
@@ -112,11 +124,6 @@ export class Watch {
 
   #isSilent(rank: number): boolean {
     return rank !== this.#place.rank && this.#clock - this.#heard[rank]! > SILENT_MS;
-  }
-
-  #ending({ latest, doing }: Open, channel: number, waited: number): string {
-    const whom = this.#whom(channel, latest);
-    return `expected ${whom} within ${seconds(waited)}, found nothing: ${doing}; --resume goes on from the last checkpoint`;
   }
 
   #whom(channel: number, meeting: number): string {
