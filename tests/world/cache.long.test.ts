@@ -4,12 +4,12 @@ import { type CacheInput, type CacheProgress, cacheTeacher, type FilledCache } f
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { InputError, RunError } from '#src/base/errors.js';
-import { wholeHash } from '#src/formats/hashes.js';
-import { listSegments, openSegment, readStates } from '#src/formats/teacherCache/segments.js';
+import { listSegments } from '#src/formats/teacherCache/segments.js';
 import { ToldElsewhere } from '#src/world/together.js';
 import type { World } from '#src/world/world.js';
 import { makeFixture, makeJsonl } from '../fixtures.js';
 import { inWorld } from './inMemory.js';
+import { piecesIn } from './pieces.js';
 
 /** Caches that several ranks fill together. */
 
@@ -22,23 +22,6 @@ const options = {
   ...{ model: fixture.teacher, data: [text], sequence: 16, evalFraction: 0 },
   ...{ threads: 1, device: 'wasm' as const },
 };
-
-const hash = await wholeHash();
-
-/** States of all pieces by key, and how often each was stored. */
-function piecesIn(folder: string) {
-  const found = new Map<string, Buffer>();
-  let count = 0;
-  for (const name of listSegments(folder)) {
-    for (const [key, stored] of openSegment(folder, name, hash).pieces) {
-      const bytes = Buffer.alloc(stored.byteLength);
-      readStates(stored, bytes, hash);
-      found.set(key, bytes);
-      count++;
-    }
-  }
-  return { pieces: new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1))), count };
-}
 
 const fill = (out: string, size: number, more: (world: World) => Partial<CacheInput> = () => ({})) =>
   inWorld(size, async (world) => {
