@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { InputError } from '../base/errors.js';
+import { version } from '../base/version.js';
 import { joinWorld } from '../world/join.js';
 import { launchOrNone } from '../world/launch.js';
-import { fromFirst, isAgreed, ToldElsewhere, together } from '../world/together.js';
+import { agreeOn, fromFirst, isAgreed, ToldElsewhere, together } from '../world/together.js';
 import type { World } from '../world/world.js';
 import { report, runProgram } from './program.js';
 
@@ -48,22 +49,10 @@ export const ownOptions = <Options>(world: World, command: Command): Promise<Opt
 
 /** Options that rank 0 reads for all, which have to be started alike; tells who they are. */
 export async function sameOptions<Options>(world: World, command: Command): Promise<Options> {
-  await checkArguments(world);
+  await agreeOn(world, 'options', { version, options: process.argv.slice(2).join(' ') });
   const options = await fromFirst(world, 'options', () => command.parse().opts() as Options);
   if (world.rank === 0 && world.size > 1) process.stderr.write(`${worldText(world)}\n`);
   return options;
-}
-
-/** @throws InputError on the first rank that was started otherwise than rank 0 */
-async function checkArguments(world: World): Promise<void> {
-  const all = await world.channel.gather(process.argv.slice(2), 'options');
-  const other = all.findIndex((found) => found.join('\n') !== all[0]!.join('\n'));
-  await together(world, 'options', () => {
-    if (world.rank !== other) return;
-    throw new InputError(
-      `expected the options of rank 0, found others on rank ${other}: ${all[other]!.join(' ')}; start all ranks with the same command`,
-    );
-  });
 }
 
 /** Who trains together: `4 ranks over Open MPI 4.1.4: 2 on a, 2 on b`. */

@@ -37,7 +37,7 @@ export interface Study {
   readonly notes$: Observable<string>;
   /** Resolves once all that ended is in `cells.json`; rejects with an InputError or a RunError. */
   readonly finished: Promise<StudyResult>;
-  /** Ends the study within about five seconds; given again, it goes on where it was, amid a cell. */
+  /** Ends the study within about five seconds, and reports what there is; given again, it goes on where it was, amid a cell. */
   stop(): void;
 }
 
@@ -87,7 +87,7 @@ export function study(options: StudyInput, world: World = ALONE): Study {
       const engine = new StudyEngine({ config, out, cells, world }, plan, hooks);
       const ending = await engine.run();
       await together(world, 'study: its report', () =>
-        isFirst && ending.finished ? report(out, engine.record) : undefined,
+        isFirst && ending.cells > 0 ? report(out, engine.record) : undefined,
       );
       return { out, failed, ...ending };
     } finally {

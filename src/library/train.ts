@@ -12,7 +12,7 @@ import type { RunHooks } from '../run/hooks.js';
 import { Devices, runDespiteLosses } from '../run/recovery.js';
 import { type RunResult, stoppedResult } from '../run/result.js';
 import { localShare } from '../world/localShare.js';
-import { ToldElsewhere, together } from '../world/together.js';
+import { firstOfMachine, ToldElsewhere, together } from '../world/together.js';
 import { ALONE, type World } from '../world/world.js';
 import { outcomeOf } from './failures.js';
 import { ranksOf } from './ranksPlan.js';
@@ -106,7 +106,7 @@ async function beginRun(
   };
   emit({ type: 'progress', doing: 'starting the device' });
   const opened = devices.open(request.before?.variants);
-  const looked = together(world, 'preparing', async () => {
+  const looked = firstOfMachine(world, 'preparing', async () => {
     const hosts = await opened;
     const wanted = dryRun ? request : { ...request, options: { ...options, out: folder.path } };
     return { ...(await prepare(wanted, hosts, tell, world)), device: hosts.description };

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { Threads } from '../actors/threads.js';
 import { InputError, isDiskFull, RunError } from '../base/errors.js';
@@ -9,7 +10,7 @@ import { resolveOptions } from '../prepare/resolveOptions.js';
 import { readRecords } from '../report/journal.js';
 import type { Devices } from '../run/recovery.js';
 import { localShare } from '../world/localShare.js';
-import { firstOfMachine, fromFirst, together } from '../world/together.js';
+import { agreeOn, firstOfMachine, fromFirst, together } from '../world/together.js';
 import type { World } from '../world/world.js';
 import { runCell, secondsAt } from './cell.js';
 import { cellRecord, failure } from './cellRecord.js';
@@ -114,7 +115,11 @@ export class StudyEngine {
         for (const job of this.#plan.jobs) known.push((await this.#known(job)).key);
         return known;
       });
-      await this.#checkAgreement(keys);
+      const cells = createHash('sha256').update(keys.join()).digest('hex').slice(0, 16);
+      await agreeOn(world, 'study: agreement', {
+        device: this.#device,
+        'models, texts and options (hash)': cells,
+      });
       this.#models = await fromFirst(world, 'study: models as they are', () => this.#begin());
       const failure = await this.#runAll();
       await together(world, 'study: its end', () => {
@@ -139,20 +144,6 @@ export class StudyEngine {
     const identify: Identities['ofModel'] = (model, kind) => this.#identities.ofModel(model, kind);
     this.#measuring = new Measuring(config, {
       ...{ folder: cells, identify, kernels, note: this.#note, signal: this.#stop.signal },
-    });
-  }
-
-  /** @throws InputError on the first rank that would run other cells */
-  async #checkAgreement(keys: readonly string[]): Promise<void> {
-    const { rank, channel } = this.#setting.world;
-    const doing = 'study: agreement';
-    const all = await channel.gather(keys.join(), doing);
-    const other = all.findIndex((found) => found !== all[0]);
-    await together(this.#setting.world, doing, () => {
-      if (rank !== other) return;
-      throw new InputError(
-        `expected the models, texts, options and the kind of device of rank 0, found others on rank ${other}; start all ranks over the same files`,
-      );
     });
   }
 

@@ -24,7 +24,7 @@ export function enter(launch: Launch, library: Library, count: number): Entered 
   const [rank, size] = [mpi.rank(world), mpi.size(world)];
   if (rank !== launch.rank || size !== (launch.size ?? size)) {
     throw new InputError(
-      `expected the rank and world that ${launch.seen} tell, found rank ${rank} in a world of ${size} by ${library.version}; start with its own mpirun, or with srun --mpi=pmix`,
+      `expected the world of ${launch.seen}, found rank ${rank} of ${size} in that of ${library.version}; start with its own mpirun -np N, or with srun --mpi=pmix -n N`,
     );
   }
   const comms = Array.from({ length: count }, () => mpi.duplicate(world));

@@ -1,6 +1,6 @@
 /**
- * The main thread stands still while another one calls MPI_Init. UCX, which MPI may use, moves the end of the process's
- * heap there and back to see whether it would be told; what the main thread's malloc had taken meanwhile is lost.
+ * The main thread stands still while another one loads MPI and calls MPI_Init. UCX, which MPI may use, then moves the end of
+ * the process's heap up and back to see whether it would be told; what the main thread's malloc had taken meanwhile is lost.
  */
 
 const [SHUT, OPEN, PASSED] = [0, 1, 2];

@@ -30,6 +30,8 @@ export async function joinWorld(options: JoinOptions = {}): Promise<World> {
 
 async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOptions): Promise<World> {
   const bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  // V8 has handlers of its own for faults in WebAssembly, which UCX, a library of some MPIs, would replace.
+  process.env.UCX_HANDLE_ERRORS ??= 'none';
   const gate = newGate();
   const [control, run, student, evaluator] = [0, 0, 0, 0].map(() => new MessageChannel());
   const channels = [run!, student!, evaluator!].map(({ port1, port2 }) => {
@@ -49,7 +51,7 @@ async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOption
   reports.on('message', (report: Report) => {
     if ('waiting' in report) onWaiting(report.waiting);
   });
-  const library = await heard(reports, thread, (report) => ('found' in report ? report.found : undefined));
+  await heard(reports, thread, (report) => ('ready' in report ? true : undefined));
   holdGate(gate);
   const joined = await heard(reports, thread, (report) => ('joined' in report ? report.joined : undefined));
   // An idle world keeps no process alive.
@@ -63,7 +65,6 @@ async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOption
   const ports: Record<ActorName, MessagePort> = { student: student!.port2, evaluator: evaluator!.port2 };
   return {
     ...joined,
-    library,
     channel,
     port: (name) => ports[name],
     waitAtMost: (ms) => order({ waitAtMost: ms }),

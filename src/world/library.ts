@@ -1,5 +1,5 @@
 import { platform } from 'node:os';
-import type { LibraryHandle } from 'koffi';
+import koffi, { type LibraryHandle } from 'koffi';
 import { InputError } from '../base/errors.js';
 import type { Launch } from './launch.js';
 
@@ -81,8 +81,7 @@ const NAMES = {
  * The MPI library whose launcher started this process: the standard ABI's before those of one family.
  * @throws InputError when there is none, or another family's alone
  */
-export async function findLibrary({ family, only, seen }: Launch): Promise<Library> {
-  const { default: koffi } = await import('koffi');
+export function findLibrary({ family, only, seen }: Launch): Library {
   const names = namesFor(family);
   const others: string[] = [];
   for (const name of names) {
@@ -95,7 +94,7 @@ export async function findLibrary({ family, only, seen }: Launch): Promise<Libra
     }
     const version = versionOf(handle);
     if (!only || familyOf(version) === family) return { version, handle, abi: abiOf(name, handle) };
-    others.push(`${version} (${name})`);
+    if (!others.includes(version)) others.push(version);
   }
   if (others.length === 0) {
     throw new InputError(

@@ -48,6 +48,9 @@ function* gather(floor: Floor, own: unknown, doing = 'words'): Meeting<readonly 
 function* exchange(floor: Floor, sent: Parts, received: Parts, doing: string): Meeting<void> {
   check(floor, sent, doing);
   check(floor, received, doing);
+  if (sent.data.buffer === received.data.buffer && sent.data.byteOffset === received.data.byteOffset) {
+    throw new RunError(`${doing}: expected to receive into another array than is sent, found the same one`);
+  }
   const counts = yield* agree(floor, 'exchange', sent.counts, doing);
   compare(counts, received.counts, doing);
   const from = layoutOf(sent.counts);

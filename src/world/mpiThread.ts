@@ -27,10 +27,12 @@ const report = (message: Report) => data.control.postMessage(message);
 const STDERR = 2;
 
 try {
-  const library = await findLibrary(data.launch);
-  report({ found: library.version });
-  const entered = passGate(data.gate, () => enter(data.launch, library, data.channels.length + 1));
-  report({ joined: entered.place });
+  report({ ready: true });
+  const { library, entered } = passGate(data.gate, () => {
+    const library = findLibrary(data.launch);
+    return { library, entered: enter(data.launch, library, data.channels.length + 1) };
+  });
+  report({ joined: { ...entered.place, library: library.version } });
   serve(new Service(entered, data), entered.mpi);
   report({ left: true });
 } catch (error) {

@@ -10,8 +10,8 @@ import type { Place } from './world.js';
 export type Order = { readonly leave: true } | { readonly abort: number } | { readonly waitAtMost: number };
 
 export type Report =
-  | { readonly found: string }
-  | { readonly joined: Place }
+  | { readonly ready: true }
+  | { readonly joined: Place & { readonly library: string } }
   | { readonly refused: string; readonly isInput: boolean }
   | { readonly waiting: string }
   | { readonly left: true };

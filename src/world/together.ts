@@ -1,3 +1,4 @@
+import { InputError } from '../base/errors.js';
 import type { World } from './world.js';
 
 /** Another rank has said, in a line, why all ranks end: nothing is left to say here. */
@@ -19,7 +20,7 @@ export interface Failure {
 }
 
 export interface Rounds<S> {
-  /** Asks the work of this rank to stop, which then fails. */
+  /** Asks the work of all ranks to stop, which then fails. */
   readonly signal?: AbortSignal | undefined;
   /** How far this rank is; anything that can be cloned to another thread. */
   readonly status?: () => S;
@@ -62,6 +63,7 @@ export async function together<T, S = undefined>(
     const report = {
       hasEnded: own.outcome !== undefined,
       failure: failureIn(own.outcome),
+      isStopped: signal?.aborted === true,
       status: status?.(),
     };
     const all = await channel.gather(report, doing);
@@ -70,7 +72,7 @@ export async function together<T, S = undefined>(
       teller = all.findIndex((one) => one.failure !== undefined);
       failure = all[teller]?.failure;
     }
-    if (failure) stop.abort();
+    if (failure || all.some(({ isStopped }) => isStopped)) stop.abort();
     isOver = all.every(({ hasEnded }) => hasEnded);
   }
   const outcome = own.outcome!;
@@ -107,6 +109,33 @@ export async function firstOfMachine<T>(
   const first = await together(member, doing, (stop) => (isFirst ? work(stop) : undefined), { signal });
   return (await together(member, doing, (stop) => (isFirst ? first : work(stop)), { signal })) as T;
 }
+
+/**
+ * Sees that all ranks have been given the same.
+ * @param facts what has to be the same, by names that a user knows
+ * @throws InputError on the first rank that has something else than rank 0, which names it; `ToldElsewhere` on others
+ */
+export async function agreeOn(
+  { rank, hosts, channel }: Pick<World, 'rank' | 'hosts' | 'channel'>,
+  doing: string,
+  facts: Readonly<Record<string, string>>,
+): Promise<void> {
+  const [first, ...others] = await channel.gather(facts, doing);
+  const differing = others.findIndex((other) => differenceOf(first!, other) !== undefined);
+  await together({ rank, channel }, doing, () => {
+    if (rank !== differing + 1 || differing === -1) return;
+    const name = differenceOf(first!, facts)!;
+    throw new InputError(
+      `${name}: expected ${first![name]} on all ranks, as on rank 0 (${hosts[0]}), found ${facts[name]} on rank ${rank} ` +
+        `(${hosts[rank]}); start all with the same command on the same files`,
+    );
+  });
+}
+
+const differenceOf = (
+  first: Readonly<Record<string, string>>,
+  other: Readonly<Record<string, string>>,
+): string | undefined => Object.keys(first).find((name) => first[name] !== other[name]);
 
 /** Waits for something, but no longer than so many milliseconds. */
 export async function atMost(ms: number, event: Promise<unknown>): Promise<void> {
