@@ -42,8 +42,11 @@ const OPS: Readonly<Record<string, (sizes: Sizes) => OpBench[]>> = {
   scatter: scatterBenches,
 };
 
-/** Beside them; `tuning` finds the fastest kernels for a step and keeps them, and runs only when asked for. */
-const OTHERS = ['tuning', 'step', 'generation', 'tokenizer', 'documents'] as const;
+/**
+ * Beside them. Three run only when asked for: `tuning`, which finds the fastest kernels for a step and keeps them, and
+ * `exchange` and `ranks`, which start several processes.
+ */
+const OTHERS = ['tuning', 'step', 'generation', 'tokenizer', 'documents', 'exchange', 'ranks'] as const;
 
 interface Options {
   readonly only?: string;
@@ -186,6 +189,8 @@ async function main(): Promise<void> {
   if (isAsked('generation')) await publishGeneration(device, options, publish);
   if (isAsked('tokenizer')) await publishTokenizer(publish);
   if (isAsked('documents')) await publishDocuments(publish);
+  if (options.only === 'exchange') await publishExchange(options, publish);
+  if (options.only === 'ranks') await publishRanks(publish);
   await device.close();
 }
 
@@ -216,7 +221,7 @@ async function publishGeneration(
   );
 }
 
-// Both load packages that only they need, and that a machine for the other benches may lack.
+// These load what only they need, and what a machine for the other benches may lack: packages, tests.
 
 async function publishTokenizer(publish: Publish): Promise<void> {
   const { measureTokenizer, tokenizerLines } = await import('./tokenizer.js');
@@ -230,6 +235,24 @@ async function publishDocuments(publish: Publish): Promise<void> {
   for (const result of await measureDocuments()) {
     publish({ name: 'documents', ...result }, documentsLine(result));
   }
+}
+
+async function publishExchange({ shape, rank }: Options, publish: Publish): Promise<void> {
+  const { exchangeLine, measureExchange } = await import('./exchange.js');
+  await measureExchange(
+    { model: shape, adapter_rank: rank },
+    (result) => publish({ name: 'exchange', ...result }, exchangeLine(result)),
+    tellSkipped,
+  );
+}
+
+async function publishRanks(publish: Publish): Promise<void> {
+  const { measureRanks, ranksLine } = await import('./ranks.js');
+  await measureRanks((result) => publish({ name: 'ranks', ...result }, ranksLine(result)), tellSkipped);
+}
+
+function tellSkipped(reason: string): void {
+  process.stderr.write(`${reason}\n`);
 }
 
 await runProgram(main);

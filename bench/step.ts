@@ -88,7 +88,7 @@ async function openStudent(device: Device, student: StudentModule) {
   for (const value of student.trained.values.values()) await fillModelValue(session, value);
   if (student.teacherHead) await fillModelValue(session, student.teacherHead);
   const lossScale = student.optimizer.lossScale ? new LossScale() : undefined;
-  const setting = { microBatches: 1, seed: 0, clip: 1, loraPlus: 1, lossScale };
+  const setting = { parts: [{ first: 0, count: 1 }], seed: 0, clip: 1, loraPlus: 1, lossScale };
   return { session, step: await TrainingStep.prepare(session, student, setting), module: student };
 }
 

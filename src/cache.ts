@@ -1,7 +1,7 @@
 import { jsonLine } from './base/errors.js';
 import { cacheText } from './cli/cacheTexts.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
-import { runProgram } from './cli/program.js';
+import { runRanks, sameOptions } from './cli/ranks.js';
 import { abortOnSignals } from './cli/signals.js';
 import { cacheTeacher } from './index.js';
 import { CACHE_FLAGS, type CacheInput } from './options/cache.js';
@@ -20,11 +20,15 @@ const TEXTS: CommandTexts = {
   ],
 };
 
-await runProgram(async () => {
-  const flags = commandOf(TEXTS, CACHE_FLAGS).parse();
-  const { json, ...options } = flags.opts<CacheInput & { json?: true }>();
+type Flags = CacheInput & { json?: true };
+
+await runRanks(async (world) => {
+  const { json, ...options } = await sameOptions<Flags>(world, commandOf(TEXTS, CACHE_FLAGS));
+  const signal = abortOnSignals();
+  if (world.rank > 0) return void (await cacheTeacher(options, { signal }, world));
   const progress = showCaching();
-  const hooks = { onDownload: showDownloads(), onProgress: progress.update, signal: abortOnSignals() };
-  const filled = await cacheTeacher(options, hooks).finally(progress.done);
+  const hooks = { onDownload: showDownloads(), onProgress: progress.update, signal };
+  const filled = await cacheTeacher(options, hooks, world).finally(progress.done);
   process.stdout.write(`${json ? jsonLine(filled) : cacheText(options, filled)}\n`);
+  return undefined;
 });

@@ -1,7 +1,7 @@
 import { jsonLine } from './base/errors.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
 import { evaluationText } from './cli/evaluateTexts.js';
-import { runProgram } from './cli/program.js';
+import { runAlone } from './cli/ranks.js';
 import { abortOnSignals } from './cli/signals.js';
 import { evaluate } from './index.js';
 import { EVALUATE_FLAGS, type EvaluateGiven } from './options/evaluate.js';
@@ -20,7 +20,7 @@ const TEXTS: CommandTexts = {
   ],
 };
 
-await runProgram(async () => {
+await runAlone(async () => {
   const flags = commandOf(TEXTS, EVALUATE_FLAGS).parse();
   const { json, ...options } = flags.opts<EvaluateGiven & { json?: true }>();
   const progress = showEvaluating();

@@ -1,7 +1,7 @@
 import { InputError, jsonLine } from './base/errors.js';
 import { chat } from './cli/chat.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
-import { runProgram } from './cli/program.js';
+import { runAlone } from './cli/ranks.js';
 import { abortOnSignals } from './cli/signals.js';
 import { generate, type Prompt } from './index.js';
 import { GENERATE_FLAGS, type GenerateInput } from './options/generate.js';
@@ -24,7 +24,7 @@ const TEXTS: CommandTexts = {
   ],
 };
 
-await runProgram(async () => {
+await runAlone(async () => {
   const flags = commandOf(TEXTS, GENERATE_FLAGS).parse().opts<Given<typeof GENERATE_FLAGS>>();
   const signal = abortOnSignals();
   if (flags.chat) return chat(checkedOptions(GENERATE_FLAGS, flags), signal);

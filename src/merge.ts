@@ -1,7 +1,7 @@
 import { jsonLine } from './base/errors.js';
 import { calling, quoted } from './base/invocation.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
-import { runProgram } from './cli/program.js';
+import { runAlone } from './cli/ranks.js';
 import { abortOnSignals } from './cli/signals.js';
 import { merge } from './index.js';
 import { MERGE_FLAGS, type MergeInput } from './options/merge.js';
@@ -18,7 +18,7 @@ const TEXTS: CommandTexts = {
   ],
 };
 
-await runProgram(async () => {
+await runAlone(async () => {
   const flags = commandOf(TEXTS, MERGE_FLAGS).parse();
   const { json, ...options } = flags.opts<MergeInput & { json?: true }>();
   const progress = showMerging();

@@ -6,7 +6,7 @@ export interface MicroBatch {
   readonly step: number;
   /** Number within the step, from 0. */
   readonly index: number;
-  /** Whether the step's batch is complete with it. */
+  /** Whether it is the last one of the step's batch that is learned from here. */
   readonly last: boolean;
   /** T: u32 [T] */
   readonly tokens: Uint32Array;
@@ -19,7 +19,7 @@ export interface MicroBatch {
   /** T: u32 [T], row in the global batch * sequence + place in the row */
   readonly place: Uint32Array;
   readonly documents: readonly string[];
-  /** Where the stream of rows stands after this micro-batch: plain JSON (data/packing.ts: Cursor). */
+  /** Where the stream of rows stands after this micro-batch, after the last one behind the batch: plain JSON (data/packing.ts: Cursor). */
   readonly cursor: unknown;
   /** Documents left out: how many up to here, and what is wrong with the first ones found for it. */
   readonly skipped: { readonly total: number; readonly listed: readonly string[] };

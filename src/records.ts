@@ -42,8 +42,16 @@ export interface StepRecord {
   readonly tokens_per_s: number;
   readonly elapsed_s: number;
   readonly busy: { readonly loader: number; readonly teacher: number; readonly student: number };
-  /** The student's waiting: for the loader, for the teacher to read its batch, and for the device to be free. */
-  readonly wait: { readonly data: number; readonly teacher: number; readonly device: number };
+  /**
+   * The student's waiting: for the loader, for the teacher to read its batch, for the device to be free, and, where ranks share the
+   * batch, for the sum of their gradients.
+   */
+  readonly wait: {
+    readonly data: number;
+    readonly teacher: number;
+    readonly device: number;
+    readonly ranks?: number;
+  };
   readonly memory_bytes: number;
 }
 

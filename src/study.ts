@@ -1,8 +1,8 @@
 import { type CommandTexts, commandOf } from './cli/command.js';
-import { runProgram } from './cli/program.js';
+import { runRanks, sameOptions } from './cli/ranks.js';
 import { exitAfter, stopOnSignals } from './cli/signals.js';
 import { cellText, estimateText, studyText } from './cli/studyTexts.js';
-import { study } from './index.js';
+import { type Study, study } from './index.js';
 import { STUDY_OPTIONS, type StudyInput } from './options/study.js';
 import { showStudy } from './report/studying.js';
 
@@ -15,21 +15,30 @@ const TEXTS: CommandTexts = {
   examples: ['--config study.yaml --out study', '--config study.yaml --out study --dry-run'],
 };
 
-await runProgram(async () => {
-  const running = study(commandOf(TEXTS, STUDY_OPTIONS).parse().opts<StudyInput>());
+await runRanks(async (world) => {
+  const options = await sameOptions<StudyInput>(world, commandOf(TEXTS, STUDY_OPTIONS));
+  const running = study(options, world);
   const came = stopOnSignals(running);
+  if (world.rank === 0) showCells(running);
+  const result = await running.finished;
+  if (world.rank === 0) {
+    process.stdout.write(
+      `${result.estimate ? estimateText(result.estimate, world.size) : studyText(result)}\n`,
+    );
+  }
+  const { signal } = came;
+  if (signal && !result.finished) return () => exitAfter(signal);
+  if (result.failed > 0) process.exitCode = 1;
+  return undefined;
+});
+
+function showCells({ progress$, notes$, cells$ }: Study): void {
   const line = showStudy();
   const print = (text: string) => {
     line.clear();
     process.stderr.write(`${text}\n`);
   };
-  running.progress$.subscribe(line.update);
-  running.notes$.subscribe(print);
-  running.cells$.subscribe({ next: (cell) => print(cellText(cell)), error: () => {} });
-  const result = await running.finished.finally(line.clear);
-  const text = result.estimate ? estimateText(result.estimate) : studyText(result);
-  process.stdout.write(`${text}\n`);
-  if (result.estimate) return;
-  if (came.signal && !result.finished) exitAfter(came.signal);
-  else if (result.failed > 0) process.exitCode = 1;
-});
+  progress$.subscribe({ next: line.update, complete: line.clear });
+  notes$.subscribe(print);
+  cells$.subscribe({ next: (cell) => print(cellText(cell)), error: () => {} });
+}

@@ -1,6 +1,6 @@
 import { jsonLine } from './base/errors.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
-import { runProgram } from './cli/program.js';
+import { runRanks, sameOptions } from './cli/ranks.js';
 import { abortOnSignals } from './cli/signals.js';
 import { corpusText } from './cli/tokenizeTexts.js';
 import { tokenize } from './index.js';
@@ -15,11 +15,15 @@ const TEXTS: CommandTexts = {
   examples: ['--model STUDENT --data text.jsonl', '--model STUDENT --data corpus/ --out shards'],
 };
 
-await runProgram(async () => {
-  const flags = commandOf(TEXTS, TOKENIZE_FLAGS).parse();
-  const { json, ...options } = flags.opts<TokenizeInput & { json?: true }>();
+type Flags = TokenizeInput & { json?: true };
+
+await runRanks(async (world) => {
+  const { json, ...options } = await sameOptions<Flags>(world, commandOf(TEXTS, TOKENIZE_FLAGS));
+  const signal = abortOnSignals();
+  if (world.rank > 0) return void (await tokenize(options, { signal }, world));
   const progress = showTokenizing();
-  const hooks = { onDownload: showDownloads(), onProgress: progress.update, signal: abortOnSignals() };
-  const corpus = await tokenize(options, hooks).finally(progress.done);
+  const hooks = { onDownload: showDownloads(), onProgress: progress.update, signal };
+  const corpus = await tokenize(options, hooks, world).finally(progress.done);
   process.stdout.write(`${json ? jsonLine(corpus) : corpusText(options, corpus)}\n`);
+  return undefined;
 });

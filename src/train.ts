@@ -1,6 +1,6 @@
 import { filter } from 'rxjs';
 import { type CommandTexts, commandOf } from './cli/command.js';
-import { runProgram } from './cli/program.js';
+import { ownOptions, runRanks } from './cli/ranks.js';
 import { exitAfter, stopOnSignals } from './cli/signals.js';
 import { dryRunText, hasTeacher, isQuickstart, planOf, stoppedText, summary } from './cli/trainTexts.js';
 import { runPaths } from './formats/runFolder.js';
@@ -26,8 +26,9 @@ const TEXTS: CommandTexts = {
   ],
 };
 
-await runProgram(async () => {
-  const run = train(commandOf(TEXTS, TRAIN_OPTIONS).parse().opts<TrainInput>());
+await runRanks(async (world) => {
+  const speaks = world.rank === 0;
+  const run = train(await ownOptions<TrainInput>(world, commandOf(TEXTS, TRAIN_OPTIONS)), world);
   const came = stopOnSignals(run);
   run.finished.catch(() => {});
   run.metrics$.pipe(filter((record) => record.type === 'download')).subscribe(showDownloads());
@@ -41,22 +42,26 @@ await runProgram(async () => {
   });
   starting.clear();
   if (plan?.options.dryRun) {
-    process.stdout.write(dryRunText(plan, await run.finished));
-    return;
+    const result = await run.finished;
+    if (speaks) process.stdout.write(dryRunText(plan, result));
+    return undefined;
   }
-  if (plan) process.stderr.write(`${planOf(plan).join('\n')}\n`);
+  if (plan && speaks) process.stderr.write(`${planOf(plan).join('\n')}\n`);
   const progress =
-    plan && showProgress(run.metrics$, { steps: plan.steps, hasTeacher: hasTeacher(plan.options) });
+    plan && speaks && showProgress(run.metrics$, { steps: plan.steps, hasTeacher: hasTeacher(plan.options) });
   const result = await run.finished;
-  progress?.unsubscribe();
-  if (came.signal && !result.finished) {
-    process.stdout.write(`${stoppedText(result, plan)}\n`);
-    exitAfter(came.signal);
-    return;
+  if (progress) progress.unsubscribe();
+  if (!result.finished) {
+    if (speaks) process.stdout.write(`${stoppedText(result, plan)}\n`);
+    // Without one of its own, another rank has had the signal.
+    const { signal } = came;
+    return signal && (() => exitAfter(signal));
   }
-  if (result.finished && isQuickstart(plan!.options)) {
+  if (!speaks) return undefined;
+  if (isQuickstart(plan!.options)) {
     const losses = heldOutLosses(runPaths(result.out).metrics);
     process.stdout.write(`${quickstartTable(readMiniatureResults(), losses)}\n\n`);
   }
   process.stdout.write(`${summary(result, plan!)}\n`);
+  return undefined;
 });

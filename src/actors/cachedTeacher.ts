@@ -3,6 +3,7 @@ import { systemCode } from '../formats/json.js';
 import type { CacheIdentity, TeacherCache } from '../formats/teacherCache.js';
 import type { MicroBatch } from '../messages.js';
 import { type PieceTokens, piecesOf } from '../training/pieces.js';
+import type { Place } from '../world/world.js';
 import type { TeacherAnswer, TeacherSource } from './liveTeacher.js';
 
 /** A cache of hidden states, and what is done with it. */
@@ -13,17 +14,25 @@ export interface CacheSetup {
   readonly asks: boolean;
   /** Where states can't be written, or others put something else into the folder: stop, or tell of it and go on without keeping more. */
   readonly onUnwritable: 'stop' | 'go on';
+  /**
+   * Of ranks that fill the cache together and are given the same micro-batches, each a step: which ones are this rank's.
+   * Absent: all of them.
+   */
+  readonly share?: Pick<Place, 'rank' | 'size'> | undefined;
 }
 
 /**
  * Answers from a cache. The teacher starts with the first micro-batch of which a piece is not there, and reads all of it.
- * A piece's states are those that were stored first, also where the teacher has just read it again.
+ * A piece's states are those that were stored first, also where the teacher has just read it again. Of ranks that share a
+ * text, the one whose micro-batch has a piece first stores it: what is stored is what one rank alone would have.
  */
 export class CachedTeacher implements TeacherSource {
   readonly #setup: CacheSetup;
   readonly #cache: TeacherCache;
   readonly #start: () => Promise<TeacherSource>;
   readonly #tell: (note: string) => void;
+  /** Pieces that other ranks store. */
+  readonly #elsewhere = new Set<string>();
   #live: Promise<TeacherSource> | undefined;
   #keeps = true;
 
@@ -41,13 +50,19 @@ export class CachedTeacher implements TeacherSource {
   }
 
   async read(batch: MicroBatch): Promise<TeacherAnswer> {
-    const { width } = this.#setup.identity;
+    const { identity, share } = this.#setup;
+    const { width } = identity;
     const pieces = piecesOf(batch);
-    const missing = pieces.filter(({ key }) => !this.#cache.has(key));
+    const missing = pieces.filter(({ key }) => !this.#cache.has(key) && !this.#elsewhere.has(key));
+    if (share && (batch.step - 1) % share.size !== share.rank) {
+      for (const { key } of missing) this.#elsewhere.add(key);
+      return { hidden: new Float32Array(0), tokens: 0, ms: 0 };
+    }
     const { tokens, ms } = missing.length > 0 ? await this.#ask(batch, missing) : { tokens: 0, ms: 0 };
     const begin = performance.now();
     const hidden = new Float32Array(batch.tokens.length * width);
     for (const { first, count, key } of pieces) {
+      if (this.#elsewhere.has(key) && !this.#cache.has(key)) continue;
       this.#cache.read(key, hidden.subarray(first * width, (first + count) * width));
     }
     if (!this.#keeps) this.#cache.forget();

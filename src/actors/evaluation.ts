@@ -1,16 +1,21 @@
 import type { Row } from '../data/packing.js';
 import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import { PRIORITY, type Session } from '../devices/device.js';
-import { meanLoss } from '../evaluation/perplexity.js';
+import { lossSums, meanOf } from '../evaluation/perplexity.js';
 import { isChoicePlan, type TaskPlan } from '../evaluation/tasks/planTask.js';
-import { choiceSamples, type TaskSample, writtenSamples } from '../evaluation/tasks/runTask.js';
+import { choiceSamples, portionsOf, type TaskSample, writtenSamples } from '../evaluation/tasks/runTask.js';
 import { Scores } from '../evaluation/tasks/scores.js';
 import { cacheGenerator, cacheScorer } from '../inference/cacheAnswers.js';
 import { type CacheSession, KeyValueCache } from '../inference/keyValueCache.js';
 import { endOfTextIds } from '../model/endOfText.js';
+import { runOf } from '../model/gradientTree.js';
 import type { StudentModule } from '../model/programs.js';
 import type { ModelFiles } from '../model/weights.js';
 import type { EvalRecord, EvaluationTime, TasksRecord } from '../records.js';
+import type { Channel, Place } from '../world/world.js';
+
+/** What is known of an item, as far as results need it. */
+type Measured = Pick<TaskSample, 'task' | 'metrics'>;
 
 /** What an evaluation tells, in this order. */
 export type EvaluationRecord = EvalRecord | TasksRecord;
@@ -26,6 +31,9 @@ export interface EvaluationParts {
   readonly rows: readonly Row[] | undefined;
   readonly rowsPerRun: number;
   readonly plans: readonly TaskPlan[];
+  /** Those who share the work, and where they meet. */
+  readonly place: Pick<Place, 'rank' | 'size'>;
+  readonly ranks: Channel;
 }
 
 /** Evaluates what the student's session has for a snapshot, at the lowest priority. */
@@ -75,24 +83,43 @@ export class Evaluation {
     });
   }
 
+  /** A run of the replays is this rank's; the sums of all are added in their order. */
   async #loss(step: number, rows: readonly Row[]): Promise<Omit<EvalRecord, 'busy'>> {
-    const { session, module, rowsPerRun } = this.#parts;
+    const { session, module, rowsPerRun, place, ranks } = this.#parts;
+    const { first, count } = runOf(place.rank, place.size, Math.ceil(rows.length / rowsPerRun));
+    const own = rows.slice(first * rowsPerRun, (first + count) * rowsPerRun);
     const run = () => this.#session.run('evaluate');
-    const { nll, tokens } = await meanLoss(session, module.evaluate, rows, rowsPerRun, run);
+    const sums = await toArray(lossSums(session, module.evaluate, own, rowsPerRun, run, undefined));
+    // Nobody but the evaluation waits for it.
+    const all = await ranks.gather(sums, undefined);
+    const { nll, tokens } = meanOf(all.flat());
     return { type: 'eval', step, nll, perplexity: Math.exp(nll), tokens };
   }
 
   async #tasks(step: number): Promise<Omit<TasksRecord, 'busy'>> {
     const { plans } = this.#parts;
-    // What they hold was read with another snapshot.
-    this.#choices?.reset();
-    this.#written?.reset();
     const scores = new Scores(plans);
     for (const [i, plan] of plans.entries()) {
-      for await (const sample of await this.#samples(plan)) scores.add(i, sample);
+      for (const sample of await this.#measured(plan)) scores.add(i, sample);
     }
     const { results, items } = scores.results();
     return { type: 'tasks', step, results, items };
+  }
+
+  /** What all items came to, in their order; every so manieth portion is this rank's. */
+  async #measured(plan: TaskPlan): Promise<Measured[]> {
+    const { rank, size } = this.#parts.place;
+    const portions = portionsOf(plan);
+    const own: Measured[][] = [];
+    for (const portion of portions.filter((_, i) => i % size === rank)) {
+      // What caches hold was read with another snapshot, or is not what another rank's hold.
+      this.#choices?.reset();
+      this.#written?.reset();
+      const samples = await toArray(await this.#samples(portion));
+      own.push(samples.map(({ task, metrics }) => ({ task, metrics })));
+    }
+    const all = await this.#parts.ranks.gather(own, undefined);
+    return portions.flatMap((_, i) => all[i % size]![Math.floor(i / size)]!);
   }
 
   async #samples(plan: TaskPlan): Promise<AsyncGenerator<TaskSample>> {
@@ -104,4 +131,10 @@ export class Evaluation {
       cacheGenerator(this.#written!, tokenizer, endOfTextIds(files, tokenizer), {}),
     );
   }
+}
+
+async function toArray<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const array: T[] = [];
+  for await (const item of items) array.push(item);
+  return array;
 }

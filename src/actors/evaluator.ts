@@ -5,6 +5,8 @@ import { type EvaluationText, evaluationWindows } from '../evaluation/heldOut.js
 import { received, type SentPlan } from '../evaluation/tasks/sentPlan.js';
 import type { Tensors } from '../messages.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
+import { channelAt } from '../world/channel.js';
+import type { Place } from '../world/world.js';
 import { named, offer, serve } from './actor.js';
 import { Evaluation, type EvaluationRecord } from './evaluation.js';
 
@@ -20,6 +22,9 @@ export interface EvaluatorSetup {
   readonly device: DeviceConnection;
   /** Where snapshots arrive. */
   readonly port: MessagePort;
+  /** Those who share its work, and where they meet; alone without a port. */
+  readonly place: Pick<Place, 'rank' | 'size'>;
+  readonly ranks?: MessagePort | undefined;
 }
 
 /** What the student calls. */
@@ -59,6 +64,7 @@ class Evaluator implements SnapshotSink {
       files: setup.student.student,
       rowsPerRun: setup.student.evaluate.rows,
       plans: setup.plans.map(received),
+      ...{ place: setup.place, ranks: channelAt(setup.ranks) },
     });
     offer(this, setup.port);
   }
@@ -67,6 +73,7 @@ class Evaluator implements SnapshotSink {
     await this.#running;
     await this.#device.close();
     this.#setup.port.close();
+    this.#setup.ranks?.close();
   }
 
   async load(step: number, parameters: Tensors): Promise<void> {

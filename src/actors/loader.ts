@@ -9,6 +9,7 @@ import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import { type TrainingPart, trainingDocuments } from '../data/trainingDocuments.js';
 import type { TextOptions } from '../evaluation/heldOut.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
+import type { Part } from '../model/gradientTree.js';
 import { named, offer, serve } from './actor.js';
 import { teller } from './starting.js';
 
@@ -19,6 +20,8 @@ export interface LoaderSetup extends TrainingPart {
   readonly sequence: number;
   readonly batch: number;
   readonly microBatch: number;
+  /** The micro-batches of each batch that are wanted here; the rows of others are read over. */
+  readonly own: Part;
   /** Default: `blockRowsOf`. */
   readonly shuffleRows: number | undefined;
   readonly packing: RowStreamOptions['packing'];
@@ -37,11 +40,12 @@ export interface LoaderSetup extends TrainingPart {
   readonly progress?: MessagePort;
 }
 
-/** Reads, tokenizes, packs and shuffles text; gives micro-batches of whole rows, one per pull. */
+/** Reads, tokenizes, packs and shuffles text; gives its own micro-batches of whole rows, one per pull. */
 class Loader implements BatchSource {
   #setup!: LoaderSetup;
   #rows!: RowSource;
   #step = 1;
+  /** Of the next micro-batch in its batch. */
   #index = 0;
   #first: Promise<MicroBatch | null> | undefined;
   #ahead: Promise<unknown> = Promise.resolve();
@@ -50,7 +54,18 @@ class Loader implements BatchSource {
   async start(setup: LoaderSetup): Promise<void> {
     this.#setup = setup;
     this.#step = setup.step + 1;
-    const { text, cursor, keepsRows, port, progress, step: _, batch: __, microBatch: ___, ...others } = setup;
+    const {
+      text,
+      cursor,
+      keepsRows,
+      port,
+      progress,
+      step: _,
+      batch: __,
+      microBatch: ___,
+      own: ____,
+      ...others
+    } = setup;
     const open = () => this.#open();
     this.#rows = keepsRows && !cursor ? await keptRows({ ...others, text }, text.paths, open) : await open();
     this.#first = this.#next();
@@ -106,21 +121,47 @@ class Loader implements BatchSource {
 
   async #next(): Promise<MicroBatch | null> {
     const start = performance.now();
-    const { microBatch, sequence } = this.#setup;
-    const rows: Row[] = [];
-    for (let row = await this.#rows.next(); row; row = await this.#rows.next()) {
-      if (rows.push(row) === microBatch) break;
-    }
+    const { microBatch, sequence, batch, own } = this.#setup;
+    const end = own.first + own.count;
+    const before = await this.#readOver(own.first);
+    const index = this.#index;
+    const rows = await this.#readRows();
     if (rows.length === 0) return null;
     while (rows.length < microBatch) rows.push(emptyRow(sequence));
-    const message = this.#assemble(rows, start);
-    this.#index = message.last ? 0 : this.#index + 1;
-    if (message.last) this.#step++;
+    // The cursor is that of the whole batch.
+    const after = this.#index === end ? await this.#readOver(batch / microBatch) : [];
+    const skipped = [...before, ...skippedFor(rows), ...after];
+    const message = this.#assemble(rows, { index, skipped, start });
+    if (!message.last) return message;
+    this.#index = 0;
+    this.#step++;
     return message;
   }
 
-  #assemble(rows: readonly Row[], start: number): MicroBatch {
-    const { sequence, microBatch, batch } = this.#setup;
+  /** Reads micro-batches that others learn from, up to number `end`. @returns what was left out of them */
+  async #readOver(end: number): Promise<string[]> {
+    const skipped: string[] = [];
+    while (this.#index < end) {
+      skipped.push(...skippedFor(await this.#readRows()));
+    }
+    return skipped;
+  }
+
+  /** The next micro-batch's rows, fewer at the end of the text. */
+  async #readRows(): Promise<Row[]> {
+    const rows: Row[] = [];
+    for (let row = await this.#rows.next(); row; row = await this.#rows.next()) {
+      if (rows.push(row) === this.#setup.microBatch) break;
+    }
+    this.#index++;
+    return rows;
+  }
+
+  #assemble(
+    rows: readonly Row[],
+    { index, skipped, start }: { index: number; skipped: readonly string[]; start: number },
+  ): MicroBatch {
+    const { sequence, microBatch, own } = this.#setup;
     const size = microBatch * sequence;
     const [tokens, positions] = [new Uint32Array(size), new Uint32Array(size)];
     const labels = new Int32Array(size);
@@ -129,11 +170,11 @@ class Loader implements BatchSource {
       labels.set(row.labels, i * sequence);
       positions.set(row.positions, i * sequence);
     });
-    const firstPlace = this.#index * size;
+    const firstPlace = index * size;
     return {
       step: this.#step,
-      index: this.#index,
-      last: (this.#index + 1) * microBatch === batch,
+      index,
+      last: index + 1 === own.first + own.count,
       tokens,
       labels,
       positions,
@@ -141,11 +182,13 @@ class Loader implements BatchSource {
       place: Uint32Array.from({ length: size }, (_, i) => firstPlace + i),
       documents: [...new Set(rows.flatMap((row) => row.documents))],
       cursor: this.#rows.cursor,
-      skipped: { total: this.#rows.cursor.skipped, listed: rows.flatMap((row) => row.skipped ?? []) },
+      skipped: { total: this.#rows.cursor.skipped, listed: skipped },
       spent: { loaderMs: performance.now() - start, teacherMs: 0, teacherDataMs: 0, teacherTokens: 0 },
       signal: { kind: 'none' },
     };
   }
 }
+
+const skippedFor = (rows: readonly Row[]): string[] => rows.flatMap((row) => row.skipped ?? []);
 
 serve(() => new Loader());

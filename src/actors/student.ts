@@ -1,13 +1,14 @@
 import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { lastValueFrom, takeWhile } from 'rxjs';
-import { DivergedError } from '../base/errors.js';
+import { DivergedError, RunError } from '../base/errors.js';
 import type { Device, Session, SessionHandle } from '../devices/device.js';
 
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import { writeBest } from '../formats/best.js';
 import { readCheckpoint, readSnapshot, writeCheckpoint } from '../formats/checkpoint.js';
 import { pruneCheckpoints } from '../formats/checkpointFiles.js';
+import { startHash } from '../formats/hashes.js';
 import { type Artifact, writeParameters } from '../formats/parameters.js';
 import { finiteSource, placeOf } from '../formats/tensors/finite.js';
 import type { TensorSource } from '../formats/tensors/source.js';
@@ -21,17 +22,21 @@ import type {
   StepOrders,
   Tensors,
 } from '../messages.js';
+import { endsPart, type Part } from '../model/gradientTree.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import { sessionSources } from '../model/sessionSource.js';
 import { fillValue, headName, loadTensor, sourcesOf } from '../model/weights.js';
 import type { Value } from '../program/types.js';
 import type { StepRecord } from '../records.js';
-import { ALONE, totalsOf } from '../training/batchTotals.js';
+import { totalsOf } from '../training/batchTotals.js';
 import { fillFrozen, fillStart } from '../training/begin.js';
+import { GradientExchange, ownParts } from '../training/gradientExchange.js';
 import { LossScale } from '../training/lossScale.js';
 import { learningRate, type ScheduleOptions } from '../training/schedule.js';
 import { TrainingStep } from '../training/step.js';
 import { StepMeter } from '../training/stepMeter.js';
+import { channelAt } from '../world/channel.js';
+import type { Channel, Place } from '../world/world.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
 import type { SnapshotSink } from './evaluator.js';
@@ -64,6 +69,9 @@ export interface StudentSetup {
   readonly credits: number;
   /** Told of what is compiled and loaded, until it is. */
   readonly progress: MessagePort;
+  /** Those who share its batches, and where they meet; alone without a port. */
+  readonly place: Pick<Place, 'rank' | 'size'>;
+  readonly ranks?: MessagePort | undefined;
 }
 
 /** What the run does between steps. */
@@ -90,6 +98,11 @@ export class Student {
   #observer!: Comlink.Remote<StepObserver>;
   #step!: TrainingStep;
   #meter!: StepMeter;
+  #ranks!: Channel;
+  /** What this rank adds up of each batch. */
+  #parts!: readonly Part[];
+  /** Present where a batch is shared. */
+  #exchange: GradientExchange | undefined;
   /** Present where the device keeps gradients as halves. */
   #lossScale: LossScale | undefined;
   /** The micro-batch on the device, until its losses have been counted. */
@@ -121,9 +134,16 @@ export class Student {
     }
     await this.#restore();
     if (setup.student.lossScaling) this.#lossScale = new LossScale(this.#state.lossScale);
-    const { seed, clip, loraPlus, student } = setup;
+    const { seed, clip, loraPlus, student, place } = setup;
+    const sharing = { place, microBatches: student.microBatches };
+    this.#parts = ownParts(sharing);
+    this.#ranks = channelAt(setup.ranks);
+    if (place.size > 1) {
+      const { gradients } = this.#model.optimizer;
+      this.#exchange = new GradientExchange(this.#session, gradients, this.#ranks, sharing);
+    }
     this.#step = await TrainingStep.prepare(this.#session, this.#model, {
-      microBatches: student.microBatches,
+      parts: this.#parts,
       seed,
       clip,
       loraPlus,
@@ -138,6 +158,7 @@ export class Student {
     await this.#device.close();
     this.#setup.source.close();
     this.#setup.evaluator?.close();
+    this.#setup.ranks?.close();
   }
 
   handle(): SessionHandle {
@@ -219,6 +240,10 @@ export class Student {
     // Its losses are looked at once the next micro-batch is on its way; a failure shows there.
     this.#learning.catch(() => {});
     await Promise.all([accepted, before]);
+    if (this.#exchange && endsPart(this.#parts, batch.index)) {
+      await this.#learning;
+      await this.#exchange.send(batch.step);
+    }
     if (batch.last) return this.#update(batch);
     this.#meter.waits();
     return true;
@@ -226,16 +251,21 @@ export class Student {
 
   async #update({ step, cursor }: MicroBatch): Promise<boolean> {
     const lr = learningRate(this.#setup.schedule, step);
-    const counts = await ALONE.gather(this.#meter.counts);
-    const count = counts.reduce((a, b) => a + b, 0);
+    const met = performance.now();
+    this.#exchange?.endRounds(step);
+    const counts = await this.#ranks.gather(this.#meter.counts, `step ${step}`);
+    const count = counts.flat().reduce((a, b) => a + b, 0);
+    await this.#exchange?.finish(step);
+    if (this.#exchange) this.#meter.met(performance.now() - met);
     const updated = this.#step.update({ step, learningRate: lr, count });
     const [{ stats, squares }] = await Promise.all([updated, this.#learning]);
     this.#meter.ran(stats);
-    const facts = await ALONE.gather(this.#meter.facts);
+    const shares = await this.#ranks.gather(this.#meter.share, `step ${step}: losses`);
+    const facts = shares.flatMap((share) => share.facts);
     const tokens = this.#state.tokens + totalsOf(facts).tokens;
     const { alpha } = this.#setup.student.objective;
     const lossScale = this.#lossScale;
-    const record = this.#meter.finish({ step, tokens, alpha, lr, facts, squares, lossScale });
+    const record = this.#meter.finish({ step, tokens, alpha, lr, shares, squares, lossScale });
     lossScale?.count(record.grad_norm === null);
     this.#state = {
       step,
@@ -250,9 +280,30 @@ export class Student {
   async #obey({ evaluate, checkpoint, stop, best }: StepOrders): Promise<boolean> {
     if (best) await this.keepBest(best);
     if (evaluate) await Promise.race([this.snapshot(), this.#abandoned]);
-    if (checkpoint) await this.#checkpoint();
+    if (checkpoint) {
+      await this.#checkAgreement();
+      if (this.#setup.place.rank === 0) await this.#checkpoint();
+    }
     this.#meter.resume();
     return !stop && this.#state.step < this.#setup.schedule.steps;
+  }
+
+  /** What all ranks have trained is the same, or one of them computes wrongly. */
+  async #checkAgreement(): Promise<void> {
+    const { place } = this.#setup;
+    if (place.size === 1) return;
+    const hash = await startHash();
+    for (const value of this.#model.trained.values.values()) {
+      hash.update(new Uint8Array((await this.#session.read(value)).buffer));
+    }
+    const { step } = this.#state;
+    const hashes = await this.#ranks.gather(hash.digest(), `step ${step}: comparing`);
+    const other = hashes.findIndex((found) => found !== hashes[0]);
+    if (other < 0) return;
+    throw new RunError(
+      `expected the same weights on all ranks after step ${step}, found others on rank ${other} than on rank 0; ` +
+        'start all ranks on machines and GPUs of one kind, and have the memory of theirs tested',
+    );
   }
 
   async #checkpoint(): Promise<void> {

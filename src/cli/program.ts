@@ -1,5 +1,7 @@
 import { CommanderError } from 'commander';
 import { oneLine } from '../base/errors.js';
+import { isSpokesman } from '../world/launch.js';
+import { ToldElsewhere } from '../world/together.js';
 
 /**
  * Runs a program and sets its exit code: 0 done, 1 failed, 2 bad usage or input. Errors are one line on stderr;
@@ -19,7 +21,10 @@ export async function runProgram(main: () => Promise<void>): Promise<void> {
 function printWarnings(): void {
   if (process.listenerCount('warning') === 0) return;
   process.removeAllListeners('warning');
-  process.on('warning', ({ message }) => process.stderr.write(`warning: ${message}\n`));
+  const speaks = isSpokesman();
+  process.on('warning', ({ message }) => {
+    if (speaks) process.stderr.write(`warning: ${message}\n`);
+  });
 }
 
 /** Nobody reads any more: `--help | head`, a terminal that was closed. */
@@ -36,11 +41,18 @@ function outliveReaders(): void {
   });
 }
 
-function report(error: unknown): number {
+/** Tells of a failure. @returns the program's exit code */
+export function report(error: unknown): number {
   // Help or the version was asked for and has been printed.
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  if (error instanceof ToldElsewhere) return codeOf(error.failure.name);
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   process.stderr.write(`error: ${oneLine(message)}\n`);
   if (process.env.RIVULET_DEBUG) process.stderr.write(`${stack}\n`);
-  return name === 'InputError' ? 2 : 1;
+  return codeOf(name);
 }
+
+/** Commander throws nothing that is not an InputError, but for help and version, which are printed. */
+const CODES: Readonly<Record<string, number>> = { InputError: 2, CommanderError: 0 };
+
+const codeOf = (name: string): number => CODES[name] ?? 1;

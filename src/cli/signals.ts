@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isLaunched } from '../world/launch.js';
 
 /** What asks a program to end; a lost terminal among it. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -13,7 +14,9 @@ export function stopOnSignals(run: { stop(): void }): { readonly signal: NodeJS.
     process.on(signal, () => {
       if (came.signal) dieOf(signal);
       came.signal = signal;
-      process.stderr.write(`\n${signal}: saving what is trained; once more to stop at once\n`);
+      // Of several ranks a launcher ends all when one has failed: that one has said why.
+      if (!isLaunched())
+        process.stderr.write(`\n${signal}: saving what is trained; once more to stop at once\n`);
       run.stop();
     });
   }

@@ -11,15 +11,15 @@ export function cellText({ axes, view, branch, status, reason, measures, seconds
   return [...from, ...place, `equal ${view}`, came, clock(seconds)].join('  ');
 }
 
-/** What a study comes to, line by line. */
-export function estimateText({ cells, tokens, seconds }: StudyEstimate): string {
+/** What a study comes to, line by line. @param ranks that share its cells out */
+export function estimateText({ cells, tokens, seconds }: StudyEstimate, ranks = 1): string {
   const range = ({ least, most }: Bounds, shown: (value: number) => string) =>
     least === most ? shown(least) : `${shown(least)} known, ${shown(most)} at most`;
   const whole = (value: number) => value.toLocaleString('en');
   return [
     `cells   ${range(cells, whole)}`,
     `tokens  ${range(tokens, whole)}`,
-    `time    ${range(seconds, clock)} (training alone: evaluations, measures and checkpoints come on top)`,
+    `time    ${range(seconds, clock)} ${ranks > 1 ? `of one rank; ${ranks} share it ` : ''}(training alone: evaluations, measures and checkpoints come on top)`,
   ].join('\n');
 }
 

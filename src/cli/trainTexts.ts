@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import { calling, quoted } from '../base/invocation.js';
 import { holdsRun, runPaths } from '../formats/runFolder.js';
+import type { RanksPlan } from '../library/ranksPlan.js';
 import type { CachePlan, RunPlan } from '../library/runPlan.js';
 import type { TrainOptions } from '../options/train.js';
 import { miniaturePaths } from '../prepare/miniature.js';
@@ -24,8 +25,23 @@ export function planOf(plan: RunPlan): string[] {
     `  batch     ${batch} x ${sequence} tokens in micro-batches of ${microBatch}${plan.recompute ? ', recomputing blocks' : ''}`,
     `  length    ${steps} step${steps === 1 ? '' : 's'}, ${(steps * batch * sequence).toLocaleString('en')} tokens`,
     `  memory    student ${mib(memory.student)}${memory.teacher === undefined ? '' : `, teacher ${mib(memory.teacher)}`}`,
+    ...(plan.ranks ? rankLines(plan.ranks) : []),
     ...absentLines(plan.absentWeights),
     ...(plan.teacherCache ? cacheLines(plan.teacherCache) : []),
+  ];
+}
+
+/** Who shares the batches, a line each. */
+function rankLines({ library, ranks }: RanksPlan): string[] {
+  const size = ranks.length;
+  const sent = Math.max(...ranks.map((rank) => rank.sent));
+  const each = ranks.map(({ host, device, microBatches: { first, count }, memory, exchange }, i) => {
+    const which = count === 1 ? `micro-batch ${first + 1}` : `micro-batches ${first + 1} to ${first + count}`;
+    return `            ${i}  ${host}: ${which}, ${mib(memory)} and ${mib(exchange)} for sums, ${device}`;
+  });
+  return [
+    `  ranks     ${size} by ${library}${size > 1 ? `; each sends at most ${mib(sent)} a step` : ''}`,
+    ...(size > 1 ? each : []),
   ];
 }
 

@@ -9,6 +9,12 @@ import type { MeanLoss, ScoringHooks } from './scoring.js';
 /** What a stopped call was for. */
 export const SCORING = 'score the whole text';
 
+/** Sums over the labels of rows that were scored together: of their losses in nats, and how many there are. */
+export interface LossSum {
+  readonly ceSum: number;
+  readonly count: number;
+}
+
 /**
  * Scores rows, `rowsPerRun` at a time; the last replay is filled up with rows without labels.
  * @param run replays the program that computes `values.ce`
@@ -22,14 +28,38 @@ export async function meanLoss(
   run: () => Promise<unknown>,
   { signal, onScored }: ScoringHooks = {},
 ): Promise<MeanLoss> {
-  let sum = 0;
+  const sums: LossSum[] = [];
   let tokens = 0;
+  for await (const sum of lossSums(session, values, rows, rowsPerRun, run, signal)) {
+    sums.push(sum);
+    tokens += sum.count;
+    onScored?.(tokens);
+  }
+  return meanOf(sums);
+}
+
+/** The sums of each replay, in order. Parameters as of `meanLoss`. */
+export async function* lossSums(
+  session: Session,
+  values: EvaluationValues,
+  rows: Iterable<Row> | AsyncIterable<Row>,
+  rowsPerRun: number,
+  run: () => Promise<unknown>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<LossSum> {
   for await (const { labels } of replays(session, values, rows, rowsPerRun, run, signal)) {
     const ce = (await session.read(values.ce)) as Float32Array;
-    const summary = summarizeLosses(ce, new Float32Array(ce.length), labels);
-    sum += summary.ceSum;
-    tokens += summary.count;
-    onScored?.(tokens);
+    const { ceSum, count } = summarizeLosses(ce, new Float32Array(ce.length), labels);
+    yield { ceSum, count };
+  }
+}
+
+/** The mean over all labels, added up in order. @throws InputError when there is nothing to predict */
+export function meanOf(sums: readonly LossSum[]): MeanLoss {
+  let [sum, tokens] = [0, 0];
+  for (const { ceSum, count } of sums) {
+    sum += ceSum;
+    tokens += count;
   }
   if (tokens === 0)
     throw new InputError('expected text with a token to predict, found none; give longer text');

@@ -1,13 +1,16 @@
 import { InputError } from '../base/errors.js';
-import { hostDevices } from '../devices/host.js';
+import { type DeviceHost, hostDevices } from '../devices/host.js';
 import { recordCoverage } from '../formats/teacherCache/coverage.js';
 import { storedSegments } from '../formats/teacherCache.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { CACHE_OPTIONS, type CacheInput } from '../options/cache.js';
 import { checkedOptions } from '../options/table.js';
-import { prepareCache } from '../prepare/prepareCache.js';
+import { type CachePreparation, prepareCache } from '../prepare/prepareCache.js';
 import type { DownloadRecord } from '../records.js';
-import { fillCache } from '../run/fillCache.js';
+import { type FilledTokens, fillCache } from '../run/fillCache.js';
+import { localShare } from '../world/localShare.js';
+import { agreeOn, firstOfMachine, together } from '../world/together.js';
+import { ALONE, type World } from '../world/world.js';
 
 /** A cache that has all of a text. */
 export interface FilledCache {
@@ -39,31 +42,101 @@ export interface CacheHooks {
 /**
  * Keeps a teacher's hidden states of a text, so that `train` with `teacherCache` asks it for nothing: the library form of
  * `node dist/cache.js`. What is there already is not computed again.
+ * @param world the ranks that fill the cache together, each its share of the micro-batches; all are given the same result
  * @throws InputError for wrong options, models, texts or caches; RunError when it is stopped or can't write
  */
-export async function cacheTeacher(input: CacheInput, hooks: CacheHooks = {}): Promise<FilledCache> {
-  const options = checkedOptions(CACHE_OPTIONS, input);
-  const { out: folder, device, kernels, tune, threads } = options;
-  const { onDownload, onProgress, signal } = hooks;
-  const model = await resolveModel(options.model, { onProgress: onDownload, signal });
-  const devices = await hostDevices({ device }, { threads, kernels, tune });
+export async function cacheTeacher(
+  input: CacheInput,
+  hooks: CacheHooks = {},
+  world: World = ALONE,
+): Promise<FilledCache> {
+  const { onDownload, signal } = hooks;
+  const options = await together(world, 'cache: its options', () => checkedOptions(CACHE_OPTIONS, input));
+  const model = await firstOfMachine(
+    world,
+    'cache: the teacher',
+    (stop) => resolveModel(options.model, { onProgress: onDownload, signal: stop }),
+    signal,
+  );
+  const { device, kernels, tune } = options;
+  const share = localShare(world, options.threads);
+  const devices = await together(world, 'cache: starting the device', () =>
+    hostDevices({ device }, { ...share, kernels, tune }),
+  );
   try {
-    const prepared = await prepareCache(options, model.folder, devices.teacher);
+    const found = await together(world, 'cache: the teacher and the text', () =>
+      prepareCache(options, model.folder, devices.teacher),
+    );
+    const prepared = await agreed(found, world);
     const start = performance.now();
     const elapsed = () => (performance.now() - start) / 1000;
-    const tell = (tokens: { tokens: number; teacherTokens: number }) =>
-      onProgress?.({ ...tokens, seconds: elapsed() });
-    const { cache, text } = prepared;
-    const counts = cache.isCovered
-      ? { tokens: 0, teacherTokens: 0 }
-      : await fillCache(prepared, devices.teacher, tell, signal);
-    if (counts.tokens === 0 && !cache.isCovered) {
-      throw new InputError('expected a document of two tokens or more, found none; give longer text');
-    }
-    const { names, bytes } = storedSegments(folder);
-    if (!cache.isCovered) recordCoverage(folder, text, names);
-    return { folder, dtype: cache.identity.dtype, ...counts, bytes, seconds: elapsed() };
+    const counts = prepared.cache.isCovered
+      ? NONE
+      : await fill(prepared, devices.teacher, hooks, elapsed, world);
+    const { out: folder } = options;
+    await together(world, 'cache: its end', () => world.rank === 0 && finish(prepared, folder, counts));
+    const { bytes } = storedSegments(folder);
+    return { folder, dtype: prepared.cache.identity.dtype, ...counts, bytes, seconds: elapsed() };
   } finally {
     await devices.close();
   }
+}
+
+const NONE: FilledTokens = { tokens: 0, teacherTokens: 0 };
+
+/** The same on all ranks: micro-batches that fit the smallest of them, and whether there is nothing to do. */
+async function agreed(prepared: CachePreparation, world: World): Promise<CachePreparation> {
+  const { cache, text, shape } = prepared;
+  const { teacher, tokenizer, kernels, dtype } = cache.identity;
+  const facts = { teacher, tokenizer, kernels, text, '--teacher-cache-dtype': dtype };
+  await agreeOn(world, 'cache: agreement', facts);
+  const all = await world.channel.gather(
+    { rows: shape.rows, isCovered: cache.isCovered },
+    'cache: micro-batches',
+  );
+  const rows = Math.min(...all.map((one) => one.rows));
+  const isCovered = all.every((one) => one.isCovered);
+  return { ...prepared, shape: { ...shape, rows }, cache: { ...cache, isCovered } };
+}
+
+/** Fills the cache with all ranks. @returns the tokens of all */
+async function fill(
+  prepared: CachePreparation,
+  host: DeviceHost,
+  { onProgress, signal }: CacheHooks,
+  elapsed: () => number,
+  world: World,
+): Promise<FilledTokens> {
+  let own = NONE;
+  let all: readonly FilledTokens[] = Array.from({ length: world.size }, () => NONE);
+  const tell = () => onProgress?.({ ...sumOf(all.with(world.rank, own)), seconds: elapsed() });
+  const onOwn = (counts: FilledTokens) => {
+    own = counts;
+    tell();
+  };
+  const onRound = (counts: readonly FilledTokens[]) => {
+    all = counts;
+    if (world.size > 1) tell();
+  };
+  const filled = await together(
+    world,
+    'cache: filling',
+    (stop) => fillCache(prepared, host, world, { onProgress: onOwn, signal: stop }),
+    { signal, status: () => own, onRound },
+  );
+  return sumOf(await world.channel.gather(filled, 'cache: tokens'));
+}
+
+const sumOf = (counts: readonly FilledTokens[]): FilledTokens => ({
+  tokens: counts.reduce((sum, { tokens }) => sum + tokens, 0),
+  teacherTokens: counts.reduce((sum, { teacherTokens }) => sum + teacherTokens, 0),
+});
+
+/** Once the states of all ranks are on the disk. */
+function finish({ cache, text }: CachePreparation, folder: string, { tokens }: FilledTokens): void {
+  if (cache.isCovered) return;
+  if (tokens === 0) {
+    throw new InputError('expected a document of two tokens or more, found none; give longer text');
+  }
+  recordCoverage(folder, text, storedSegments(folder).names);
 }

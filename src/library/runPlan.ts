@@ -1,6 +1,7 @@
 import type { TrainOptions } from '../options/train.js';
 import { totalBytes } from '../prepare/memory.js';
 import type { Preparation } from '../prepare/prepare.js';
+import type { RanksPlan } from './ranksPlan.js';
 
 /** What a run is about to do: all of it is known before anything is written. */
 export interface RunPlan {
@@ -37,6 +38,8 @@ export interface RunPlan {
   };
   /** The cache of the teacher's hidden states. */
   readonly teacherCache: CachePlan | undefined;
+  /** Who shares the batches; undefined of a process that was started alone. */
+  readonly ranks: RanksPlan | undefined;
 }
 
 export interface CachePlan {
@@ -58,14 +61,15 @@ export interface CachePlan {
  * With the devices in words.
  * @internal
  */
-export type PreparedOn = Preparation & { readonly device: string };
+export type PreparedOn = Preparation & { readonly device: string; readonly ranks: RanksPlan | undefined };
 
 /**
  * The part of a preparation that callers are told.
  * @internal
  */
 export function runPlan(prepared: PreparedOn): RunPlan {
-  const { out, options, asked, device, parameters, schedule, resume, microBatch, student, plans } = prepared;
+  const { out, options, asked, device, parameters, schedule, resume, microBatch, student, plans, ranks } =
+    prepared;
   const [ofStudent, ofTeacher] = [student.student.absent, prepared.teacher?.absent];
   return {
     out,
@@ -88,6 +92,7 @@ export function runPlan(prepared: PreparedOn): RunPlan {
     },
     absentWeights: { ...(ofStudent && { student: ofStudent }), ...(ofTeacher && { teacher: ofTeacher }) },
     teacherCache: cachePlan(prepared),
+    ranks,
   };
 }
 

@@ -9,6 +9,8 @@ import { StudyEngine } from '../study/engine.js';
 import { estimateStudy } from '../study/estimate.js';
 import { StudyPlan } from '../study/plan.js';
 import type { CellRecord, StudyEstimate, StudyProgress, StudyRecord } from '../study/records.js';
+import { fromFirst, together } from '../world/together.js';
+import { ALONE, type World } from '../world/world.js';
 import { outcomeOf } from './failures.js';
 import { createStop } from './stop.js';
 
@@ -35,15 +37,16 @@ export interface Study {
   readonly notes$: Observable<string>;
   /** Resolves once all that ended is in `cells.json`; rejects with an InputError or a RunError. */
   readonly finished: Promise<StudyResult>;
-  /** Ends the study within about five seconds; given again, it goes on where it was, amid a cell. */
+  /** Ends the study within about five seconds, and reports what there is; given again, it goes on where it was, amid a cell. */
   stop(): void;
 }
 
 /**
  * Runs a grid of trainings to one question: the library form of `node dist/study.js`. Errors reach `cells$` and `finished`
  * alike, as those of `train`.
+ * @param world the ranks that share the cells out; all of them hear of every cell, rank 0 of the notes of all
  */
-export function study(options: StudyInput): Study {
+export function study(options: StudyInput, world: World = ALONE): Study {
   const [cells, progress, notes] = [
     new Subject<CellRecord>(),
     new Subject<StudyProgress>(),
@@ -62,18 +65,33 @@ export function study(options: StudyInput): Study {
     stopped: stop.asked,
   };
   const work = async (): Promise<StudyResult> => {
-    const { config: path, out, cells = join(out, 'cells'), dryRun } = checkedOptions(STUDY_OPTIONS, options);
-    const config = readStudyConfig(path);
-    const plan = new StudyPlan(config);
-    if (dryRun) return { out, ...NOTHING, remaining: plan.jobs.length, estimate: await estimateStudy(plan) };
-    const folder = await takeStudyFolder(out);
+    const { out, cells, dryRun, config, plan } = await together(world, 'study: its file', () => {
+      const {
+        config: path,
+        out,
+        cells = join(out, 'cells'),
+        dryRun,
+      } = checkedOptions(STUDY_OPTIONS, options);
+      const config = readStudyConfig(path);
+      return { out, cells, dryRun, config, plan: new StudyPlan(config) };
+    });
+    if (dryRun) {
+      const estimate = await fromFirst(world, 'study: its estimate', () => estimateStudy(plan, world));
+      return { out, ...NOTHING, remaining: plan.jobs.length, estimate };
+    }
+    const isFirst = world.rank === 0;
+    const folder = await together(world, 'study: its folder', () =>
+      isFirst ? takeStudyFolder(out) : undefined,
+    );
     try {
-      const engine = new StudyEngine({ config, out, cells }, plan, hooks);
+      const engine = new StudyEngine({ config, out, cells, world }, plan, hooks);
       const ending = await engine.run();
-      if (ending.finished) await report(out, engine.record);
+      await together(world, 'study: its report', () =>
+        isFirst && ending.cells > 0 ? report(out, engine.record) : undefined,
+      );
       return { out, failed, ...ending };
     } finally {
-      folder.release();
+      folder?.release();
     }
   };
   const done = Promise.resolve()

@@ -21,6 +21,8 @@ import { checkedOptions } from '../options/table.js';
 import { TOKENIZE_OPTIONS, type TokenizeInput } from '../options/tokenize.js';
 import { textOptions } from '../prepare/locateText.js';
 import type { DownloadRecord } from '../records.js';
+import { fromFirst } from '../world/together.js';
+import { ALONE, type World } from '../world/world.js';
 
 /** A corpus as a model reads it. */
 export interface Corpus extends CorpusStatistics {
@@ -64,9 +66,18 @@ export interface TokenizeHooks {
 /**
  * Reads all documents once, as ids of a model's tokenizer: what they come to, and with `out` token shards of them. The
  * library form of `node dist/tokenize.js`. Memory does not grow with the corpus.
+ * @param world of whose ranks the first does all of it: reading, counting and writing in order are most of the work
  * @throws InputError for what can't be read, or where something is at `out`; RunError when it is stopped
  */
-export async function tokenize(input: TokenizeInput, hooks: TokenizeHooks = {}): Promise<Corpus> {
+export function tokenize(
+  input: TokenizeInput,
+  hooks: TokenizeHooks = {},
+  world: World = ALONE,
+): Promise<Corpus> {
+  return fromFirst(world, 'tokenizing', (signal) => tokenizeAll(input, { ...hooks, signal }), hooks.signal);
+}
+
+async function tokenizeAll(input: TokenizeInput, hooks: TokenizeHooks): Promise<Corpus> {
   const options = checkedOptions(TOKENIZE_OPTIONS, input);
   const { model, bos, eos, out, data } = options;
   const weighted = data.map(parseData).find(({ weight }) => weight !== undefined);
@@ -152,14 +163,22 @@ type PackOptions = Pick<RowStreamOptions, 'sequence' | 'onBad'>;
 
 const asEncoded: Encode = (example) => example as EncodedExample;
 
-/** Packs all documents, which are encoded, as a run would, in their order. @param onRow called after each row */
+/** Rows that are made at once: as many as a block has room for from the start. Their order is all that it changes. */
+const BLOCK_ROWS = 64;
+
+/** Packs all documents, which are encoded, as a run would. @param onRow called after each row */
 async function packOnce(
   documents: DocumentSource,
   options: PackOptions,
   onRow: () => void,
 ): Promise<PackedRows & { readonly skipped: number }> {
   const { sequence } = options;
-  const stream = new RowStream(documents, asEncoded, { ...options, blockRows: 1, seed: 0, repeat: false });
+  const stream = new RowStream(documents, asEncoded, {
+    ...options,
+    blockRows: BLOCK_ROWS,
+    seed: 0,
+    repeat: false,
+  });
   let [rows, filled] = [0, 0];
   for (let row = await stream.next(); row; row = await stream.next()) {
     rows++;

@@ -3,14 +3,19 @@ import { RunError } from '../base/errors.js';
 import { type DeviceHosts, hostDevices } from '../devices/host.js';
 import { checkUntaken, freshRunFolder, type RunFolder, takeRunFolder } from '../formats/runFolder.js';
 import type { TrainInput, TrainOptions } from '../options/train.js';
+import { agree } from '../prepare/agreement.js';
 import { secondsPerStep } from '../prepare/estimate.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
+import type { RunHooks } from '../run/hooks.js';
 import { Devices, runDespiteLosses } from '../run/recovery.js';
-import type { RunResult } from '../run/result.js';
-import { type RunHooks, stoppedResult } from '../run/run.js';
+import { type RunResult, stoppedResult } from '../run/result.js';
+import { localShare } from '../world/localShare.js';
+import { firstOfMachine, ToldElsewhere, together } from '../world/together.js';
+import { ALONE, type World } from '../world/world.js';
 import { outcomeOf } from './failures.js';
+import { ranksOf } from './ranksPlan.js';
 import { type PreparedOn, type RunPlan, runPlan } from './runPlan.js';
 import { createStop } from './stop.js';
 
@@ -43,8 +48,9 @@ export interface Run {
 /**
  * Trains a LoRA adapter: the library form of `node dist/train.js`, with the same options in camelCase.
  * Errors reach `metrics$` and `finished` alike: handle them at one of them, or at both.
+ * @param world ranks that share the run's batches, see `joinWorld` (default: none); the first of them writes and tells
  */
-export function train(options: TrainInput): Run {
+export function train(options: TrainInput, world: World = ALONE): Run {
   const records = new Subject<MetricsRecord>();
   const stop = createStop();
   const hooks: RunHooks = {
@@ -52,11 +58,11 @@ export function train(options: TrainInput): Run {
     shouldStop: () => stop.isAsked,
     stopped: stop.asked,
   };
-  const begin = Promise.resolve().then(() => beginRun({ ...options }, hooks));
+  const begin = Promise.resolve().then(() => beginRun({ ...options }, world, hooks));
   const prepared = begin.then(async ({ prepared }) => runPlan(await prepared));
   const done = begin.then(async (begun) => {
     try {
-      return await goOn(begun, hooks);
+      return await goOn(begun, begun.hooks);
     } finally {
       await begun.close();
     }
@@ -71,18 +77,28 @@ class StoppedEarly extends RunError {}
 interface Begun {
   readonly folder: RunFolder;
   readonly devices: Devices;
+  readonly world: World;
+  readonly hooks: RunHooks;
   readonly prepared: Promise<PreparedOn>;
   close(): Promise<void>;
 }
 
 /** Takes the folder before anything slow; the rest goes on in `prepared`, which a stop ends. */
-async function beginRun(given: TrainInput, { emit, shouldStop, stopped }: RunHooks): Promise<Begun> {
-  const request = resolveOptions({ ...given });
+async function beginRun(
+  given: TrainInput,
+  world: World,
+  { emit: told, shouldStop, stopped }: RunHooks,
+): Promise<Begun> {
+  // The first rank tells what all of them do.
+  const emit = world.rank === 0 ? told : () => {};
+  const hooks = { emit, shouldStop, stopped };
+  const request = await together(world, 'options', () => resolveOptions({ ...given }));
   const { options } = request;
+  world.waitAtMost(options.rankTimeout * 1000);
   const { device, teacherDevice, threads, kernels, tune, dryRun } = options;
-  const folder = await folderOf(options);
+  const folder = await folderFor(world, options);
   const devices = new Devices((chosen) =>
-    hostDevices({ device, teacherDevice }, { threads, kernels, tune }, chosen),
+    hostDevices({ device, teacherDevice }, { ...localShare(world, threads), kernels, tune }, chosen),
   );
   const tell = (record: MetricsRecord) => {
     if (record.type === 'progress' && shouldStop()) throw new StoppedEarly(`stopped while ${record.doing}`);
@@ -90,9 +106,14 @@ async function beginRun(given: TrainInput, { emit, shouldStop, stopped }: RunHoo
   };
   emit({ type: 'progress', doing: 'starting the device' });
   const opened = devices.open(request.before?.variants);
-  const ready = opened.then(async (hosts) => {
+  const looked = firstOfMachine(world, 'preparing', async () => {
+    const hosts = await opened;
     const wanted = dryRun ? request : { ...request, options: { ...options, out: folder.path } };
-    return { ...(await prepare(wanted, hosts, tell)), device: hosts.description };
+    return { ...(await prepare(wanted, hosts, tell, world)), device: hosts.description };
+  });
+  const ready = looked.then(async (prepared) => {
+    await agree(world, prepared, devices.hosts);
+    return { ...prepared, ranks: await ranksOf(world, prepared) };
   });
   ready.catch(() => {});
   const early = stopped.then(() => {
@@ -104,7 +125,22 @@ async function beginRun(given: TrainInput, { emit, shouldStop, stopped }: RunHoo
     await devices.close();
     folder.release();
   };
-  return { folder, devices, prepared: Promise.race([ready, early]), close };
+  // Ranks stop together: those that others wait for say so when they are asked.
+  return {
+    folder,
+    devices,
+    world,
+    hooks,
+    prepared: Promise.race(world.size > 1 ? [ready] : [ready, early]),
+    close,
+  };
+}
+
+/** The first rank's, which alone writes to it. */
+async function folderFor(world: World, options: TrainOptions): Promise<RunFolder> {
+  const own = await together(world, 'the folder', () => (world.rank === 0 ? folderOf(options) : undefined));
+  const [path] = await world.channel.gather(own?.path, 'the folder');
+  return own ?? { path: path!, release() {} };
 }
 
 /** A dry run takes none. */
@@ -115,20 +151,23 @@ async function folderOf({ out, resume, dryRun }: TrainOptions): Promise<RunFolde
   return { path, release() {} };
 }
 
-async function goOn({ prepared, devices, folder }: Begun, hooks: RunHooks): Promise<RunResult> {
+async function goOn({ prepared, devices, folder, world }: Begun, hooks: RunHooks): Promise<RunResult> {
   try {
     const preparation = await prepared;
-    if (preparation.options.dryRun) return await dryRun(preparation, devices.hosts);
-    return await runDespiteLosses(preparation, devices, hooks);
+    if (preparation.options.dryRun) return await dryRun(preparation, devices.hosts, world);
+    return await runDespiteLosses(preparation, devices, hooks, { world });
   } catch (error) {
-    if (error instanceof StoppedEarly) return stoppedResult(folder.path);
+    const isStop = error instanceof StoppedEarly || (error instanceof ToldElsewhere && hooks.shouldStop());
+    if (isStop) return stoppedResult(folder.path);
     throw error;
   }
 }
 
-/** Ends where a run would start. */
-async function dryRun(prepared: Preparation, devices: DeviceHosts): Promise<RunResult> {
+/** Ends where a run would start; a step takes as long as the slowest rank, whose sums come on top. */
+async function dryRun(prepared: Preparation, devices: DeviceHosts, world: World): Promise<RunResult> {
   const { out, resume } = prepared;
-  const estimate = { secondsPerStep: await secondsPerStep(prepared, devices) };
+  const own = await secondsPerStep(prepared, devices);
+  const seconds = await world.channel.gather(own, 'timing');
+  const estimate = { secondsPerStep: Math.max(...seconds) };
   return { out, steps: resume?.state.step ?? 0, finished: false, estimate };
 }

@@ -305,6 +305,14 @@ export const TRAIN_OPTIONS = {
     help: 'steps between evaluations; there is one before the first step and one at the end',
   },
   ...LOOP_OPTIONS,
+  rankTimeout: {
+    group: 'run',
+    value: 'SECONDS',
+    schema: positive,
+    default: 600,
+    operational: true,
+    help: 'of several ranks (mpirun, srun): how long to wait for one that is silent, before all end',
+  },
   checkpointEvery: {
     group: 'run',
     value: 'N',

@@ -42,7 +42,8 @@ async function timeStudent(
     const session = await device.compile(model.module);
     const { microBatches, lossScaling, train } = student;
     const lossScale = lossScaling ? new LossScale() : undefined;
-    const setting = { microBatches, seed: 0, clip: 1, loraPlus: 1, lossScale };
+    const parts = [{ first: 0, count: microBatches }];
+    const setting = { parts, seed: 0, clip: 1, loraPlus: 1, lossScale };
     const step = await TrainingStep.prepare(session, model, setting);
     const rows = wholeRows(train.rows * train.sequence, train.sequence);
     const { teacherHidden } = model.step;

@@ -25,10 +25,14 @@ export interface Plans {
 }
 
 /** From the fastest on: divisors of the batch up to `most` tokens; `--micro-batch` and `--recompute` override. */
-function waysToRun({ batch, sequence, microBatch, recompute }: TrainOptions, most: number): Way[] {
+function waysToRun(
+  { batch, sequence, microBatch, recompute }: TrainOptions,
+  most: number,
+  ranks: number,
+): Way[] {
   const sizes =
     microBatch === undefined
-      ? divisorsOf(batch).filter((rows) => rows === 1 || rows * sequence <= most)
+      ? divisorsOf(batch).filter((rows) => rows === 1 || (rows * sequence <= most && batch / rows >= ranks))
       : [microBatch];
   const large = sizes.filter((rows, i) => i === 0 || rows * sequence >= RECOMPUTE_BELOW_TOKENS);
   const kept = { auto: large, on: [], off: sizes }[recompute];
@@ -48,6 +52,13 @@ export function divisorsOf(batch: number): number[] {
   return [...new Set([...large, ...small.reverse()])];
 }
 
+interface WayChoice {
+  readonly studentWith: (way: Way) => StudentOptions;
+  readonly teacher: ModelFiles | undefined;
+  /** That share a batch: each has a micro-batch at least. */
+  readonly ranks: number;
+}
+
 /**
  * The fastest way to run a batch whose plans fit the devices.
  * @throws InputError when none does, when the batch is beyond all bounds, or `--micro-batch` does not divide it
@@ -55,8 +66,7 @@ export function divisorsOf(batch: number): number[] {
 export function chooseWay(
   options: TrainOptions,
   devices: DeviceHosts,
-  studentWith: (way: Way) => StudentOptions,
-  teacher: ModelFiles | undefined,
+  { studentWith, teacher, ranks }: WayChoice,
 ): { readonly way: Way; readonly plans: Plans } {
   const { batch, sequence, microBatch } = options;
   if (batch * sequence > MOST_BATCH_TOKENS) {
@@ -68,8 +78,16 @@ export function chooseWay(
   if (microBatch !== undefined && batch % microBatch !== 0) {
     throw new InputError(`--micro-batch: expected a divisor of --batch ${batch}, found ${microBatch}`);
   }
+  const most = batch / (microBatch ?? 1);
+  if (ranks > most) {
+    const rows = microBatch === undefined ? 'rows' : `micro-batches of ${microBatch} rows`;
+    const smaller = microBatch === undefined ? '' : ', or a smaller --micro-batch';
+    throw new InputError(
+      `--batch: expected at least as many ${rows} as ranks, found ${most} for ${ranks} ranks; start fewer${smaller}`,
+    );
+  }
   let plans: Plans | undefined;
-  for (const way of waysToRun(options, devices.student.info.microBatchTokens)) {
+  for (const way of waysToRun(options, devices.student.info.microBatchTokens, ranks)) {
     plans = {
       student: devices.student.plan(studentModule(studentWith(way)).module),
       teacher: teacher && devices.teacher.plan(teacherModule(teacher, { rows: way.rows, sequence }).module),

@@ -34,6 +34,7 @@ import { flagOf, withDefaults } from '../options/table.js';
 import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
 import type { DownloadRecord, ProgressRecord } from '../records.js';
 import type { ScheduleOptions } from '../training/schedule.js';
+import { ALONE, type Place as RankPlace } from '../world/world.js';
 import { stepsOfEpochs } from './countEpoch.js';
 import { type EvaluationPlans, planEvaluations } from './evaluationPlans.js';
 import { locateModels, type Models, openModel } from './locateModels.js';
@@ -72,6 +73,8 @@ export interface Preparation {
   readonly microBatch: number;
   readonly parameters: number;
   readonly plans: Plans;
+  /** Among those who share its batches. */
+  readonly place: RankPlace;
 }
 
 /** Evaluations run beside the training and keep their own activations: small ones. */
@@ -80,11 +83,13 @@ const EVALUATION_TOKENS = 512;
 /**
  * Checks models, tokenizers, adapter and memory against each other and the device. Writes nothing.
  * @param emit is told of downloads and counting
+ * @param place among the ranks that share its batches
  */
 export async function prepare(
   request: RunRequest,
   devices: DeviceHosts,
   emit: (record: DownloadRecord | ProgressRecord) => void,
+  place: RankPlace = ALONE,
 ): Promise<Preparation> {
   const { options: asked, given, before } = request;
   const out = asked.out ?? freshRunFolder();
@@ -111,7 +116,9 @@ export async function prepare(
   const { caches } = evaluation;
   const studentWith = (way: Way) => studentOptions(options, { student, teacher, lora, devices, caches }, way);
   emit({ type: 'progress', doing: 'planning' });
-  const { way, plans } = chooseWay(options, devices, studentWith, cache?.isCovered ? undefined : teacher);
+  const { way, plans } = chooseWay(options, devices, {
+    ...{ studentWith, teacher: cache?.isCovered ? undefined : teacher, ranks: place.size },
+  });
   const part = await trainingPart(options, read.documents, emit);
   const setting = { ...read, ...part, tokenizer };
   const counts = options.steps === undefined && options.epochs !== undefined && options.examples !== 0;
@@ -143,6 +150,7 @@ export async function prepare(
     microBatch: way.rows,
     parameters: parameterCount(lora ? loraShapes(student.config, lora) : weightShapes(student.config)),
     plans,
+    place,
   };
 }
 

@@ -3,12 +3,11 @@ import { existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { InputError } from '../base/errors.js';
 import { hashOfTemplate } from '../data/chat/source.js';
-import { hashTexts, rangesOf } from '../data/documents/contentHash.js';
+import { hashTexts } from '../data/documents/contentHash.js';
 import { idsTokenizer } from '../data/documents/tokenIds.js';
 import type { EncodingOptions } from '../data/encoding.js';
 import { fingerprintOf } from '../data/shards/fingerprint.js';
 import type { Tokenizer } from '../data/tokenizer.js';
-import { hashRanges, startHash } from '../formats/hashes.js';
 import { isCovered } from '../formats/teacherCache/coverage.js';
 import {
   bytesPerToken,
@@ -20,6 +19,7 @@ import {
 import { isRemote } from '../hub/address.js';
 import type { ModelFiles } from '../model/weights.js';
 import type { TrainOptions } from '../options/train.js';
+import { hashOfModel } from './modelHash.js';
 
 /** A cache of a teacher's hidden states, as it is found. */
 export interface FoundCache {
@@ -58,7 +58,7 @@ export async function findCache(folder: string, wish: CacheWish): Promise<FoundC
   const { teacher, tokenizer, sequence } = wish;
   const identity: CacheIdentity = {
     format: 1,
-    teacher: await teacherHash(teacher),
+    teacher: await hashOfModel(teacher),
     tokenizer: fingerprintOf(tokenizer),
     sequence,
     width: teacher.config.hiddenSize,
@@ -75,20 +75,6 @@ export async function findCache(folder: string, wish: CacheWish): Promise<FoundC
     storedBytes: storedSegments(folder).bytes,
     freeBytes,
   };
-}
-
-/**
- * What tells a teacher from another one: XXH64 of its weights' files, of more than 4 GiB of blocks as `hashTexts` takes
- * them, and its config.
- */
-async function teacherHash({ config, tensors }: ModelFiles): Promise<string> {
-  const paths = [...new Set([...tensors.values()].map(({ path }) => path))].sort();
-  const sizes = paths.map((path) => statSync(path).size);
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  const hash = await startHash();
-  hash.update(new TextEncoder().encode(JSON.stringify([config, sizes])));
-  for (const [i, path] of paths.entries()) await hashRanges(hash, path, rangesOf(sizes[i]!, total));
-  return hash.digest();
 }
 
 /** What decides which pieces a text has, apart from the tokenizer and N. */

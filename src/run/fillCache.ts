@@ -12,6 +12,7 @@ import type { DeviceHost } from '../devices/host.js';
 import type { BatchSource, MicroBatch } from '../messages.js';
 import { textOptions } from '../prepare/locateText.js';
 import type { CachePreparation } from '../prepare/prepareCache.js';
+import type { Place } from '../world/world.js';
 
 /** Tokens of the text so far, and those of them that the teacher read. */
 export interface FilledTokens {
@@ -19,15 +20,26 @@ export interface FilledTokens {
   readonly teacherTokens: number;
 }
 
+const none: FilledTokens = { tokens: 0, teacherTokens: 0 };
+
 /** Micro-batches asked for ahead. */
 const CREDITS = 2;
 
-/** Has the teacher read all of the text that is not in the cache yet: loader -> teacher, each in its own thread. */
+export interface FillHooks {
+  readonly onProgress: (tokens: FilledTokens) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Has the teacher read all of the text that is not in the cache yet: loader -> teacher, each in its own thread.
+ * @param share which micro-batches of the text are this rank's, see `CacheSetup`
+ * @returns what came of those
+ */
 export async function fillCache(
   prepared: CachePreparation,
   host: DeviceHost,
-  onProgress: (tokens: FilledTokens) => void,
-  signal: AbortSignal | undefined,
+  share: Pick<Place, 'rank' | 'size'>,
+  hooks: FillHooks,
 ): Promise<FilledTokens> {
   const threads = new Threads();
   const actors = new Actors([host], threads);
@@ -36,7 +48,7 @@ export async function fillCache(
       named(
         'cache',
         () => actors.doing,
-        () => fill(prepared, host, actors, { onProgress, signal }),
+        () => fill(prepared, host, actors, share, hooks),
       ),
     );
   } finally {
@@ -49,7 +61,8 @@ async function fill(
   prepared: CachePreparation,
   host: DeviceHost,
   actors: Actors,
-  { onProgress, signal }: { onProgress: (tokens: FilledTokens) => void; signal: AbortSignal | undefined },
+  { rank, size }: Pick<Place, 'rank' | 'size'>,
+  { onProgress, signal }: FillHooks,
 ): Promise<FilledTokens> {
   const [toTeacher, fromTeacher, progress] = [
     new MessageChannel(),
@@ -60,7 +73,7 @@ async function fill(
     files: prepared.teacher,
     shape: prepared.shape,
     device: host.connect(),
-    cache: { ...prepared.cache, onUnwritable: 'stop' },
+    cache: { ...prepared.cache, onUnwritable: 'stop', share: { rank, size } },
     source: toTeacher.port2,
     port: fromTeacher.port1,
     progress: progress.port1,
@@ -70,11 +83,11 @@ async function fill(
     actors.start('loader', loaderSetup(prepared, toTeacher.port1)),
   ]);
   actors.doing = 'reading';
-  const count = async ({ filled, spent }: MicroBatch): Promise<FilledTokens> => {
+  const count = async ({ step, filled, spent }: MicroBatch): Promise<FilledTokens> => {
     throwIfStopped(signal, 'fill the cache, which keeps what is in it');
+    if ((step - 1) % size !== rank) return none;
     return { tokens: filled.reduce((a, b) => a + b, 0), teacherTokens: spent.teacherTokens };
   };
-  const none: FilledTokens = { tokens: 0, teacherTokens: 0 };
   const sums = pulled(reach<BatchSource>(fromTeacher.port2), CREDITS, count).pipe(
     scan((sum, more) => {
       const all = { tokens: sum.tokens + more.tokens, teacherTokens: sum.teacherTokens + more.teacherTokens };
@@ -99,7 +112,13 @@ function loaderSetup(
     tokenizer: teacher.folder,
     text: textOptions(options, paths, idsTokenizer),
     ...{ evalFraction, encoding, sequence, longDocuments, port },
-    ...{ batch: shape.rows, microBatch: shape.rows, shuffleRows: undefined, packing: 'best-fit' },
+    ...{
+      batch: shape.rows,
+      microBatch: shape.rows,
+      own: { first: 0, count: 1 },
+      shuffleRows: undefined,
+      packing: 'best-fit',
+    },
     ...{ seed: 0, repeat: false, keepsRows: false, step: 0 },
   };
 }

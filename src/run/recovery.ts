@@ -1,13 +1,12 @@
-import type { Threads } from '../actors/threads.js';
 import { DeviceLostError, RunError } from '../base/errors.js';
 import type { DeviceHosts, HostChoices } from '../devices/host.js';
 import { listCheckpoints } from '../formats/checkpointFiles.js';
 import { runPaths } from '../formats/runFolder.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
-
+import type { RunHooks } from './hooks.js';
 import type { RunResult } from './result.js';
-import { type RunHooks, runPipeline } from './run.js';
+import { type RunAmong, runPipeline } from './runPipeline.js';
 
 /** Losses of the device in a row without a new checkpoint between them, after which it is given up. */
 const MOST_LOSSES = 3;
@@ -41,20 +40,24 @@ export class Devices {
   }
 }
 
-/** Runs to the end, see `runPipeline`; where a GPU is lost on the way, goes on from the last checkpoint on a new device. */
+/**
+ * Runs to the end, see `runPipeline`; where a GPU is lost on the way, goes on from the last checkpoint on a new device,
+ * unless other ranks wait for it.
+ */
 export async function runDespiteLosses(
   prepared: Preparation,
   devices: Devices,
   hooks: RunHooks,
-  threads?: Threads,
+  among: RunAmong = {},
 ): Promise<RunResult> {
   const { out } = prepared;
   const losses: number[] = [];
   for (let current = prepared; ; ) {
     try {
-      return await runPipeline(current, devices.hosts, hooks, threads);
+      return await runPipeline(current, devices.hosts, hooks, among);
     } catch (error) {
-      if (!(error instanceof DeviceLostError)) throw error;
+      const isShared = among.world !== undefined && among.world.size > 1;
+      if (!(error instanceof DeviceLostError) || isShared) throw error;
       const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
       const step = last?.step ?? 0;
       losses.push(step);

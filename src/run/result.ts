@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { listCheckpoints } from '../formats/checkpointFiles.js';
+import { runPaths } from '../formats/runFolder.js';
 import type { EarlyStop, Measured } from '../records.js';
 
 /** How a run ended. */
@@ -18,4 +21,12 @@ export interface RunResult {
   readonly best?: Measured;
   /** Of a dry run: what a step will take, evaluations and checkpoints aside. */
   readonly estimate?: { readonly secondsPerStep: number };
+}
+
+/** Of a run that is stopped: as far as it is on the disk. */
+export function stoppedResult(out: string): RunResult {
+  const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
+  if (!last) return { out, steps: 0, finished: false };
+  const { adapter, model } = runPaths(last.path);
+  return { out, steps: last.step, finished: false, ...(existsSync(adapter) ? { adapter } : { model }) };
 }

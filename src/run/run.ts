@@ -1,22 +1,16 @@
-import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
-import { Actors } from '../actors/actors.js';
+import type { Actors } from '../actors/actors.js';
 import type { Evaluator } from '../actors/evaluator.js';
-import type { StartingMessage } from '../actors/starting.js';
 import type { Student } from '../actors/student.js';
 import type { Teacher } from '../actors/teacher.js';
-import { Threads } from '../actors/threads.js';
-import { DeviceLostError, DivergedError, InputError, isDiskFull, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
-import { warnOnce } from '../base/warnings.js';
 import { hashTexts } from '../data/documents/contentHash.js';
-import type { DeviceHost, DeviceHosts } from '../devices/host.js';
+import type { DeviceHosts } from '../devices/host.js';
 import { hashPlans } from '../evaluation/tasks/hashPlans.js';
 import { restoreBest } from '../formats/best.js';
 import { copyCheckpoint } from '../formats/checkpoint.js';
-import { checkpointPath, listCheckpoints, setAside } from '../formats/checkpointFiles.js';
+import { checkpointPath, setAside } from '../formats/checkpointFiles.js';
 import type { RunFile } from '../formats/runFile.js';
 import { prepareRunFolder, runPaths } from '../formats/runFolder.js';
 import type { CheckpointOrders, HeldRecord, StepOrders } from '../messages.js';
@@ -26,71 +20,25 @@ import { parseFork } from '../prepare/origin.js';
 import type { Preparation } from '../prepare/prepare.js';
 import type { CheckpointRecord, MetricsRecord, StepRecord } from '../records.js';
 import { Journal } from '../report/journal.js';
+import type { World } from '../world/world.js';
 import { Decisions } from './decisions.js';
 import { Evaluations } from './evaluations.js';
-import type { RunResult } from './result.js';
-import { evaluatorSetup, loaderSetup, studentSetup, teacherSetup } from './setups.js';
+import type { RunHooks } from './hooks.js';
+import { startPipeline } from './pipeline.js';
+import { type RunResult, stoppedResult } from './result.js';
+import { Votes } from './votes.js';
 
-/** What a run tells and asks its owner. */
-export interface RunHooks {
-  readonly emit: (record: MetricsRecord) => void;
-  readonly shouldStop: () => boolean;
-  /** Resolves when the run should stop. */
-  readonly stopped: Promise<void>;
+interface RunSetting {
+  readonly world: World;
+  readonly isOneOfMany: boolean;
 }
 
 /** After a stop, so long for the step at hand; then so long for a checkpoint of the step before it. */
 const STEP_GRACE_MS = 1500;
 const SAVE_GRACE_MS = 2000;
 
-/**
- * The whole run: loader -> teacher -> student -> evaluator, each in its own thread. Everything that
- * can be wrong with the input fails before the first file is written. A run that is stopped ends within seconds.
- * @param threads left for the next run by one that has come to its end (default: of this run alone)
- */
-export async function runPipeline(
-  prepared: Preparation,
-  devices: DeviceHosts,
-  hooks: RunHooks,
-  threads?: Threads,
-): Promise<RunResult> {
-  const actors = new Actors([...new Set([devices.student, devices.teacher])], threads ?? new Threads());
-  const run = new Run(prepared, actors, hooks, threads !== undefined);
-  try {
-    const going = run.go(devices);
-    going.catch(() => {});
-    const result = await actors.guard(Promise.race([going, run.halted()]));
-    if (threads && result.finished) await actors.end();
-    return result;
-  } catch (error) {
-    throw explained(error, prepared.out);
-  } finally {
-    await actors.close();
-    run.close();
-  }
-}
-
-/** Errors that crossed threads are no instances of our classes any more. */
-function explained(error: unknown, out: string): Error {
-  const reason = error instanceof Error ? error : new Error(String(error));
-  const { name, message } = reason;
-  if (name === 'InputError') return new InputError(message);
-  if (name === 'DeviceLostError') return new DeviceLostError(message);
-  const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
-  const advice = isDiskFull(reason) ? '; free some space, then go on with --resume' : '';
-  const Failure = name === 'DivergedError' ? DivergedError : RunError;
-  return new Failure(`${message}${advice}; last good checkpoint: ${last?.path ?? 'none'}`, { cause: error });
-}
-
-/** Of a run that is stopped: as far as it is on the disk. */
-export function stoppedResult(out: string): RunResult {
-  const last = listCheckpoints(runPaths(out).checkpoints).at(-1);
-  if (!last) return { out, steps: 0, finished: false };
-  const { adapter, model } = runPaths(last.path);
-  return { out, steps: last.step, finished: false, ...(existsSync(adapter) ? { adapter } : { model }) };
-}
-
-class Run {
+/** A run as the first of its ranks has it, which decides and writes; alone, it is the only one. */
+export class Run {
   readonly #prepared: Preparation;
   readonly #actors: Actors;
   readonly #hooks: RunHooks;
@@ -107,12 +55,16 @@ class Run {
   #texts!: Promise<Record<string, string>>;
   #evaluator: Comlink.Remote<Evaluator> | undefined;
   readonly #decisions: Decisions;
+  readonly #world: World;
+  readonly #votes: Votes;
   #evaluations!: Evaluations;
   /** The last step, which evaluations may bring forward. */
   #steps: number;
 
-  constructor(prepared: Preparation, actors: Actors, hooks: RunHooks, isOneOfMany: boolean) {
+  constructor(prepared: Preparation, actors: Actors, hooks: RunHooks, { world, isOneOfMany }: RunSetting) {
     this.#isOneOfMany = isOneOfMany;
+    this.#world = world;
+    this.#votes = new Votes(world);
     this.#prepared = prepared;
     this.#actors = actors;
     this.#hooks = hooks;
@@ -129,6 +81,7 @@ class Run {
     await this.#start(devices);
     if (resume) checkTexts(resume.state.texts, await this.#texts);
     if (this.#hooks.shouldStop()) return stoppedResult(out);
+    await this.#votes.tell({ step: resume?.state.step ?? 0 });
     this.#isWriting = true;
     await this.#openFolder(devices);
     if (this.#hooks.shouldStop()) return stoppedResult(out);
@@ -154,6 +107,11 @@ class Run {
     const result = stoppedResult(this.#prepared.out);
     const unsaved = this.#lastStep - result.steps;
     return unsaved > 0 ? { ...result, unsaved } : result;
+  }
+
+  /** The others end with the first rank. */
+  async end(): Promise<void> {
+    await this.#votes.tell({ step: this.#lastStep, isOver: true });
   }
 
   /** Once the actors are gone: a dead one leaves calls that never settle, and `go` with them. */
@@ -226,50 +184,13 @@ class Run {
   }
 
   async #start(devices: DeviceHosts): Promise<void> {
-    const { schedule } = this.#prepared;
-    // Of --examples 0 nothing is read and nobody is asked: there may be no text to train on.
-    const trains = schedule.steps > 0;
-    const teacher = trains ? this.#prepared.teacher : undefined;
-    const toTeacher = new MessageChannel();
-    const toStudent = teacher ? new MessageChannel() : toTeacher;
-    const snapshots = new MessageChannel();
-    const student = this.#actors.start<Student>(
-      'student',
-      studentSetup(this.#prepared, devices.student, {
-        ...{ source: toStudent.port2, evaluator: snapshots.port1, progress: this.#startingPort() },
-      }),
-    );
-    const toLoader = { port: toTeacher.port1, progress: this.#startingPort(), keepsRows: this.#isOneOfMany };
-    const loader = trains && this.#actors.start('loader', loaderSetup(this.#prepared, toLoader));
-    const taught =
-      teacher &&
-      this.#actors.start<Teacher>(
-        'teacher',
-        teacherSetup(this.#prepared, teacher, devices.teacher, {
-          ...{ source: toTeacher.port2, port: toStudent.port1, progress: this.#startingPort() },
-        }),
-      );
-    await Promise.all([student, loader, taught]);
-    this.#student = await student;
-    this.#teacher = await taught;
-    if (this.#evaluates) await this.#startEvaluator(devices.student, snapshots.port2);
-  }
-
-  /** Where an actor says how far its start is. */
-  #startingPort(): MessagePort {
-    const { port1, port2 } = new MessageChannel();
-    port1.on('message', (message: StartingMessage) => {
-      if ('warning' in message) warnOnce(message.warning);
-      else this.#hooks.emit({ type: 'progress', ...message });
+    const { emit } = this.#hooks;
+    const started = await startPipeline(this.#prepared, this.#actors, devices, {
+      ...{ emit, world: this.#world, keepsRows: this.#isOneOfMany },
     });
-    port1.unref();
-    return port2;
-  }
-
-  async #startEvaluator(device: DeviceHost, port: MessagePort): Promise<void> {
-    const session = await this.#student.handle();
-    const setup = evaluatorSetup(this.#prepared, device, { session, port });
-    this.#evaluator = await this.#actors.start<Evaluator>('evaluator', setup);
+    this.#student = started.student;
+    this.#teacher = started.teacher;
+    this.#evaluator = started.evaluator;
   }
 
   /** A run's first record, and the evaluation of the student as it is: after `step` steps where it is a fork. */
@@ -314,14 +235,16 @@ class Run {
     const best = evaluates && isSettled ? this.#evaluations.publish() : undefined;
     if (evaluates && isSettled && step < this.#steps && this.#decisions.end()) this.#steps = step;
     const last = step === this.#steps;
-    const stop = this.#hooks.shouldStop() || !isSettled;
+    const stop = this.#hooks.shouldStop() || this.#votes.shouldStop || !isSettled;
     if (evaluates) this.#evaluations.expect(step);
-    return {
+    const orders = {
       evaluate: evaluates && !stop,
       stop: stop || last,
       checkpoint: last || stop || step % options.checkpointEvery === 0,
       best,
     };
+    await this.#votes.tell({ step, orders });
+    return orders;
   }
 
   async #beforeCheckpoint(step: number, snapshot?: number): Promise<CheckpointOrders> {

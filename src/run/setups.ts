@@ -8,10 +8,12 @@ import type { SessionHandle } from '../devices/device.js';
 import type { DeviceHost } from '../devices/host.js';
 import { sent } from '../evaluation/tasks/sentPlan.js';
 import { runPaths } from '../formats/runFolder.js';
+import { runOf } from '../model/gradientTree.js';
 import type { ModelFiles } from '../model/weights.js';
 import { evaluates, hasHeldOutText } from '../prepare/evaluates.js';
 import { textOptions } from '../prepare/locateText.js';
 import type { Preparation } from '../prepare/prepare.js';
+import { localShare } from '../world/localShare.js';
 
 /** What the actors of a run start with. */
 
@@ -21,7 +23,7 @@ const QUEUE_BYTES = 256 * 2 ** 20;
 
 /** @param keepsRows whether other runs on the same text follow in the same thread */
 export function loaderSetup(
-  { options, models, text, part, encoding, microBatch, resume }: Preparation,
+  { options, models, text, part, encoding, microBatch, resume, student, place }: Preparation,
   { port, progress, keepsRows }: { port: MessagePort; progress: MessagePort; keepsRows: boolean },
 ): LoaderSetup {
   const { sequence, batch, shuffleRows, packing, longDocuments, seed } = options;
@@ -32,6 +34,7 @@ export function loaderSetup(
     encoding,
     ...{ sequence, batch, microBatch, shuffleRows, packing, longDocuments, seed },
     ...{ port, keepsRows, progress },
+    own: runOf(place.rank, place.size, student.microBatches),
     step: resume?.state.step ?? 0,
     repeat: true,
     ...(resume && { cursor: resume.state.cursor }),
@@ -51,17 +54,25 @@ export const teacherSetup = (
   ...ports,
 });
 
-/** @param evaluator where snapshots go */
+export interface StudentPorts {
+  readonly source: MessagePort;
+  /** Where snapshots go. */
+  readonly evaluator: MessagePort;
+  readonly progress: MessagePort;
+  readonly ranks: MessagePort | undefined;
+}
+
 export function studentSetup(
-  { options, models, out, student, artifact, schedule, resume, microBatch }: Preparation,
+  { options, models, out, student, artifact, schedule, resume, microBatch, place }: Preparation,
   device: DeviceHost,
-  { evaluator, ...ports }: { source: MessagePort; evaluator: MessagePort; progress: MessagePort },
+  { evaluator, ...ports }: StudentPorts,
 ): StudentSetup {
   const tokens = microBatch * options.sequence;
   const batchBytes = tokens * 4 * (4 + (student.teacher?.config.hiddenSize ?? 0));
   return {
     student,
     schedule,
+    place: { rank: place.rank, size: place.size },
     ...ports,
     clip: options.clip,
     seed: options.seed,
@@ -71,7 +82,7 @@ export function studentSetup(
     best: runPaths(out).best,
     keep: options.keep,
     device: device.connect(),
-    threads: options.threads ?? availableParallelism(),
+    threads: localShare(place, options.threads).threads ?? availableParallelism(),
     credits: Math.max(1, Math.min(MAX_CREDITS, Math.floor(QUEUE_BYTES / batchBytes))),
     ...(evaluates(options) ? { evaluator } : {}),
     ...(resume ? { resume: resume.path } : models.init === undefined ? {} : { init: models.init }),
@@ -80,9 +91,13 @@ export function studentSetup(
 
 /** @param session of the student */
 export function evaluatorSetup(
-  { options, models, text, part, encoding, student, evaluation }: Preparation,
+  { options, models, text, part, encoding, student, evaluation, place }: Preparation,
   device: DeviceHost,
-  { session, port }: { session: SessionHandle; port: MessagePort },
+  ports: {
+    readonly session: SessionHandle;
+    readonly port: MessagePort;
+    readonly ranks: MessagePort | undefined;
+  },
 ): EvaluatorSetup {
   const heldOut = {
     tokenizer: models.student,
@@ -97,8 +112,8 @@ export function evaluatorSetup(
     plans: evaluation.plans.map(sent),
     tokenizer: models.student,
     student,
-    session,
     device: device.connect(),
-    port,
+    ...ports,
+    place: { rank: place.rank, size: place.size },
   };
 }

@@ -5,8 +5,8 @@ import { holdsRun, runPaths, takeRunFolder } from '../formats/runFolder.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { type Given, type RunRequest, resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
+import type { RunHooks } from '../run/hooks.js';
 import { type Devices, runDespiteLosses } from '../run/recovery.js';
-import type { RunHooks } from '../run/run.js';
 import { outcomeOf } from './outcome.js';
 import type { CellResult, CellStore } from './store.js';
 
@@ -67,7 +67,7 @@ async function ended(
   { devices, threads, hooks }: Pick<Workshop, 'devices' | 'threads' | 'hooks'>,
 ): Promise<EndedRun | undefined> {
   try {
-    const { finished } = await runDespiteLosses(prepared, devices, hooks, threads);
+    const { finished } = await runDespiteLosses(prepared, devices, hooks, { threads });
     if (!finished) return undefined;
     return { result: { status: 'done', ...outcomeOf(runPaths(out).metrics) }, prepared };
   } catch (error) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { Threads } from '../actors/threads.js';
 import { InputError, isDiskFull, RunError } from '../base/errors.js';
@@ -8,6 +9,9 @@ import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import { readRecords } from '../report/journal.js';
 import type { Devices } from '../run/recovery.js';
+import { localShare } from '../world/localShare.js';
+import { agreeOn, firstOfMachine, fromFirst, together } from '../world/together.js';
+import type { World } from '../world/world.js';
 import { runCell, secondsAt } from './cell.js';
 import { cellRecord, failure } from './cellRecord.js';
 import type { StudyConfig } from './config.js';
@@ -16,9 +20,10 @@ import { cellDynamics } from './dynamics.js';
 import { Identities } from './identity.js';
 import { needsFloats } from './measures/sharpness.js';
 import { type Measures, Measuring } from './measuring.js';
-import { StudyMeter } from './meter.js';
+import { type RankState, StudyMeter } from './meter.js';
 import type { Job, StudyPlan } from './plan.js';
 import type { Branch, CellRecord, StudyProgress, StudyRecord } from './records.js';
+import { CellSharing, type EndedCell } from './sharing.js';
 import { type CellResult, CellStore, type StoredCell } from './store.js';
 import { type AsTheyAre, studyRecord, writeStudy } from './studyFile.js';
 
@@ -37,6 +42,8 @@ export interface StudySetting {
   readonly out: string;
   /** Where cells are. */
   readonly cells: string;
+  /** The ranks that share the cells out. */
+  readonly world: World;
 }
 
 export interface StudyEnding {
@@ -52,6 +59,12 @@ interface Known {
   readonly key: string;
 }
 
+/** What a rank tells of itself once a round. */
+interface Told {
+  readonly state: RankState;
+  readonly notes: readonly string[];
+}
+
 /** Runs cells until none is left, or until it is stopped. */
 export class StudyEngine {
   readonly #setting: StudySetting;
@@ -62,71 +75,137 @@ export class StudyEngine {
   readonly #threads = new Threads();
   readonly #meter: StudyMeter;
   readonly #stop = new AbortController();
+  readonly #stopped: Promise<void>;
   #identities!: Identities;
   #measuring!: Measuring;
   #models: AsTheyAre = { base: {} };
   /** What it runs on, in words. */
   #device = '';
+  /** Notes that rank 0 has not heard of. */
+  readonly #untold: string[] = [];
 
   constructor(setting: StudySetting, plan: StudyPlan, hooks: StudyHooks) {
     this.#setting = setting;
     this.#plan = plan;
     this.#hooks = hooks;
     this.#store = new CellStore(setting.cells);
-    this.#devices = devicesOf(plan);
-    this.#meter = new StudyMeter(plan, hooks.progress);
+    this.#devices = devicesOf(plan, setting.world);
+    this.#meter = new StudyMeter(plan, setting.world, hooks.progress);
     void hooks.stopped.then(() => this.#stop.abort());
+    this.#stopped = new Promise((resolve) => {
+      this.#stop.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
   }
 
+  readonly #shouldStop = (): boolean => this.#hooks.shouldStop() || this.#stop.signal.aborted;
+
+  /** Rank 0 tells those of all ranks. */
+  readonly #note = (text: string): void => {
+    if (this.#setting.world.rank === 0) this.#hooks.note(text);
+    else this.#untold.push(text);
+  };
+
   async run(): Promise<StudyEnding> {
-    const { config, cells } = this.#setting;
-    const hosts = await this.#devices.open(undefined);
-    this.#device = hosts.description;
+    const { world } = this.#setting;
     try {
-      this.#identities = new Identities(hosts.student.info.name);
-      const { lossScaling, kernels } = hosts.student.info;
-      if (config.measures.sharpness && lossScaling) throw needsFloats();
-      const identify: Identities['ofModel'] = (model, kind) => this.#identities.ofModel(model, kind);
-      const { note } = this.#hooks;
-      this.#measuring = new Measuring(config, {
-        ...{ folder: cells, identify, kernels, note, signal: this.#stop.signal },
-      });
+      await together(world, 'study: starting the device', () => this.#open());
       // Whatever can't be found or read is known before anything is written.
-      for (const job of this.#plan.jobs) await this.#known(job);
-      this.#models = await this.#modelsAsTheyAre().catch((error: unknown) => {
-        // Measures end with an error where the study is stopped.
-        if (!this.#hooks.shouldStop()) throw error;
-        return { base: {} };
+      const keys = await firstOfMachine(world, 'study: models and texts', async () => {
+        const known: string[] = [];
+        for (const job of this.#plan.jobs) known.push((await this.#known(job)).key);
+        return known;
       });
-      mkdirSync(cells, { recursive: true });
-      await this.#runAll();
-    } catch (error) {
-      throw this.#explained(error as Error);
+      const cells = createHash('sha256').update(keys.join()).digest('hex').slice(0, 16);
+      await agreeOn(world, 'study: agreement', {
+        device: this.#device,
+        'models, texts and options (hash)': cells,
+      });
+      this.#models = await fromFirst(world, 'study: models as they are', () => this.#begin());
+      const failure = await this.#runAll();
+      await together(world, 'study: its end', () => {
+        if (failure) throw failure;
+      });
     } finally {
       await this.#threads.close();
       await this.#devices.close();
     }
-    for (const note of this.#plan.notes) this.#hooks.note(note);
+    for (const note of this.#plan.notes) this.#note(note);
     const remaining = this.#plan.jobs.length;
     return { finished: remaining === 0, cells: this.#plan.records.length, remaining };
   }
 
-  async #runAll(): Promise<void> {
-    for (let [job] = this.#plan.jobs; job && !this.#hooks.shouldStop(); [job] = this.#plan.jobs) {
-      this.#meter.begin(job);
-      const known = await this.#known(job);
-      const ended = await this.#cell(known);
-      if (!ended) break;
-      const { job: of, options, key } = known;
-      const fork = of.branch && this.#forkOf(of.branch);
-      const record = cellRecord(of, { key, options, fork }, ended.result);
-      this.#plan.add(job, record);
-      this.#hooks.cell(record);
-      for (const [cell, steps] of this.#plan.keptSteps(job.line)) this.#store.prune(cell, steps);
-      if (ended.isNew) this.#write();
+  async #open(): Promise<void> {
+    const { config, cells } = this.#setting;
+    const hosts = await this.#devices.open(undefined);
+    this.#device = hosts.description;
+    this.#identities = new Identities(hosts.student.info.name);
+    const { lossScaling, kernels } = hosts.student.info;
+    if (config.measures.sharpness && lossScaling) throw needsFloats();
+    const identify: Identities['ofModel'] = (model, kind) => this.#identities.ofModel(model, kind);
+    this.#measuring = new Measuring(config, {
+      ...{ folder: cells, identify, kernels, note: this.#note, signal: this.#stop.signal },
+    });
+  }
+
+  /** What comes first, on rank 0: the measures of the models as they are. */
+  async #begin(): Promise<AsTheyAre> {
+    try {
+      const models = await this.#modelsAsTheyAre();
+      mkdirSync(this.#setting.cells, { recursive: true });
+      return models;
+    } catch (error) {
+      // Measures end with an error where the study is stopped.
+      if (!this.#hooks.shouldStop()) throw this.#explained(error as Error);
+      return { base: {} };
     }
+  }
+
+  async #runAll(): Promise<Error | undefined> {
+    const { world } = this.#setting;
+    const sharing = new CellSharing<Told>(world, this.#plan, {
+      run: (job) => this.#runJob(job),
+      claims: (job) => this.#claims(job),
+      ended: (job, cell) => this.#take(job, cell),
+      shouldStop: this.#shouldStop,
+      stop: () => this.#stop.abort(),
+      status: () => ({ state: this.#meter.state, notes: this.#untold.splice(0) }),
+      onRound: (all) => {
+        this.#meter.hear(all.map(({ state }) => state));
+        if (world.rank === 0) for (const note of all.flatMap(({ notes }) => notes)) this.#note(note);
+      },
+    });
+    this.#meter.count();
+    const failure = await sharing.run();
     // What is there already may be more than was looked at before a stop.
-    if (!this.#hooks.shouldStop()) this.#write();
+    if (!failure && !this.#shouldStop()) this.#write();
+    return failure && this.#explained(failure);
+  }
+
+  async #runJob(job: Job): Promise<EndedCell | undefined> {
+    this.#meter.begin(job);
+    const known = await this.#known(job);
+    const ended = await this.#cell(known);
+    this.#meter.idle();
+    if (!ended) return undefined;
+    const { options, key } = known;
+    const fork = job.branch && this.#forkOf(job.branch);
+    return { record: cellRecord(job, { key, options, fork }, ended.result), isNew: ended.isNew };
+  }
+
+  /** Its own cell, and of a branch that can't begin yet the one that it begins in. */
+  async #claims(job: Job): Promise<readonly string[]> {
+    const { key } = await this.#known(job);
+    return job.branch && !this.#isThere(job.branch) ? [key, job.branch.from] : [key];
+  }
+
+  /** A cell has ended, here or on another rank. */
+  #take(job: Job, { record, isNew }: EndedCell): void {
+    this.#plan.add(job, record);
+    this.#meter.count();
+    this.#hooks.cell(record);
+    if (this.#setting.world.rank > 0) return;
+    for (const [cell, steps] of this.#plan.keptSteps(job.line)) this.#store.prune(cell, steps);
+    if (isNew) this.#write();
   }
 
   async #known(job: Job): Promise<Known> {
@@ -146,7 +225,7 @@ export class StudyEngine {
       const result = await this.#run(known);
       return result && { result, isNew: true };
     } catch (error) {
-      if (this.#hooks.shouldStop()) return undefined;
+      if (this.#shouldStop()) return undefined;
       if (isDiskFull(error as Error)) throw error;
       await this.#startAnew();
       // Kept in memory alone: the next start tries again.
@@ -161,7 +240,7 @@ export class StudyEngine {
       stored = await this.#store.find(key);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      this.#hooks.note(`${error.message}; set aside as ${this.#store.setAside(key)}, the cell is run again`);
+      this.#note(`${error.message}; set aside as ${this.#store.setAside(key)}, the cell is run again`);
     }
     if (!stored || stored.measured === this.#measuring.definition) return stored;
     return this.#remeasured(key, stored);
@@ -181,14 +260,17 @@ export class StudyEngine {
 
   async #run(known: Known): Promise<CellResult | undefined> {
     const start = performance.now();
-    const { job, key } = known;
+    const { job, key, options } = known;
     const { branch } = job;
     if (branch && !(await this.#hasCheckpoint(branch))) return undefined;
-    const given = branch ? { ...job.given, fork: this.#forkOf(branch) } : job.given;
-    const { note } = this.#hooks;
+    const { threads } = localShare(this.#setting.world, options.threads);
+    const given = { ...job.given, threads, ...(branch && { fork: this.#forkOf(branch) }) };
     const ended = await runCell(this.#store, key, given, {
-      ...{ devices: this.#devices, threads: this.#threads, note },
-      hooks: { ...this.#hooks, emit: (record) => this.#meter.follow(job, record) },
+      ...{ devices: this.#devices, threads: this.#threads, note: this.#note },
+      hooks: {
+        ...{ shouldStop: this.#shouldStop, stopped: this.#stopped },
+        emit: (record) => this.#meter.follow(job, record),
+      },
     });
     if (!ended) return undefined;
     const seconds = Number((ended.result.seconds - (branch ? this.#secondsBefore(branch) : 0)).toFixed(3));
@@ -203,7 +285,7 @@ export class StudyEngine {
     const kept = nll === undefined ? {} : { nll };
     const isDone = result.status === 'done';
     const taken = isDone ? await this.#measuring.ofCell(this.#store.pathOf(key), nll, prepared) : {};
-    const hooks = { note: this.#hooks.note, signal: this.#stop.signal };
+    const hooks = { note: this.#note, signal: this.#stop.signal };
     const hasDynamics = isDone && this.#setting.config.measures.dynamics;
     const dynamics = hasDynamics ? await cellDynamics(result.dynamics, prepared, hooks) : [];
     const stored = {
@@ -215,10 +297,15 @@ export class StudyEngine {
   }
 
   /** Whether a branch can begin: another study may have had no need of the checkpoint, then the cell is run once more. */
-  async #hasCheckpoint({ from, step }: Branch): Promise<boolean> {
-    if (existsSync(checkpointPath(runPaths(this.#store.pathOf(from)).checkpoints, step))) return true;
+  async #hasCheckpoint(branch: Branch): Promise<boolean> {
+    if (this.#isThere(branch)) return true;
+    const { from } = branch;
     this.#store.reopen(from);
     return (await this.#run(await this.#known(this.#plan.jobOf(from)))) !== undefined;
+  }
+
+  #isThere({ from, step }: Branch): boolean {
+    return existsSync(checkpointPath(runPaths(this.#store.pathOf(from)).checkpoints, step));
   }
 
   #secondsBefore({ from, step }: Branch): number {
@@ -241,6 +328,7 @@ export class StudyEngine {
   }
 
   #write(): void {
+    if (this.#setting.world.rank > 0) return;
     writeStudy(this.#setting.out, this.record);
   }
 

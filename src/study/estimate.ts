@@ -2,6 +2,7 @@ import type { DeviceHosts } from '../devices/host.js';
 import { type StepTimes, stepTimes } from '../prepare/estimate.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
+import type { Place } from '../world/world.js';
 import { devicesOf } from './devices.js';
 import type { StudyPlan } from './plan.js';
 import type { Bounds, StudyEstimate } from './records.js';
@@ -10,8 +11,11 @@ import type { Bounds, StudyEstimate } from './records.js';
  * Checks a cell of every line as far as a run is checked before it begins, and times a step of each distinct shape.
  * @throws InputError for a line that can't be run
  */
-export async function estimateStudy(plan: StudyPlan): Promise<StudyEstimate> {
-  const devices = devicesOf(plan);
+export async function estimateStudy(
+  plan: StudyPlan,
+  place: Pick<Place, 'localRank' | 'localSize'>,
+): Promise<StudyEstimate> {
+  const devices = devicesOf(plan, place);
   try {
     return await estimated(plan, await devices.open(undefined));
   } finally {

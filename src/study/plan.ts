@@ -5,7 +5,7 @@ import type { StudyConfig } from './config.js';
 import { cellGiven, type Line, linesOf, seedsOf } from './lines.js';
 import { beta2At, isScaled } from './moments.js';
 import type { AxisValue, Branch, CellRecord } from './records.js';
-import { boundsOf, type Search, type Seeds, type Spot, search } from './search.js';
+import { boundsOf, type Search, type Seeds, type Spot, search, type Wanted } from './search.js';
 
 /** A cell that is to be run, or has been. */
 export interface Job {
@@ -68,9 +68,18 @@ export class StudyPlan {
 
   /** Jobs that are known and not done, in the order in which to do them. */
   get jobs(): Job[] {
+    return this.#jobs(({ wanted }) => wanted);
+  }
+
+  /** Those of them that are to be run whatever the others come to: in any order, or at one time. */
+  get sureJobs(): Job[] {
+    return this.#jobs(({ wanted, sure }) => wanted.slice(0, sure));
+  }
+
+  #jobs(chosen: (found: Search) => readonly Wanted[]): Job[] {
     const jobs = this.lines.flatMap((line, number) => {
       const found = this.searchOf(line);
-      const cells = found.wanted.map((spot) => this.#cellJob(line, number, spot, spot.turn));
+      const cells = chosen(found).map((spot) => this.#cellJob(line, number, spot, spot.turn));
       return found.wanted.length > 0 ? cells : this.#branchJobs(line, number, found);
     });
     // Of one turn, the order of the lines: sorting is stable.

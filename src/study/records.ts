@@ -103,12 +103,18 @@ export interface StudyProgress {
   /** Tokens of the cells that have ended, and of all that are known. */
   readonly tokens: number;
   readonly knownTokens: number;
-  /** The cell that runs. */
+  /** The cells that run, one a rank at most. */
+  readonly running: readonly RunningCell[];
+  /** Undefined before the first cell of this start has ended. */
+  readonly secondsLeft?: number;
+}
+
+/** How far a cell is. */
+export interface RunningCell {
+  readonly rank: number;
   readonly axes: CellRecord['axes'];
   readonly step: number;
   readonly steps: number;
-  /** Undefined before the first cell of this process has ended. */
-  readonly secondsLeft?: number;
 }
 
 /** What a study comes to: its cells known from the start, and the most there may be. */

@@ -38,6 +38,8 @@ export interface Wanted extends Spot {
 export interface Search {
   /** Cells to run now; more may follow from them. Empty once the line is settled. */
   readonly wanted: readonly Wanted[];
+  /** How many of them, from the first on, are to be run whatever the others come to: those may run at one time. */
+  readonly sure: number;
   /** Place of the lowest mean loss so far, of equal ones the lowest rate; undefined while none is finite. */
   readonly best: number | undefined;
   /** Whether both neighbours of the best one are there and worse; never of a grid that may not grow. */
@@ -62,7 +64,7 @@ export function search(grid: Grid, seeds: Seeds, lossOf: (spot: Spot) => number 
   const none = { best: undefined, isInside: false, places };
 
   const first = missing(places.map((place) => ({ place, seed: 0, turn: turnOf(place) })));
-  if (first.length > 0) return { ...none, wanted: first.sort((a, b) => a.turn - b.turn) };
+  if (first.length > 0) return { ...none, ...allSure(first.sort((a, b) => a.turn - b.turn)) };
 
   const seedsAt = (at: readonly number[], count: number, turn: number): Wanted[] =>
     missing(
@@ -74,21 +76,24 @@ export function search(grid: Grid, seeds: Seeds, lossOf: (spot: Spot) => number 
     );
   const everywhere = seedsAt(places, seeds.everywhere, TURNS.everywhere);
   const best = lowest(places, lossOf);
-  if (everywhere.length > 0) return { wanted: everywhere, best, isInside: false, places };
+  if (everywhere.length > 0) return { ...allSure(everywhere), best, isInside: false, places };
 
   const hasFailed = places.some((place) => Number.isNaN(lossOf({ place, seed: 0 })));
   const outside = best === undefined && hasFailed ? undefined : beyond(grid, places, best);
   if (outside !== undefined) {
     const wanted = [{ place: outside, seed: 0, turn: turnOf(outside) }];
-    return { wanted, best, isInside: false, places: [...places, outside].sort((a, b) => a - b) };
+    return { ...allSure(wanted), best, isInside: false, places: [...places, outside].sort((a, b) => a - b) };
   }
-  if (best === undefined) return { ...none, wanted: [] };
+  if (best === undefined) return { ...none, ...allSure([]) };
   const isInside = best > places[0]! && best < places.at(-1)!;
   const mayGrow = grid.extensions > 0;
   const around = places.filter((place) => Math.abs(places.indexOf(place) - places.indexOf(best)) <= 1);
   const wanted = mayGrow && !isInside ? [] : seedsAt(around, seeds.best, TURNS.best);
-  return { wanted, best, isInside, places };
+  // Each of these may move the optimum, and with it the places where seeds are wanted.
+  return { wanted, sure: Math.min(wanted.length, 1), best, isInside, places };
 }
+
+const allSure = (wanted: readonly Wanted[]) => ({ wanted, sure: wanted.length });
 
 /** The most cells that a line may come to, and those it has for certain. */
 export function boundsOf(

@@ -14,15 +14,6 @@ export interface MicroBatchFacts {
   readonly slots: number;
 }
 
-/** Those who share the micro-batches of a batch. All that is divided or compared over a batch goes through it. */
-export interface World {
-  /** What all micro-batches of the batch have to tell, in order of their numbers, given that of one's own. */
-  gather<T>(own: readonly T[]): Promise<readonly T[]>;
-}
-
-/** A world of one. */
-export const ALONE: World = { gather: async (own) => own };
-
 /** A batch: sums over its labels, before the one division. */
 export type BatchTotals = Omit<MicroBatchFacts, 'index' | 'square'>;
 

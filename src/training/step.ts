@@ -1,14 +1,14 @@
 import { PRIORITY, type RunStats, type Session } from '../devices/device.js';
 import type { MicroBatch, TeacherSignal } from '../messages.js';
-import { foldsAfter, programOf } from '../model/gradientTree.js';
+import { foldsIn, type Part, programOf } from '../model/gradientTree.js';
 import type { StudentModule } from '../model/programs.js';
 import type { Value } from '../program/types.js';
 import type { LossScale } from './lossScale.js';
 import { writeSignal } from './signal.js';
 
 export interface StepSetting {
-  /** Micro-batches of a batch, as the module was built for. */
-  readonly microBatches: number;
+  /** The parts of the batch's tree that are added up here: of a batch that nobody shares, all of it. */
+  readonly parts: readonly Part[];
   /** Of dropout. */
   readonly seed: number;
   /** The global gradient norm is clipped here; 0: not at all. */
@@ -73,10 +73,10 @@ export class TrainingStep {
     return new TrainingStep(session, module, setting);
   }
 
-  /** Forward and backward of one micro-batch; its gradient takes its place in the batch's tree. */
+  /** Forward and backward of one micro-batch; its gradient takes its place in the tree of its part. */
   async learn(rows: LearnedRows, signal: TeacherSignal): Promise<Learning> {
     const { step, optimizer } = this.#module;
-    const { seed, lossScale, microBatches } = this.#setting;
+    const { seed, lossScale, parts } = this.#setting;
     await this.#session.write(step.tokens, rows.tokens);
     await this.#session.write(step.labels, rows.labels);
     await this.#session.write(step.positions, rows.positions);
@@ -86,7 +86,7 @@ export class TrainingStep {
     if (optimizer.lossScale) await this.#write(optimizer.lossScale, lossScale!.value);
     const losses = [step.ce, step.kl, optimizer.microSquares];
     const { accepted, done } = this.#session.submit('step', PRIORITY.student, losses);
-    const folds = foldsAfter(rows.index, microBatches).map(
+    const folds = foldsIn(parts, rows.index).map(
       (fold) => this.#session.submit(programOf(fold), PRIORITY.student, []).done,
     );
     const all = Promise.all([done, ...folds]).then(([replay, ...others]) => {

@@ -14,11 +14,19 @@ interface StepFacts {
   readonly tokens: number;
   readonly alpha: number;
   readonly lr: number;
-  /** All micro-batches of the batch. */
-  readonly facts: readonly MicroBatchFacts[];
+  /** Of all who share the batch, in order of their micro-batches. */
+  readonly shares: readonly BatchShare[];
   /** Squared norms of the batch's gradient sums times the loss scale, tensor by tensor. */
   readonly squares: Float32Array;
   readonly lossScale: LossScale | undefined;
+}
+
+/** What is known of a part of a batch, once its losses are. */
+export interface BatchShare {
+  readonly facts: readonly MicroBatchFacts[];
+  /** Cross-entropy of each label, in nats. */
+  readonly losses: readonly Float32Array[];
+  readonly teacherTokens: number;
 }
 
 /** Documents that an error lists. */
@@ -38,9 +46,10 @@ export class StepMeter {
   #waitingSince = performance.now();
   #counts: number[] = [];
   #facts: MicroBatchFacts[] = [];
-  #ce: Float32Array[] = [];
-  #labels: Int32Array[] = [];
+  #losses: Float32Array[] = [];
   #ms = { data: 0, student: 0, device: 0, loader: 0, teacher: 0, forTeacher: 0 };
+  /** Present where a batch is shared. */
+  #metMs: number | undefined;
   #teacherTokens = 0;
   #skipped: { total: number; found: string[] } = { total: 0, found: [] };
 
@@ -54,9 +63,9 @@ export class StepMeter {
     return this.#counts;
   }
 
-  /** Of each micro-batch so far whose losses are known. */
-  get facts(): readonly MicroBatchFacts[] {
-    return this.#facts;
+  /** Of the micro-batches so far, whose losses are known. */
+  get share(): BatchShare {
+    return { facts: this.#facts, losses: this.#losses, teacherTokens: this.#teacherTokens };
   }
 
   received({ spent, labels, skipped, signal }: MicroBatch): void {
@@ -95,8 +104,12 @@ export class StepMeter {
     const { index, labels } = batch;
     const tokens = sum(batch.filled);
     this.#facts.push({ index, count, ceSum, klSum, square, tokens, slots: labels.length });
-    this.#ce.push(ce);
-    this.#labels.push(batch.labels);
+    this.#losses.push(ce.filter((_, i) => labels[i] !== NO_LABEL));
+  }
+
+  /** So long for the other ranks' gradients, after its own. */
+  met(ms: number): void {
+    this.#metMs = ms;
   }
 
   /** From now on, the student has nothing to do. */
@@ -105,8 +118,9 @@ export class StepMeter {
   }
 
   /** The record of the step; the sums start again from zero. */
-  finish({ step, tokens, alpha, lr, facts, squares, lossScale }: StepFacts): StepRecord {
+  finish({ step, tokens, alpha, lr, shares, squares, lossScale }: StepFacts): StepRecord {
     const now = performance.now();
+    const facts = shares.flatMap((share) => share.facts);
     const batch = totalsOf(facts);
     const divisor = Math.max(1, batch.count);
     const [ce, kl] = [batch.ceSum / divisor, batch.klSum / divisor];
@@ -122,17 +136,22 @@ export class StepMeter {
       loss: alpha * kl + (1 - alpha) * ce,
       ce,
       kl,
-      ce_percentiles: this.#percentiles(),
+      ce_percentiles: percentilesOf(shares.flatMap(({ losses }) => losses)),
       grad_norm: Number.isFinite(square) ? Math.sqrt(square) : null,
       lr,
       ...(lossScale && { loss_scale: lossScale.value, skipped_steps: lossScale.skipped }),
       ...(this.#skipped.found.length > 0 && { skipped_documents: this.#skipped }),
       noise_scale: noiseScale(facts, square),
-      teacher_tokens: this.#teacherTokens,
+      teacher_tokens: sum(shares.map(({ teacherTokens }) => teacherTokens)),
       tokens_per_s: round((batch.tokens / total) * 1000, 1),
       elapsed_s: round(this.#elapsedBefore + (now - this.#started) / 1000, 3),
       busy: { loader: fraction(ms.loader), teacher: fraction(ms.teacher), student: fraction(ms.student) },
-      wait: { data: fraction(ms.data), teacher: fraction(ms.forTeacher), device: fraction(ms.device) },
+      wait: {
+        data: fraction(ms.data),
+        teacher: fraction(ms.forTeacher),
+        device: fraction(ms.device),
+        ...(this.#metMs !== undefined && { ranks: fraction(this.#metMs) }),
+      },
       memory_bytes: process.memoryUsage.rss(),
     };
     this.#ms = { data: 0, student: 0, device: 0, loader: 0, teacher: 0, forTeacher: 0 };
@@ -140,8 +159,7 @@ export class StepMeter {
     this.#skipped = { total: this.#skipped.total, found: [] };
     this.#counts = [];
     this.#facts = [];
-    this.#ce = [];
-    this.#labels = [];
+    this.#losses = [];
     return record;
   }
 
@@ -150,19 +168,17 @@ export class StepMeter {
     this.#stepStarted = performance.now();
     this.#waitingSince = this.#stepStarted;
   }
+}
 
-  #percentiles(): LossPercentiles {
-    const size = sum(this.#ce.map((part) => part.length));
-    const ce = new Float32Array(size);
-    const labels = new Int32Array(size);
-    let at = 0;
-    this.#ce.forEach((part, i) => {
-      ce.set(part, at);
-      labels.set(this.#labels[i]!, at);
-      at += part.length;
-    });
-    return summarizeLosses(ce, new Float32Array(size), labels).cePercentiles;
+function percentilesOf(losses: readonly Float32Array[]): LossPercentiles {
+  const size = sum(losses.map(({ length }) => length));
+  const ce = new Float32Array(size);
+  let at = 0;
+  for (const part of losses) {
+    ce.set(part, at);
+    at += part.length;
   }
+  return summarizeLosses(ce, new Float32Array(size), new Int32Array(size)).cePercentiles;
 }
 
 const round = (x: number, digits: number): number => Number(x.toFixed(digits));

@@ -60,7 +60,7 @@ class PortChannel implements Channel {
     port.unref();
   }
 
-  gather<T>(own: T, doing: string) {
+  gather<T>(own: T, doing: string | undefined) {
     return this.#call('gather', own, doing) as Promise<readonly T[]>;
   }
 

@@ -67,6 +67,7 @@ async function join(launch: Launch, { onWaiting = say, ...patience }: JoinOption
     ...joined,
     channel,
     port: (name) => ports[name],
+    waitAtMost: (ms) => order({ waitAtMost: ms }),
     async leave() {
       await channel.gather(null, 'the end');
       thread.ref();

@@ -11,6 +11,11 @@ interface Current {
   readonly isMoving: boolean;
 }
 
+/** Of a meeting: what for, where others are waited for. */
+interface Beginning {
+  readonly doing: string | undefined;
+}
+
 /** The calls of one channel, one after the other. */
 export class Lane {
   readonly #port: MessagePort;
@@ -42,7 +47,7 @@ export class Lane {
    * Begins, or goes on with, what can.
    * @returns what happened: words for a meeting that began, whether one ended
    */
-  look(): { readonly began?: string; readonly ended: boolean; readonly moved: boolean } {
+  look(): { readonly began?: Beginning; readonly ended: boolean; readonly moved: boolean } {
     const current = this.#current;
     if (current) {
       if (!this.#floor.mpi.isDone(current.request)) return { ended: false, moved: false };
@@ -53,7 +58,7 @@ export class Lane {
     if (!call) return { ended: false, moved: false };
     this.#go(call.id, meet(this.#floor, call.method, call.args), false);
     const ended = this.#current === undefined;
-    return { began: String(call.args.at(-1)), ended, moved: true };
+    return { began: { doing: call.args.at(-1) as string | undefined }, ended, moved: true };
   }
 
   #go(id: number, meeting: Meeting, isMoving: boolean): void {

@@ -46,6 +46,21 @@ export function launchOf(env: Environment): Launch | undefined {
   return undefined;
 }
 
+/** Whether this process is the one of its world that prints; known before it has come among the others. */
+export const isSpokesman = (): boolean => (launchOrNone(process.env)?.rank ?? 0) === 0;
+
+/** Whether a launcher started this process. */
+export const isLaunched = (): boolean => launchOrNone(process.env) !== undefined;
+
+/** As `launchOf`; what is wrong about a start is told where the process comes among the others. */
+export function launchOrNone(env: Environment): Launch | undefined {
+  try {
+    return launchOf(env);
+  } catch {
+    return undefined;
+  }
+}
+
 function ranked(env: Environment, rankName: string, sizeName: string, family: Family, only: boolean): Launch {
   const seen = seenOf(env, [rankName, sizeName]);
   const missing = [rankName, sizeName].find((name) => env[name] === undefined);

@@ -27,7 +27,7 @@ export function meet(floor: Floor, method: keyof Channel, args: readonly unknown
   return complete(floor, ...(args as Parameters<Channel['complete']>));
 }
 
-function* gather(floor: Floor, own: unknown, doing: string): Meeting<readonly unknown[]> {
+function* gather(floor: Floor, own: unknown, doing = 'words'): Meeting<readonly unknown[]> {
   const { mpi, comm, rank, size } = floor;
   const bytes = serialize(own);
   const counts = yield* agree(floor, 'gather', Array(size).fill(bytes.length), doing);

@@ -7,7 +7,7 @@ import type { Mpi } from './mpi.js';
 import { BEAT_MS, type Patience, Watch } from './watch.js';
 import type { Place } from './world.js';
 
-export type Order = { readonly leave: true } | { readonly abort: number };
+export type Order = { readonly leave: true } | { readonly abort: number } | { readonly waitAtMost: number };
 
 export type Report =
   | { readonly ready: true }
@@ -98,6 +98,7 @@ export class Service {
     for (let next = receiveMessageOnPort(this.#control); next; next = receiveMessageOnPort(this.#control)) {
       const order = next.message as Order;
       if ('abort' in order) this.#mpi.abort(order.abort);
+      else if ('waitAtMost' in order) this.#watch.endAfter(order.waitAtMost);
       else this.#leave();
     }
   }
@@ -110,9 +111,9 @@ export class Service {
   #look(lane: Lane, at: number, now: number): void {
     const { began, ended, moved } = lane.look();
     if (moved) this.#happened = now;
-    if (began !== undefined) {
-      this.#meetings[at]! += 1;
-      const came = [at, this.#meetings[at]!, began] as const;
+    if (began) this.#meetings[at]! += 1;
+    if (began?.doing !== undefined) {
+      const came = [at, this.#meetings[at]!, began.doing] as const;
       this.#watch.came(this.#rank, ...came);
       this.#beats.send({ came });
     }

@@ -44,7 +44,7 @@ interface Told {
  */
 export class Watch {
   readonly #place: Place;
-  readonly #patience: Patience;
+  #patience: Patience;
   readonly #heard: number[];
   readonly #came: number[][];
   readonly #channels: Open[];
@@ -60,6 +60,11 @@ export class Watch {
     this.#channels = Array.from({ length: channels }, () => ({
       ...{ latest: 0, done: 0, doing: '', since: 0, told: undefined },
     }));
+  }
+
+  /** Changes how long others are waited for. */
+  endAfter(ms: number): void {
+    this.#patience = { ...this.#patience, endAfterMs: ms };
   }
 
   heard(rank: number): void {

@@ -8,8 +8,11 @@ import type { MessagePort } from 'node:worker_threads';
  * whoever is waited for is told in these words.
  */
 export interface Channel {
-  /** The values of all ranks, in order of their ranks. A value is anything that can be cloned to another thread. */
-  gather<T>(own: T, doing: string): Promise<readonly T[]>;
+  /**
+   * The values of all ranks, in order of their ranks. A value is anything that can be cloned to another thread.
+   * @param doing undefined: others may come as late as they like
+   */
+  gather<T>(own: T, doing: string | undefined): Promise<readonly T[]>;
   /**
    * MPI_Alltoallv: of `sent`, which holds a part for each rank one behind the other, each rank receives its part;
    * `received` then holds what this rank got from each. Counts are in elements. Both arrays lie in shared memory and
@@ -53,6 +56,8 @@ export interface World extends Place {
   readonly channel: Channel;
   /** The channel of an actor, to be transferred to its thread; undefined of a process alone. */
   port(name: ActorName): MessagePort | undefined;
+  /** Of a rank that is silent, in milliseconds: all end then. */
+  waitAtMost(ms: number): void;
   /** Once all ranks have come to their end. */
   leave(): Promise<void>;
   /** Ends the processes of all ranks, this one with `code`. */
@@ -70,6 +75,7 @@ export const ALONE: World = {
   ...{ rank: 0, size: 1, localRank: 0, localSize: 1, hosts: [''], library: undefined },
   channel: aloneChannel,
   port: () => undefined,
+  waitAtMost: () => {},
   leave: async () => {},
   abort: (code) => process.exit(code),
 };

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chooseDevice } from '#src/devices/choose.js';
-import { chooseName } from '#src/devices/webgpu/adapter.js';
+import { adapterOf, chooseName } from '#src/devices/webgpu/adapter.js';
 import { inputErrorOf } from '../inputErrors.js';
 
 const A770 = 'Intel(R) Arc(tm) A770 Graphics (DG2)';
@@ -38,6 +38,18 @@ test('what follows the first colon names the GPU, colons and all', async () => {
   assert.equal(await chooseDevice('webgpu:1'), { name: 'webgpu', adapter: '1' });
   assert.equal(await chooseDevice('webgpu:GPU 0:3'), { name: 'webgpu', adapter: 'GPU 0:3' });
   assert.equal(await chooseDevice('wasm'), { name: 'wasm' });
+});
+
+test('ranks on one machine take its GPUs in turn, and none that is software', () => {
+  const names = ['llvmpipe (LLVM 15)', 'NVIDIA H100', 'Intel Arc A770'];
+  assert.equal(
+    [0, 1, 2, 3].map((rank) => adapterOf(names, rank)),
+    ['1', '2', '1', '2'],
+  );
+  assert.is(adapterOf(names, undefined), undefined);
+  assert.is(adapterOf(names.slice(0, 1), 1), undefined);
+  const twins = ['NVIDIA H100', 'NVIDIA H100'];
+  assert.throws(() => chooseName(twins, adapterOf(twins, 1)), /let each process see one GPU alone/);
 });
 
 test.run();

@@ -274,6 +274,7 @@ const cases: Record<keyof typeof TRAIN_OPTIONS, Case> = {
     },
   },
   ...loopCases({ evaluated, chatty }),
+  rankTimeout: { change: { rankTimeout: 5 }, check: sameAdapter },
   checkpointEvery: {
     change: { checkpointEvery: 1 },
     check: (changed, plain) => {

@@ -32,8 +32,8 @@ function stepOf(counts: readonly number[], signal: number, noise: number): StepR
     meter.learned(batch, { ce, kl: new Float32Array(SLOTS), squares: squareOf(n) }, undefined);
   }
   const squares = squareOf(counts.reduce((a, b) => a + b));
-  const facts = meter.facts;
-  return meter.finish({ step: 1, tokens: 0, alpha: 0, lr: 1, facts, squares, lossScale: undefined });
+  const shares = [meter.share];
+  return meter.finish({ step: 1, tokens: 0, alpha: 0, lr: 1, shares, squares, lossScale: undefined });
 }
 
 test('the noise scale is the trace over the squared norm, however the labels are spread', () => {

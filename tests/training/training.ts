@@ -200,7 +200,7 @@ export class Training {
       await loadTensor(session, head, module.teacherHead!);
     }
     const lossScale = lossScaling ? new LossScale() : undefined;
-    const setting = { microBatches, seed, clip, loraPlus: 1, lossScale };
+    const setting = { parts: [{ first: 0, count: microBatches }], seed, clip, loraPlus: 1, lossScale };
     const step = await TrainingStep.prepare(session, module, setting);
     const reader = teacher && (await openReader(device, teacher, shape));
     return new Training(options, [module, session, step, lossScale], reader, () => device.close());

@@ -61,19 +61,26 @@ const OF_LAUNCHERS = /^(OMPI_|PMI|HYD|MPI_|SLURM_|RANK$|WORLD_SIZE$|LOCAL_RANK$)
 export const aloneEnvironment = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !OF_LAUNCHERS.test(name)));
 
+export interface RanksOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** After which the launcher is killed, and its ranks end as they do then. */
+  readonly limitMs?: number;
+}
+
 /**
  * Starts `node` as many times as there are ranks.
  * @param args of node: a script and what it takes
- * @param limitMs after which the launcher is killed, and its ranks end as they do then
  */
 export function startRanks(
   { command, args }: Launcher,
   ranks: number,
   nodeArgs: readonly string[],
-  { env = aloneEnvironment(), limitMs = 60_000 }: { env?: NodeJS.ProcessEnv; limitMs?: number } = {},
+  { cwd, env = aloneEnvironment(), limitMs = 60_000 }: RanksOptions = {},
 ): Ranks {
   const start = performance.now();
   const launcher = spawn(command, [...args, '-np', String(ranks), process.execPath, ...nodeArgs], {
+    ...(cwd !== undefined && { cwd }),
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

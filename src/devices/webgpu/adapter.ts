@@ -20,6 +20,8 @@ kept[KEPT] ??= [];
 export interface AdapterOptions {
   /** A part of its name, or its place in the list of all adapters, from 0 on; default: the first that is hardware. */
   readonly adapter?: string;
+  /** Of several processes on this machine: where no adapter is named, each takes its own GPU, in turn. */
+  readonly localRank?: number | undefined;
   /** Accept an adapter that is a program (default: only if RIVULET_SOFTWARE_GPU is 1). */
   readonly allowSoftware?: boolean;
 }
@@ -33,7 +35,7 @@ export async function findAdapter(options: AdapterOptions = {}): Promise<GPUAdap
         'install its driver, or use --device wasm',
     );
   }
-  const adapter = await request(chooseName(names, options.adapter));
+  const adapter = await request(chooseName(names, options.adapter ?? adapterOf(names, options.localRank)));
   const allowed = options.allowSoftware ?? process.env[ALLOW_SOFTWARE] === '1';
   if (!allowed && isSoftware(adapter.info)) {
     throw new InputError(
@@ -59,10 +61,17 @@ export function chooseName(names: readonly string[], wanted: string | undefined)
   if (/^\d+$/.test(wanted) && reached !== Number(wanted)) {
     throw new InputError(
       `--device webgpu:${wanted}: expected a name that no GPU before it has, found the GPUs ${list}, ` +
-        `of which only the first of a name can be used: use webgpu:${reached}`,
+        `of which only the first of a name can be used: use webgpu:${reached}, or let each process see one GPU alone`,
     );
   }
   return name;
+}
+
+/** The place of a local rank's GPU in the list; undefined for the only rank, and where there is no hardware. */
+export function adapterOf(names: readonly string[], localRank: number | undefined): string | undefined {
+  const hardware = names.flatMap((name, i) => (SOFTWARE.test(name) ? [] : [i]));
+  if (localRank === undefined || hardware.length === 0) return undefined;
+  return String(hardware[localRank % hardware.length]);
 }
 
 /** Dawn lists its adapters when it is asked for one that does not exist. */

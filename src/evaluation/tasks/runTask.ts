@@ -100,6 +100,20 @@ export async function* writtenSamples(
   }
 }
 
+/**
+ * A task in parts that a model is given one after the other, each a plan of its own: with the samples of these in their
+ * order, whoever scored which, the task has the results that it has as a whole.
+ */
+export function portionsOf(plan: TaskPlan): TaskPlan[] {
+  if (isChoicePlan(plan)) return cut(plan.parts, SCORED_TOGETHER).map((part) => ({ ...plan, parts: [part] }));
+  return cut(plan.parts, WRITTEN_TOGETHER).map((part) => ({ ...plan, parts: [part] }));
+}
+
+const cut = <P extends { readonly items: readonly unknown[] }>(parts: readonly P[], size: number): P[] =>
+  parts.flatMap((part) =>
+    [...portions(part.items, size)].map(({ together }) => ({ ...part, items: together })),
+  );
+
 function* portions<T>(items: readonly T[], size: number) {
   for (let first = 0; first < items.length; first += size) {
     yield { first, together: items.slice(first, first + size) };

@@ -56,7 +56,8 @@ export class Curvature {
    * @param scale of the distance that parameters are moved
    */
   static async at(session: Session, module: StudentModule, batch: FixedBatch, scale = 1): Promise<Curvature> {
-    const setting = { microBatches: batch.length, seed: 0, clip: 0, loraPlus: 1, lossScale: undefined };
+    const parts = [{ first: 0, count: batch.length }];
+    const setting = { parts, seed: 0, clip: 0, loraPlus: 1, lossScale: undefined };
     const step = await TrainingStep.prepare(session, module, setting);
     const start = new Float32Array(sizeOf(module));
     let at = 0;
