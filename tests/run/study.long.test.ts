@@ -145,7 +145,10 @@ test('a signal ends it within seconds, and the same command goes on', async () =
   const { code, stdout } = await ended;
   assert.ok(performance.now() - start < 10_000, 'the cell is stopped and what there is reported');
   assert.is(code, 143);
-  assert.match(readFileSync(join(cwd, 'out', 'report.md'), 'utf8'), /The study is not finished: \d+ cells? ended/);
+  assert.match(
+    readFileSync(join(cwd, 'out', 'report.md'), 'utf8'),
+    /The study is not finished: \d+ cells? ended/,
+  );
   assert.match(stdout, /stopped, \d+ are left as far as is known: the same command goes on/);
   const again = await startProgram('study', args, { cwd }).ended;
   assert.is(again.code, 0);

@@ -6,6 +6,13 @@ import * as assert from 'uvu/assert';
 import { channelAt } from '#src/world/channel.js';
 import type { Channel, Parts, World } from '#src/world/world.js';
 
+/** What is used of WebAssembly, whose types belong to browsers. */
+interface Assembly {
+  instantiate(
+    code: Uint8Array,
+  ): Promise<{ instance: { exports: Record<string, (place: number) => number> } }>;
+}
+
 const floats = (length: number) => new Float32Array(new SharedArrayBuffer(4 * length));
 const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
 const parts = (counts: readonly number[]): Parts => ({ data: floats(sum(counts)), counts });
@@ -128,8 +135,9 @@ export const meetings = {
       ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 127, 1, 127, 3, 2, 1, 0, 5, 3, 1, 0, 1],
       ...[7, 5, 1, 1, 102, 0, 0, 10, 9, 1, 7, 0, 32, 0, 40, 2, 0, 11],
     ];
+    const { WebAssembly } = globalThis as unknown as { WebAssembly: Assembly };
     const { instance } = await WebAssembly.instantiate(Uint8Array.from(code));
-    const load = instance.exports.f as (place: number) => number;
+    const load = instance.exports.f!;
     assert.is(load(0), 0);
     assert.throws(() => load(0x7ffffff0), /memory access out of bounds/);
   },
