@@ -22,15 +22,16 @@ const fixture = makeFixture('two-hosts');
 const script = join(projectRoot, 'dist', 'train.js');
 const LIMIT_MS = 180_000;
 const freshFolder = () => mkdtempSync(join(fixture.folder, 'run-'));
+/** Ranks that know of none but themselves wait 8 s longer. */
+const PATIENCE = { rankTimeout: 20, deferMs: 8000, graceMs: 7000 };
 const options: TrainInput = {
   ...runOptions(fixture),
   microBatch: 1,
   steps: 100,
   checkpointEvery: 5,
   evalEvery: 50,
+  rankTimeout: PATIENCE.rankTimeout,
 };
-/** Ranks that know of none but themselves wait 8 s longer. */
-const PATIENCE = { rankTimeout: 12, deferMs: 8000, graceMs: 7000 };
 
 /** By which the launcher has given up a host, and its ranks are gone. */
 const KEEPALIVE_S = 30;
@@ -53,9 +54,9 @@ onHosts('train what one process trains, to the byte', async () => {
 });
 
 /** Four ranks of a run, from whose hosts the cable is pulled out after step 10. @returns when that was */
-async function runAndCut(launcher: Launcher, input: TrainInput, cwd: string) {
+async function runAndCut(launcher: Launcher, cwd: string) {
   hosts!.cable('up');
-  const ranks = startRanks(launcher, 4, [script, ...flags(input)], { cwd, limitMs: LIMIT_MS });
+  const ranks = startRanks(launcher, 4, [script, ...flags(options)], { cwd, limitMs: LIMIT_MS });
   while (!existsSync(join(cwd, 'run', 'checkpoints', 'step-00000010'))) await delay(20);
   assert.is(pidsIn(cwd).length, 4);
   hosts!.cable('down');
@@ -76,7 +77,7 @@ onHosts('end with their launcher where it looks after its hosts, and go on elsew
   const cwd = freshFolder();
   const { launcher } = hosts!;
   const watchful = { ...launcher, args: [...launcher.args, ...KEEPALIVE] };
-  const { ranks, cut } = await runAndCut(watchful, options, cwd);
+  const { ranks, cut } = await runAndCut(watchful, cwd);
   const { code, stderr } = await ranks.ended;
   while (pidsIn(cwd).length > 0) await delay(100);
   console.log(`the launcher and all ranks had ended ${secondsSince(cut).toFixed(1)} s after the cut`);
@@ -89,7 +90,7 @@ onHosts('end with their launcher where it looks after its hosts, and go on elsew
 onHosts('end on both sides after --rank-timeout where it does not, and go on elsewhere', async () => {
   const cwd = freshFolder();
   const { rankTimeout, deferMs, graceMs } = PATIENCE;
-  const { ranks, cut } = await runAndCut(hosts!.launcher, { ...options, rankTimeout }, cwd);
+  const { ranks, cut } = await runAndCut(hosts!.launcher, cwd);
   while (pidsIn(cwd).length > 0) await delay(100);
   const seconds = secondsSince(cut);
   console.log(`all ranks had ended ${seconds.toFixed(1)} s after the cut, by --rank-timeout ${rankTimeout}`);
