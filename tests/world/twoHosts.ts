@@ -44,6 +44,13 @@ function command(line: string): string {
   throw new Error(`Expected "${line}" to end with code 0, found ${status}: ${stderr.trim()}`);
 }
 
+/** With these, Open MPI's launcher looks every 10 s whether its other hosts are there, and gives up after 6 s more. */
+export const KEEPALIVE = Object.entries({ time: 10, intvl: 2, probes: 3 }).flatMap(([name, value]) => [
+  '--mca',
+  `oob_tcp_keepalive_${name}`,
+  String(value),
+]);
+
 /** At most one pair is there at a time: they have fixed names and addresses. */
 export class TwoHosts {
   /** Starts ranks on both in turn: rank 0 on the first one, rank 1 on the second one ... */
@@ -66,9 +73,9 @@ export class TwoHosts {
     this.launcher = this.#launcher(openMpi!);
   }
 
-  /** Pulls the cable out. */
-  cut(): void {
-    command(`ip -n ${FIRST.name} link set ${CABLE} down`);
+  /** Pulls the cable out, or plugs it in again. */
+  cable(state: 'up' | 'down'): void {
+    command(`ip -n ${FIRST.name} link set ${CABLE} ${state}`);
   }
 
   /** Ends whatever runs on either host, the launcher too. */
