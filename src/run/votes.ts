@@ -35,7 +35,10 @@ export class Votes {
 
   /** Of the first rank. */
   async tell(word: Word): Promise<void> {
-    const [, ...votes] = await this.#world.channel.gather<Word | Vote>(word, undefined);
+    const [, ...votes] = await this.#world.channel.gather<Word | Vote>(
+      word,
+      `step ${word.step}: what is next`,
+    );
     this.#stop ||= votes.some((vote) => (vote as Vote).stop);
   }
 

@@ -96,7 +96,24 @@ export class Watch {
     // A process that was stopped for an hour has not waited for an hour.
     this.#clock += Math.min(now - this.#last, BEAT_MS);
     this.#last = now;
+    const silence = this.#silence();
+    if (silence) return [silence];
     return this.#channels.flatMap((open, channel) => this.#lookAt(open, channel) ?? []);
+  }
+
+  /** A rank that can't be reached is given up also where nobody waits for it by name. */
+  #silence(): Word | undefined {
+    const { endAfterMs } = this.#patience;
+    const lost = this.#observed().filter((rank) => this.#clock - this.#heard[rank]! >= endAfterMs);
+    if (lost.length === 0) return undefined;
+    return { ending: this.#ending('between steps', this.#named(lost)) };
+  }
+
+  /** The other ranks that this one hears of. */
+  #observed(): number[] {
+    const { rank } = this.#place;
+    if (rank > 1) return [];
+    return [...this.#heard.keys()].filter((other) => other !== rank && (rank === 0 || other === 0));
   }
 
   #lookAt(open: Open, channel: number): Word | undefined {

@@ -55,6 +55,21 @@ watch('rank 0 names itself and several others', () => {
   );
 });
 
+watch('a rank that is not heard of ends all after the limit, though nobody waits for it by name', () => {
+  for (const [rank, lost] of [
+    [0, 2],
+    [1, 0],
+  ] as const) {
+    const { pass } = watchOf(rank);
+    const alive = [0, 1, 2, 3].filter((other) => other !== lost);
+    assert.equal(pass(59, alive), []);
+    const [word] = pass(1, alive);
+    assert.match(JSON.stringify(word), new RegExp(`ending.*within 60 s, found no rank ${lost} \\(host`));
+  }
+  const { pass } = watchOf(3);
+  assert.equal(pass(100, [3]), []);
+});
+
 watch('meetings without a delay say nothing', () => {
   const { watched, pass } = watchOf(0);
   for (let meeting = 1; meeting < 100; meeting++) {
