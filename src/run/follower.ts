@@ -1,6 +1,7 @@
 import * as Comlink from 'comlink';
 import { filter, firstValueFrom, ReplaySubject } from 'rxjs';
 import type { Actors } from '../actors/actors.js';
+import type { Evaluator } from '../actors/evaluator.js';
 import type { Student } from '../actors/student.js';
 import type { DeviceHosts } from '../devices/host.js';
 import type { StepOrders } from '../messages.js';
@@ -28,6 +29,12 @@ export class Follower {
   readonly #world: World;
   readonly #words = new ReplaySubject<Word>(KEPT_WORDS);
   #step: number;
+  #evaluator: Comlink.Remote<Evaluator> | undefined;
+  /** Of its share of an evaluation. */
+  #fail: (error: Error) => void = () => {};
+  readonly #failed = new Promise<never>((_, reject) => {
+    this.#fail = reject;
+  });
 
   constructor(prepared: Preparation, actors: Actors, hooks: RunHooks, world: World) {
     this.#prepared = prepared;
@@ -35,19 +42,21 @@ export class Follower {
     this.#hooks = hooks;
     this.#world = world;
     this.#step = prepared.resume?.state.step ?? 0;
+    this.#failed.catch(() => {});
   }
 
   async go(devices: DeviceHosts): Promise<RunResult> {
     const { emit } = this.#hooks;
     const start = { emit, world: this.#world, keepsRows: false };
-    const { student } = await startPipeline(this.#prepared, this.#actors, devices, start);
+    const { student, evaluator } = await startPipeline(this.#prepared, this.#actors, devices, start);
+    this.#evaluator = evaluator;
     const over = firstValueFrom(this.#words.pipe(filter(({ isOver }) => isOver === true)));
-    void this.#hear();
+    this.#hear().catch(this.#fail);
     const begun = await firstValueFrom(this.#words);
     if (!begun.isOver) {
       const trained = this.#train(student);
       // A failure ends the run; an end leaves the last word to the first rank.
-      await Promise.race([over, trained.then(() => over)]);
+      await Promise.race([over, trained.then(() => over), this.#failed]);
     }
     const { out, schedule } = this.#prepared;
     return { out, steps: this.#step, finished: this.#step === schedule.steps };
@@ -73,9 +82,14 @@ export class Follower {
 
   async #train(student: Comlink.Remote<Student>): Promise<void> {
     const { resume, schedule, options } = this.#prepared;
-    if (evaluates(options) && !resume?.state.metricsBytes) await student.snapshot();
+    if (evaluates(options) && !resume?.state.metricsBytes) {
+      this.#expect(this.#step);
+      await student.snapshot();
+    }
     for (const record of resume?.state.held ?? []) {
-      if ('evaluation' in record) await student.snapshot(record.evaluation);
+      if (!('evaluation' in record)) continue;
+      this.#expect(record.evaluation);
+      await student.snapshot(record.evaluation);
     }
     if (this.#step >= schedule.steps) return;
     const observer = { step: (record: StepRecord) => this.#afterStep(record) };
@@ -88,6 +102,12 @@ export class Follower {
     const word = await firstValueFrom(
       this.#words.pipe(filter((word) => word.step === step && word.orders !== undefined)),
     );
+    if (word.orders!.evaluate) this.#expect(step);
     return { ...word.orders!, best: undefined };
+  }
+
+  /** Its share of the evaluation of `step`: the first rank has the result, and would wait for one that fails. */
+  #expect(step: number): void {
+    this.#evaluator?.result(step).catch(this.#fail);
   }
 }
