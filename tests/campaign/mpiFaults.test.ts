@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Ended, type Launcher, launchers, startRanks } from './mpirun.js';
+import { type Ended, type Launcher, launchers, startRanks } from '../world/mpirun.js';
 
 /** Ranks that die, stop or come late: who says what, and that all end. */
 
 const faults = suite('mpi faults');
-const program = fileURLToPath(new URL('./rankProgram.js', import.meta.url));
+const program = fileURLToPath(new URL('../world/rankProgram.js', import.meta.url));
 const RANKS = 3;
 const PATIENCE = JSON.stringify({ sayAfterMs: 2000, endAfterMs: 8000 });
 
