@@ -36,3 +36,5 @@ export type { TrainInput, TrainOptions } from './options/train.js';
 export type * from './records.js';
 export type { RunResult } from './run/result.js';
 export type * from './study/records.js';
+export { type JoinOptions, joinWorld } from './world/join.js';
+export type { Place, World } from './world/world.js';

@@ -27,7 +27,10 @@ export interface RanksPlan {
   readonly ranks: readonly RankPlan[];
 }
 
-/** Undefined of a process that was started alone. */
+/**
+ * Undefined of a process that was started alone.
+ * @internal
+ */
 export async function ranksOf(
   world: World,
   { student, plans, parameters, device }: Preparation & { readonly device: string },

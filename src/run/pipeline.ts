@@ -10,6 +10,7 @@ import type { DeviceHosts } from '../devices/host.js';
 import { evaluates } from '../prepare/evaluates.js';
 import type { Preparation } from '../prepare/prepare.js';
 import type { MetricsRecord } from '../records.js';
+import { portOf } from '../world/channel.js';
 import type { World } from '../world/world.js';
 import { evaluatorSetup, loaderSetup, studentSetup, teacherSetup } from './setups.js';
 
@@ -45,7 +46,7 @@ export async function startPipeline(
     'student',
     studentSetup(prepared, devices.student, {
       ...{ source: toStudent.port2, evaluator: snapshots.port1, progress: startingPort(emit) },
-      ranks: world.port('student'),
+      ranks: portOf(world, 'student'),
     }),
   );
   const toLoader = { port: toTeacher.port1, progress: startingPort(emit), keepsRows };
@@ -62,7 +63,11 @@ export async function startPipeline(
   const ready = await student;
   if (!evaluates(prepared.options)) return { student: ready, teacher: await taught, evaluator: undefined };
   const setup = evaluatorSetup(prepared, devices.student, {
-    ...{ session: await ready.handle(), port: snapshots.port2, ranks: world.port('evaluator') },
+    ...{
+      session: await ready.handle(),
+      port: snapshots.port2,
+      ranks: portOf(world, 'evaluator'),
+    },
   });
   return {
     student: ready,

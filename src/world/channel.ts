@@ -1,6 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { RunError } from '../base/errors.js';
-import { aloneChannel, type Channel } from './world.js';
+import { type ActorName, aloneChannel, type Channel, type World } from './world.js';
 
 /** A call of a channel on its way to where the channel is. */
 export interface Call {
@@ -26,6 +26,10 @@ export function ring(bell: Int32Array): void {
 /** The channel behind a port that came from another thread; without one, that of a process alone. */
 export const channelAt = (port: MessagePort | undefined): Channel =>
   port ? new PortChannel(port) : aloneChannel;
+
+/** The port of an actor's channel. */
+export const portOf = (world: Pick<World, 'port'>, name: ActorName): MessagePort | undefined =>
+  world.port(name) as MessagePort | undefined;
 
 /** Offers a channel at a port, for another thread. */
 export function offerChannel(channel: Channel, port: MessagePort): void {

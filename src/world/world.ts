@@ -1,5 +1,3 @@
-import type { MessagePort } from 'node:worker_threads';
-
 /** The processes that train together: as many as `mpirun -np N` or `srun` started, each a rank of one world. */
 
 /**
@@ -54,8 +52,11 @@ export interface World extends Place {
   readonly library: string | undefined;
   /** Of the main thread. */
   readonly channel: Channel;
-  /** The channel of an actor, to be transferred to its thread; undefined of a process alone. */
-  port(name: ActorName): MessagePort | undefined;
+  /**
+   * The channel of an actor: a MessagePort of Node, to be transferred to its thread, whose type users of the library need not
+   * have; undefined of a process alone.
+   */
+  port(name: ActorName): unknown;
   /** Of a rank that is silent, in milliseconds: all end then. */
   waitAtMost(ms: number): void;
   /** Once all ranks have come to their end. */

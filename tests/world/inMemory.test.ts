@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { channelAt } from '#src/world/channel.js';
+import { channelAt, portOf } from '#src/world/channel.js';
 import { inWorld } from './inMemory.js';
 
 const world = suite('a world in memory');
@@ -21,7 +21,7 @@ world('all ranks see the values of all, in order of their ranks, whoever comes f
   const seen = await inWorld(3, async ({ rank, channel, port }) => {
     await new Promise((resolve) => setTimeout(resolve, 5 * (3 - rank)));
     const first = channel.gather({ rank }, 'first');
-    const other = channelAt(port('student'));
+    const other = channelAt(portOf({ port }, 'student'));
     const second = await other.gather(rank * 10, 'second');
     return [await first, second];
   });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import * as assert from 'uvu/assert';
-import { channelAt } from '#src/world/channel.js';
+import { channelAt, portOf } from '#src/world/channel.js';
 import type { Channel, Parts, World } from '#src/world/world.js';
 
 /** What is used of WebAssembly, whose types belong to browsers. */
@@ -113,7 +113,11 @@ export const meetings = {
   /** Channels know nothing of each other: ranks meet on them in any order, from several threads. */
   async order(world: World) {
     const { rank } = world;
-    const channels = [world.channel, channelAt(world.port('student')), channelAt(world.port('evaluator'))];
+    const channels = [
+      world.channel,
+      channelAt(portOf(world, 'student')),
+      channelAt(portOf(world, 'evaluator')),
+    ];
     const turned = [0, 1, 2].map((n) => channels[(n + rank) % 3]!);
     const all = turned.map(async (channel, n) => {
       await sleep(50 * n);
@@ -143,7 +147,7 @@ export const meetings = {
   },
 
   async thread(world: World) {
-    const port = world.port('student')!;
+    const port = portOf(world, 'student')!;
     const worker = new Worker(new URL('./rankThread.js', import.meta.url), {
       workerData: { port, rank: world.rank },
       transferList: [port],
