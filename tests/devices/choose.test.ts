@@ -28,7 +28,10 @@ test('a GPU that is not there is refused, with a list of those that are', async 
 
 test('a GPU that Dawn would take another one for is refused', async () => {
   const twin = await inputErrorOf(() => chooseName(NAMES, '4'));
-  assert.match(twin, /^--device webgpu:4: expected a name that no GPU before it has,.* use webgpu:1, or let each process see one GPU alone$/);
+  assert.match(
+    twin,
+    /^--device webgpu:4: expected a name that no GPU before it has,.* use webgpu:1, or let each process see one GPU alone$/,
+  );
   const prefix = await inputErrorOf(() => chooseName(['NVIDIA H100 PCIe', 'NVIDIA H100'], '1'));
   assert.match(prefix, /use webgpu:0, or let /);
 });
