@@ -1,6 +1,7 @@
 import { PRIORITY } from '../devices/device.js';
 import { type DeviceHost, type DeviceHosts, joinDevice } from '../devices/host.js';
 import type { TeacherSignal } from '../messages.js';
+import { runOf } from '../model/gradientTree.js';
 import { type StudentOptions, studentModule, teacherModule } from '../model/programs.js';
 import { LossScale } from '../training/lossScale.js';
 import { type LearnedRows, TrainingStep } from '../training/step.js';
@@ -26,10 +27,11 @@ export async function stepTimes(
   return { microBatch: learn + forward, update };
 }
 
-/** Seconds of an optimizer step with all its parts. */
+/** Seconds of an optimizer step with all its parts; of several ranks, with the micro-batches of this one alone. */
 export async function secondsPerStep(prepared: Preparation, devices: DeviceHosts): Promise<number> {
   const { microBatch, update } = await stepTimes(prepared, devices);
-  return prepared.student.microBatches * microBatch + update;
+  const { rank, size } = prepared.place;
+  return runOf(rank, size, prepared.student.microBatches).count * microBatch + update;
 }
 
 async function timeStudent(
