@@ -4,8 +4,8 @@ import { exchangedBytes, ownParts } from './gradientExchange.js';
 
 /**
  * What a step of several ranks takes, by a model of five constants. The ranks compute their micro-batches; all wait for the
- * slowest; gradients are copied off the device, sent, added up and copied back (gradientExchange.ts); all update. Nothing
- * overlaps.
+ * slowest; gradients are copied off the device, sent, added up and copied back (gradientExchange.ts); all update. That
+ * parts are sent beside computing, where a rank has several, is not in it.
  */
 
 /** A batch that ranks share. */

@@ -1,31 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CellRecord, type StudyRecord, study } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makeFixture, makeJsonl } from '../fixtures.js';
-import { temporaryFolder } from '../support.js';
 import { adapterBytes, flags, startProgram, timelessMetrics } from './process.js';
+import { studyFixture } from './studies.js';
 
 /** Studies of tiny models, from their file to cells.json: reused, killed, tampered with, stopped. */
 
-process.env.RIVULET_CACHE = temporaryFolder('study-cache');
-const fixture = makeFixture('study');
-const heldOut = join(fixture.folder, 'heldout.jsonl');
-writeFileSync(heldOut, makeJsonl(90, 8));
-const options =
-  `options: {student: ${fixture.student}, data: ${fixture.jsonl}, evalData: ${heldOut}, evalTokens: 128, ` +
-  'sequence: 16, shuffleRows: 16, threads: 1}\n';
-
-const freshFolder = () => mkdtempSync(join(fixture.folder, 'study-'));
-
-function written(text: string): string {
-  const path = join(freshFolder(), 'study.yaml');
-  writeFileSync(path, options + text);
-  return path;
-}
+const { fixture, freshFolder, written } = studyFixture('study');
 
 const recordOf = (out: string): StudyRecord => JSON.parse(readFileSync(join(out, 'cells.json'), 'utf8'));
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CellRecord, type StudyProgress, type StudyRecord, study } from 'rivulet';
 import { suite } from 'uvu';
@@ -6,27 +6,12 @@ import * as assert from 'uvu/assert';
 import { InputError } from '#src/base/errors.js';
 import { ToldElsewhere } from '#src/world/together.js';
 import type { World } from '#src/world/world.js';
-import { makeFixture, makeJsonl } from '../fixtures.js';
-import { temporaryFolder } from '../support.js';
+import { studyFixture } from '../run/studies.js';
 import { inWorld } from './inMemory.js';
 
 /** Studies whose cells several ranks share: in one process, with folders of their own where rank 0 alone may write. */
 
-process.env.RIVULET_CACHE = temporaryFolder('ranks-study-cache');
-const fixture = makeFixture('ranks-study');
-const heldOut = join(fixture.folder, 'heldout.jsonl');
-writeFileSync(heldOut, makeJsonl(90, 8));
-const options =
-  `options: {student: ${fixture.student}, data: ${fixture.jsonl}, evalData: ${heldOut}, evalTokens: 128, ` +
-  'sequence: 16, shuffleRows: 16, threads: 1}\n';
-
-const freshFolder = () => mkdtempSync(join(fixture.folder, 'study-'));
-
-function written(text: string): string {
-  const path = join(freshFolder(), 'study.yaml');
-  writeFileSync(path, options + text);
-  return path;
-}
+const { freshFolder, written } = studyFixture('ranks-study');
 
 /** What of a study depends on nothing but its file. */
 function timeless(out: string): unknown {
