@@ -174,13 +174,15 @@ export interface ProgressRecord {
     | 'reading text'
     | 'compiling the student'
     | 'compiling the teacher'
+    | 'tuning the student'
+    | 'tuning the teacher'
     | 'loading the student'
     | 'loading the teacher'
     | 'starting point';
   /** Of `total`, where that is known, in `unit`. */
   readonly done?: number;
   readonly total?: number;
-  readonly unit?: 'tokens' | 'documents' | 'MiB' | 'matrices';
+  readonly unit?: 'tokens' | 'documents' | 'MiB' | 'matrices' | 'kernels' | 'products';
 }
 
 /** The GPU failed, and the run goes on from the checkpoint of `step` on a new device: on `metrics$` only. */

@@ -3,7 +3,7 @@ import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import type { MicroBatch } from '../messages.js';
 import { type BatchShape, type TeacherModule, teacherModule } from '../model/programs.js';
 import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
-import { loadingOf, type Starting } from './starting.js';
+import { compilingOf, loadingOf, type Starting } from './starting.js';
 
 /** What a teacher says of a micro-batch. */
 export interface TeacherAnswer {
@@ -41,7 +41,9 @@ export class LiveTeacher implements TeacherSource {
     tell({ doing: 'compiling the teacher' });
     const model = teacherModule(files, shape);
     const joined = joinDevice(device);
-    const session = await joined.compile(model.module);
+    const session = await joined.compile(model.module, (compiling) =>
+      tell(compilingOf('teacher', compiling)),
+    );
     await loadWeights(session, sourcesOf(files), model.weights, (bytes, total) =>
       tell(loadingOf('teacher', bytes, total)),
     );

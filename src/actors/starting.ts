@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { Compiling } from '../devices/device.js';
 import type { ProgressRecord } from '../records.js';
 
 /** How far an actor's start is. */
@@ -20,6 +21,14 @@ export function teller(port: MessagePort | undefined): (starting: Starting) => v
     port?.postMessage(starting);
   };
 }
+
+/** Of a model's kernels, or of its products on a GPU that has not been timed with them. */
+export const compilingOf = (model: 'student' | 'teacher', { doing, done, total }: Compiling): Starting => ({
+  doing: `${doing} the ${model}`,
+  done,
+  total,
+  unit: doing === 'tuning' ? 'products' : 'kernels',
+});
 
 const MIB = 2 ** 20;
 

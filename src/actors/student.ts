@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import { lastValueFrom, takeWhile } from 'rxjs';
 import { DivergedError, RunError } from '../base/errors.js';
-import type { Device, Session, SessionHandle } from '../devices/device.js';
+import type { Compiling, Device, Session, SessionHandle } from '../devices/device.js';
 
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import { writeBest } from '../formats/best.js';
@@ -40,7 +40,7 @@ import type { Channel, Place } from '../world/world.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
 import type { SnapshotSink } from './evaluator.js';
-import { loadingOf, type Starting, type StartingMessage, teller } from './starting.js';
+import { compilingOf, loadingOf, type Starting, type StartingMessage, teller } from './starting.js';
 
 export interface StudentSetup {
   readonly student: StudentOptions;
@@ -127,7 +127,8 @@ export class Student {
     this.#tell({ doing: 'compiling the student' });
     this.#model = studentModule(setup.student);
     this.#device = joinDevice(setup.device);
-    this.#session = await this.#device.compile(this.#model.module);
+    const tell = (compiling: Compiling) => this.#tell(compilingOf('student', compiling));
+    this.#session = await this.#device.compile(this.#model.module, tell);
     if (teacher && this.#model.teacherHead) {
       const head = sourcesOf(teacher).get(headName(teacher.config))!;
       await loadTensor(this.#session, head, this.#model.teacherHead);

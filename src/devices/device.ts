@@ -68,6 +68,15 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** How far a device is with a module: kernels that are made, or products whose fastest variants are known. */
+export interface Compiling {
+  readonly doing: 'compiling' | 'tuning';
+  readonly done: number;
+  readonly total: number;
+}
+
+export type TellCompiling = (compiling: Compiling) => void;
+
 /** Structured-cloneable; what is inside is the device's own business. Ports in `transfer` must be transferred. */
 export interface SessionHandle {
   readonly device: string;
@@ -101,8 +110,11 @@ export interface Device {
   readonly info: DeviceInfo;
   /** The storage a module would take here, without taking it. */
   plan(module: Module): MemoryPlan;
-  /** Allocates and compiles. Throws an InputError when the plan does not fit. All storage is zero at first. */
-  compile(module: Module): Promise<Session>;
+  /**
+   * Allocates and compiles. Throws an InputError when the plan does not fit. All storage is zero at first.
+   * @param tell hears how far it is, where there are kernels to make
+   */
+  compile(module: Module, tell?: TellCompiling): Promise<Session>;
   attach(module: Module, handle: SessionHandle): Promise<Session>;
   /** Closes the sessions that were compiled or attached to here. A thread closes its device before it is terminated. */
   close(): Promise<void>;

@@ -82,7 +82,7 @@ export async function openChanged(change: Partial<Target>, changes: Changes = {}
       ...{ maxSessionBytes: Infinity, maxTotalBytes: Infinity, lossScaling: kernels === 'f16' },
     },
     plan: (module) => planOn(module, target),
-    compile: (module) => WebGpuSession.compile(gpu, module, target, tuner),
+    compile: (module, tell) => WebGpuSession.compile(gpu, module, target, { tuner, tell }),
     attach: () => assert.unreachable('nobody attaches') as never,
     close: () => gpu.close(),
   };

@@ -25,7 +25,10 @@ async function tuneCase(effort: Tuning, file: string, given?: Choices) {
     submit(buffers);
   };
   const prepared = prepareNamed(CASE);
-  const session = await device.compile(prepared.module);
+  const told: string[] = [];
+  const session = await device.compile(prepared.module, ({ doing, done, total }) => {
+    told.push(`${doing} ${done} of ${total}`);
+  });
   const timed = submits > 0;
   for (const value of prepared.module.values.filter(({ role }) => role === 'output' || role === 'input')) {
     assert.ok(
@@ -36,18 +39,28 @@ async function tuneCase(effort: Tuning, file: string, given?: Choices) {
   await session.close();
   await runCase(device, prepared);
   await device.close();
-  return { choices: tuner.choices, timed };
+  return { choices: tuner.choices, timed, told };
 }
 
 test('variants are timed once, remembered, and give right numbers', async () => {
   const file = join(folder, 'a', 'choices.json');
   const first = await tuneCase('quick', file);
   assert.ok(first.timed);
-  assert.is.not(Object.keys(first.choices).length, 0);
+  const products = Object.keys(first.choices).length;
+  assert.is.not(products, 0);
+  const tuning = first.told.filter((line) => line.startsWith('tuning'));
+  assert.is(tuning.length, products);
+  assert.is(tuning.at(-1), `tuning ${products} of ${products}`);
   assert.equal(JSON.parse(readFileSync(file, 'utf8')), first.choices);
   const second = await tuneCase('quick', file);
   assert.not(second.timed);
   assert.equal(second.choices, first.choices);
+  const kernels = second.told.length;
+  assert.ok(kernels > 0);
+  assert.equal(
+    second.told,
+    Array.from({ length: kernels }, (_, i) => `compiling ${i + 1} of ${kernels}`),
+  );
 });
 
 test('off times nothing, reads nothing and writes nothing', async () => {

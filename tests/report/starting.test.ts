@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProgressRecord } from '#src/records.js';
 import { startingLine } from '#src/report/starting.js';
+import { gpuSuite } from '../devices/gpuDevice.js';
 import { makeFixture } from '../fixtures.js';
 
 const fixture = makeFixture('starting');
@@ -35,3 +36,27 @@ test('a run tells what it does before its first step, and metrics.jsonl does not
 });
 
 test.run();
+
+const gpu = gpuSuite('starting on webgpu');
+process.env.RIVULET_SOFTWARE_GPU = '1';
+
+gpu.test('tells how many kernels are made of each model', async () => {
+  const run = train({
+    ...{ student: fixture.student, teacher: fixture.teacher, data: [fixture.jsonl] },
+    ...{ out: `${fixture.folder}/starting-webgpu`, batch: 2, sequence: 16, steps: 1, device: 'webgpu' },
+    evalFraction: 0,
+  });
+  const seen: ProgressRecord[] = [];
+  run.metrics$.subscribe((record) => {
+    if (record.type === 'progress' && record.unit === 'kernels') seen.push(record);
+  });
+  await run.finished;
+  for (const doing of ['compiling the student', 'compiling the teacher'] as const) {
+    const of = seen.filter((record) => record.doing === doing);
+    assert.ok(of.length > 0, doing);
+    assert.is(of.at(-1)!.done, of.at(-1)!.total);
+    assert.ok(of.every(({ done, total }, i) => i === 0 || total! > done! || i === of.length - 1));
+  }
+});
+
+gpu.tests.run();

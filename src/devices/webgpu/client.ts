@@ -1,8 +1,10 @@
-import type { MessagePort, Transferable } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { DeviceLostError, InputError } from '../../base/errors.js';
+import type { Compiling, TellCompiling } from '../device.js';
 
-/** What comes back for a request: `accepted` at most once, then one of the others. */
+/** What comes back for a request: `progress` any number of times, `accepted` at most once, then one of the others. */
 export type Answer =
+  | { readonly id: number; readonly type: 'progress'; readonly progress: Compiling }
   | { readonly id: number; readonly type: 'accepted' }
   | { readonly id: number; readonly type: 'result'; readonly result: unknown }
   | { readonly id: number; readonly type: 'error'; readonly name: string; readonly message: string };
@@ -26,6 +28,7 @@ export function settled(accepted: Promise<unknown>, done: Promise<unknown>): Pro
 }
 
 interface Pending {
+  readonly tell: TellCompiling | undefined;
   readonly accept: () => void;
   readonly resolve: (result: never) => void;
   readonly reject: (error: Error) => void;
@@ -46,8 +49,11 @@ export class Client {
     port.unref();
   }
 
-  /** @param message makes the request with the id its answers will carry */
-  ask<T>(message: (id: number) => object, transfer: readonly Transferable[] = []) {
+  /**
+   * @param message makes the request with the id its answers will carry
+   * @param tell hears of its progress
+   */
+  ask<T>(message: (id: number) => object, tell?: TellCompiling) {
     if (this.#closed) {
       const done = Promise.reject<T>(this.#closed);
       return { accepted: settled(done, done), done };
@@ -58,9 +64,9 @@ export class Client {
       accept = resolve;
     });
     const done = new Promise<T>((resolve, reject) => {
-      this.#pending.set(id, { accept, resolve, reject });
+      this.#pending.set(id, { tell, accept, resolve, reject });
       this.#port.ref();
-      this.#port.postMessage(message(id), transfer);
+      this.#port.postMessage(message(id));
     });
     return { accepted: settled(accepted, done), done };
   }
@@ -76,6 +82,10 @@ export class Client {
 
   #settle(answer: Answer): void {
     const waiting = this.#pending.get(answer.id);
+    if (answer.type === 'progress') {
+      waiting?.tell?.(answer.progress);
+      return;
+    }
     if (answer.type === 'accepted') {
       waiting?.accept();
       return;

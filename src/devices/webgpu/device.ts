@@ -2,7 +2,7 @@ import { totalmem } from 'node:os';
 import { InputError } from '../../base/errors.js';
 import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
-import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
+import type { Device, DeviceInfo, Session, SessionHandle, TellCompiling } from '../device.js';
 import { type AdapterOptions, describeAdapter, findAdapter, isSoftware } from './adapter.js';
 import type { Dialect } from './dialect.js';
 import { Gpu } from './gpu.js';
@@ -78,7 +78,7 @@ export class WebGpuDevice implements Device {
     return planOn(module, this.target);
   }
 
-  async compile(module: Module): Promise<Session> {
+  async compile(module: Module, tell?: TellCompiling): Promise<Session> {
     const { bytes: planned } = this.plan(module);
     const bytes = planned.persistent + planned.activations;
     if (bytes > this.info.maxSessionBytes) {
@@ -91,8 +91,8 @@ export class WebGpuDevice implements Device {
     // A thread that only attaches to sessions of another one never opens the GPU.
     this.#gpu ??= Gpu.open(this.#adapter);
     const gpu = await this.#gpu;
-    const target = await this.#trials.admitted(gpu, module, this.target, this.tuner);
-    const session = await WebGpuSession.compile(gpu, module, target, this.tuner);
+    const target = await this.#trials.admitted(gpu, module, this.target, this.tuner, tell);
+    const session = await WebGpuSession.compile(gpu, module, target, { tuner: this.tuner, tell });
     this.#sessions.push(session);
     return session;
   }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { TellCompiling } from '../device.js';
 import { oneLine } from './adapter.js';
 import { type Dialect, translated } from './dialect.js';
 import type { Dispatch } from './lowering/lowering.js';
@@ -22,9 +23,21 @@ export class Pipelines {
     this.#rewrite = rewrite;
   }
 
+  /** Those that are not there yet. */
+  async make(kernels: readonly Kernel[], tell: TellCompiling): Promise<void> {
+    const missing = new Map(kernels.map((kernel) => [keyOf(kernel), kernel]));
+    for (const key of this.#pipelines.keys()) missing.delete(key);
+    let done = 0;
+    const make = async (kernel: Kernel) => {
+      await this.get(kernel);
+      tell({ doing: 'compiling', done: ++done, total: missing.size });
+    };
+    await Promise.all([...missing.values()].map(make));
+  }
+
   get(kernel: Kernel): Promise<GPUComputePipeline> {
-    const { file, entry, types, constants } = kernel;
-    return cached(this.#pipelines, JSON.stringify([file, entry, types, constants]), async () => {
+    const { file, entry } = kernel;
+    return cached(this.#pipelines, keyOf(kernel), async () => {
       const { code, overrides } = this.shader(kernel);
       const module = await cached(this.#modules, code, () => this.#compile(file, code));
       const compute = { module, entryPoint: entry, constants: overrides };
@@ -47,6 +60,9 @@ export class Pipelines {
     return module;
   }
 }
+
+const keyOf = ({ file, entry, types, constants }: Kernel): string =>
+  JSON.stringify([file, entry, types, constants]);
 
 /** Names another file whose declarations belong to a kernel. */
 const IMPORTS = /^\/\/ import (\w+)\.wgsl$/gm;

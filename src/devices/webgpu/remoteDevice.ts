@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { MemoryPlan } from '../../program/plan.js';
 import type { Module } from '../../program/types.js';
-import type { Device, DeviceInfo, Session, SessionHandle } from '../device.js';
+import type { Compiling, Device, DeviceInfo, Session, SessionHandle, TellCompiling } from '../device.js';
 import { type Answer, Client, describeError } from './client.js';
 import { planOn } from './layout.js';
 import type { Target } from './lowering/lowering.js';
@@ -15,8 +15,10 @@ interface Request {
 /** Compiles for the thread at the other end of `port`, until it closes it. */
 export function serveDevice(device: Device, port: MessagePort): void {
   port.on('message', async ({ id, module }: Request) => {
+    const tell = (progress: Compiling) =>
+      port.postMessage({ id, type: 'progress', progress } satisfies Answer);
     try {
-      const { payload } = (await device.compile(module)).handle();
+      const { payload } = (await device.compile(module, tell)).handle();
       port.postMessage({ id, type: 'result', result: payload } satisfies Answer, [payload as MessagePort]);
     } catch (error) {
       port.postMessage({ id, type: 'error', ...describeError(error) } satisfies Answer);
@@ -50,8 +52,9 @@ export class RemoteDevice implements Device {
     return planOn(module, this.#target);
   }
 
-  async compile(module: Module): Promise<Session> {
-    const { done } = this.#client.ask<MessagePort>((id) => ({ id, module }) satisfies Request);
+  async compile(module: Module, tell?: TellCompiling): Promise<Session> {
+    const request = (id: number) => ({ id, module }) satisfies Request;
+    const { done } = this.#client.ask<MessagePort>(request, tell);
     return this.#kept(new RemoteSession(await done, module, this.plan(module), true));
   }
 

@@ -1,6 +1,14 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { elementCount, type Module, type Value, valueBytes } from '../../program/types.js';
-import type { HostArray, OpProfile, Replay, RunStats, Session, SessionHandle } from '../device.js';
+import type {
+  HostArray,
+  OpProfile,
+  Replay,
+  RunStats,
+  Session,
+  SessionHandle,
+  TellCompiling,
+} from '../device.js';
 import { asHostArray, expectInside, expectRange } from '../hostArray.js';
 import { Cast } from './cast.js';
 import { settled } from './client.js';
@@ -45,7 +53,13 @@ export class WebGpuSession implements Session {
     this.#programs = programs;
   }
 
-  static async compile(gpu: Gpu, module: Module, target: Target, tuner?: Tuner): Promise<WebGpuSession> {
+  /** @param tell hears of each product that is timed, and of each kernel that is made */
+  static async compile(
+    gpu: Gpu,
+    module: Module,
+    target: Target,
+    { tuner, tell = () => {} }: { tuner?: Tuner | undefined; tell?: TellCompiling | undefined } = {},
+  ): Promise<WebGpuSession> {
     const layout = layOut(module, target);
     const usage = USAGE.storage | USAGE.uniform | USAGE.copySource | USAGE.copyTarget;
     const cast = new Cast(gpu);
@@ -56,8 +70,11 @@ export class WebGpuSession implements Session {
       await gpu.checked(() => {
         for (const size of layout.storages) buffers.push(gpu.device.createBuffer({ size, usage }));
       });
-      const tuned = tuner ? await tuner.tuned(gpu, module, target, buffers) : target;
-      for (const [name, calls] of layOut(module, tuned).programs) {
+      const tuned = tuner ? await tuner.tuned(gpu, module, target, buffers, tell) : target;
+      const laidOut = layOut(module, tuned).programs;
+      const kernels = [...laidOut.values()].flatMap((calls) => calls.flatMap(({ dispatches }) => dispatches));
+      await gpu.pipelines.make(kernels, tell);
+      for (const [name, calls] of laidOut) {
         programs.set(name, await CompiledProgram.make(gpu, calls, buffers));
       }
     } catch (error) {

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Module } from '../../program/types.js';
+import type { TellCompiling } from '../device.js';
 import type { AdapterOptions } from './adapter.js';
 import type { Gpu } from './gpu.js';
 import { layOut } from './layout.js';
@@ -59,15 +60,30 @@ export class Trials {
     this.#verdicts = new Map(Object.entries(readChoices(this.#options.file)));
   }
 
-  /** The target without those kernels for a module whose pipelines the driver does not make. */
-  admitted(gpu: Gpu, module: Module, target: Target, tuner: Tuner): Promise<Target> {
+  /**
+   * The target without those kernels for a module whose pipelines the driver does not make.
+   * @param tell hears of each kernel that is tried
+   */
+  admitted(
+    gpu: Gpu,
+    module: Module,
+    target: Target,
+    tuner: Tuner,
+    tell: TellCompiling = () => {},
+  ): Promise<Target> {
     // Modules that are compiled at the same time have kernels in common.
-    const admitted = this.#turn.then(() => this.#admitted(gpu, module, target, tuner));
+    const admitted = this.#turn.then(() => this.#admitted(gpu, module, target, tuner, tell));
     this.#turn = admitted.catch(() => {});
     return admitted;
   }
 
-  async #admitted(gpu: Gpu, module: Module, target: Target, tuner: Tuner): Promise<Target> {
+  async #admitted(
+    gpu: Gpu,
+    module: Module,
+    target: Target,
+    tuner: Tuner,
+    tell: TellCompiling,
+  ): Promise<Target> {
     if (!target.matrices) return target;
     const refused = new Map<string, Kernel>();
     const verdictOf = (kernel: Kernel) => this.#verdicts.get(this.#keyOf(gpu, kernel));
@@ -82,7 +98,8 @@ export class Trials {
       const risky = kernelsOf(module, admitted, tuner).filter(isRisky);
       const unknown = risky.filter((kernel) => verdictOf(kernel) === undefined);
       if (unknown.length === 0 || !this.#isPossible) break;
-      await this.#judge(new Map(unknown.map((kernel) => [this.#keyOf(gpu, kernel), trialOf(gpu, kernel)])));
+      const trials = unknown.map((kernel) => [this.#keyOf(gpu, kernel), trialOf(gpu, kernel)] as const);
+      await this.#judge(new Map(trials), tell);
     }
     this.#tellOf(gpu, refused);
     return admitted;
@@ -102,12 +119,13 @@ export class Trials {
   }
 
   /** Gives each of the trials a verdict, unless there can be no trial at all. */
-  async #judge(trials: ReadonlyMap<string, Trial>): Promise<void> {
+  async #judge(trials: ReadonlyMap<string, Trial>, tell: TellCompiling): Promise<void> {
     const open = new Map(trials);
     const found = new Map<string, string>();
     const settle = (key: string, verdict: string) => {
       open.delete(key);
       found.set(key, verdict);
+      tell({ doing: 'compiling', done: found.size, total: trials.size });
     };
     let atOnce = AT_ONCE;
     for (; open.size > 0 && this.#crashes < MOST_CRASHES; atOnce = 1) {

@@ -1,4 +1,5 @@
 import type { Module } from '../../program/types.js';
+import type { TellCompiling } from '../device.js';
 import type { Gpu } from './gpu.js';
 import { layOut } from './layout.js';
 import type { Target, Variant } from './lowering/lowering.js';
@@ -42,7 +43,13 @@ export class Tuner {
   }
 
   /** The target with the fastest variants of a module's products, timed on its storage, which ends up as zeros. */
-  async tuned(gpu: Gpu, module: Module, target: Target, storages: readonly GPUBuffer[]): Promise<Target> {
+  async tuned(
+    gpu: Gpu,
+    module: Module,
+    target: Target,
+    storages: readonly GPUBuffer[],
+    tell: TellCompiling,
+  ): Promise<Target> {
     const unknown = new Map<string, readonly Variant[]>();
     const choose: Target['choose'] = (key, variants) => {
       const chosen = variants.find(({ name }) => name === this.#choices.get(key));
@@ -53,7 +60,9 @@ export class Tuner {
     // On a CPU that plays a GPU, the default is the one that was made for it.
     const isTimed = this.#tuning !== 'off' && target.lanes === undefined && unknown.size > 0;
     if (isTimed) {
+      let done = 0;
       const found = (key: string, name: string) => {
+        tell({ doing: 'tuning', done: ++done, total: unknown.size });
         this.#choices.set(key, name);
         writeChoices(this.#file, { [key]: name });
       };

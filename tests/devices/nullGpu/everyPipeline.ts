@@ -63,7 +63,7 @@ const used = new Set<string>();
 let replays = 0;
 const tuner = new Tuner('quick', tuningFile(gpu.description));
 for (const module of modules) {
-  const session = await WebGpuSession.compile(gpu, module, target, tuner);
+  const session = await WebGpuSession.compile(gpu, module, target, { tuner });
   for (const { name } of module.programs) {
     for (let i = 0; i < 2; i++, replays++) await session.run(name);
   }
