@@ -10,8 +10,13 @@ const ALIGNMENT = 64;
 const PAGE_BYTES = 65_536;
 /** Kernels may read, never write, this far behind a value. */
 const SLACK_BYTES = 256;
-/** About 20 ms of two threads: how long a session keeps the pool before another may have it. */
-const SEGMENT_FLOPS = 1.5e9;
+/**
+ * About 20 ms of a thread's work: how long a session keeps the pool before another may have it. A kernel that takes
+ * longer is run in parts.
+ */
+const SEGMENT_FLOPS = 0.75e9;
+/** A thread reads a byte in the time of about so many operations. */
+const FLOPS_PER_BYTE = 4;
 
 const align = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 
@@ -56,37 +61,63 @@ export function layOut(module: Module, threads: number): Layout {
   };
   const names = [...new Set(calls.map((call) => call.op))];
   const workspaceOf = (call: Call) => slots[plan.workspaceOf.get(call) ?? -1] ?? 0;
-  const programs = module.programs.map((program) => lower(program, names, addressOf, workspaceOf));
+  const placing = { names, addressOf, workspaceOf, threads, budget: SEGMENT_FLOPS * threads };
+  const programs = module.programs.map((program) => lower(program, placing));
   const pages = Math.ceil(bytes / PAGE_BYTES);
   return { plan, addressOf, ops: names, programs, scratch, scratchStride, bytes, pages };
 }
 
-function lower(
-  program: Program,
-  names: readonly string[],
-  addressOf: (value: Value) => number,
-  workspaceOf: (call: Call) => number,
-): KernelProgram {
-  const calls: KernelStep[] = [];
+interface Placing {
+  readonly names: readonly string[];
+  readonly addressOf: (value: Value) => number;
+  readonly workspaceOf: (call: Call) => number;
+  readonly threads: number;
+  /** Operations between two pauses. */
+  readonly budget: number;
+}
+
+function lower(program: Program, placing: Placing): KernelProgram {
+  const calls = program.calls.flatMap((call) => stepsOf(call, placing));
   const pauses: number[] = [];
-  let flops = 0;
-  for (const call of program.calls) {
-    const cost = ops[call.op]!.cost(call);
-    const kernels = loweringOf(call).lower(call, {
-      of: (value) => (value ? addressOf(value) : 0),
-      workspace: workspaceOf(call),
-    });
-    for (const kernel of kernels) {
-      const share = { flops: cost.flops / kernels.length, bytes: cost.bytes / kernels.length };
-      calls.push({ ...kernel, op: names.indexOf(call.op), ...share });
-      flops += share.flops;
-      if (flops < SEGMENT_FLOPS) continue;
-      pauses.push(calls.length);
-      flops = 0;
-    }
-  }
-  if (pauses.at(-1) !== calls.length) pauses.push(calls.length);
+  let work = 0;
+  calls.forEach((step, i) => {
+    work += workOf(step);
+    if (work < placing.budget && i + 1 < calls.length) return;
+    pauses.push(i + 1);
+    work = 0;
+  });
   return { calls, pauses };
+}
+
+function stepsOf(call: Call, placing: Placing): KernelStep[] {
+  const { names, addressOf, workspaceOf } = placing;
+  const cost = ops[call.op]!.cost(call);
+  const kernels = loweringOf(call).lower(call, {
+    of: (value) => (value ? addressOf(value) : 0),
+    workspace: workspaceOf(call),
+  });
+  const working = kernels.filter(({ isSmall }) => !isSmall).length;
+  const op = names.indexOf(call.op);
+  return kernels.flatMap(({ kernel, tiles, args, isSmall }) => {
+    const [flops, bytes] = isSmall ? [0, 0] : [cost.flops / working, cost.bytes / working];
+    return partsOf({ kernel, first: 0, tiles, args, op, flops, bytes }, placing);
+  });
+}
+
+const workOf = ({ flops, bytes }: Pick<KernelStep, 'flops' | 'bytes'>): number =>
+  flops + FLOPS_PER_BYTE * bytes;
+
+/** The same tiles in steps of as much work as may be done at once, with as many tiles for each thread. */
+function partsOf(step: KernelStep, { threads, budget }: Placing): KernelStep[] {
+  const rounds = Math.ceil(step.tiles / threads);
+  const count = Math.min(Math.ceil(workOf(step) / budget), rounds);
+  if (count <= 1) return [step];
+  const firstOf = (part: number) => Math.min(step.tiles, threads * Math.floor((part * rounds) / count));
+  return Array.from({ length: count }, (_, part) => {
+    const [first, next] = [firstOf(part), firstOf(part + 1)];
+    const share = (next - first) / step.tiles;
+    return { ...step, first, tiles: next - first, flops: step.flops * share, bytes: step.bytes * share };
+  });
 }
 
 function loweringOf(call: Call) {

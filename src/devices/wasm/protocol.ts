@@ -8,8 +8,10 @@ export interface KernelProgram {
   readonly pauses: readonly number[];
 }
 
+/** `tiles` of a kernel's, from `first` on. */
 export interface KernelStep {
   readonly kernel: string;
+  readonly first: number;
   readonly tiles: number;
   readonly args: readonly number[];
   readonly op: number;

@@ -50,15 +50,15 @@ export class Runner {
     const scratch = code.scratch + this.#thread * code.scratchStride;
     let before = performance.now();
     for (let index = from; index < to; index++) {
-      const { kernel, tiles, args, op, flops, bytes } = calls[index]!;
+      const { kernel, first, tiles, args, op, flops, bytes } = calls[index]!;
       const run = kernels[kernel]!;
       for (let tile = this.#control.nextTile(index); tile < tiles; tile = this.#control.nextTile(index)) {
-        run(tile, scratch, ...args);
+        run(first + tile, scratch, ...args);
       }
       this.#control.barrier(index);
       const now = performance.now();
       const total = profile[op]!;
-      total.calls++;
+      if (first === 0) total.calls++;
       total.ms += now - before;
       total.flops += flops;
       total.bytes += bytes;

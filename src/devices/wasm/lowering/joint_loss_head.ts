@@ -137,6 +137,7 @@ function losses(call: Call, chunk: Chunk, memory: Addresses): KernelCall[] {
     {
       kernel: 'joint_loss_rows',
       tiles: rowTiles,
+      isSmall: true,
       args: [...rowsOf, teacherHidden ? 1 : 0, ...weights, lossScale, ce, kl, at('factors')],
     },
   ];
@@ -153,9 +154,9 @@ function losses(call: Call, chunk: Chunk, memory: Addresses): KernelCall[] {
     at('stats'),
     tiles,
   ];
-  calls.push({ kernel: 'joint_loss_mixture', tiles: teacherTiles, args: mixture });
+  calls.push({ kernel: 'joint_loss_mixture', tiles: teacherTiles, isSmall: true, args: mixture });
   const mixtureRows = [...rowsOf, teacherTiles, tau, beta, kl, at('factors')];
-  calls.push({ kernel: 'joint_loss_mixture_rows', tiles: rowTiles, args: mixtureRows });
+  calls.push({ kernel: 'joint_loss_mixture_rows', tiles: rowTiles, isSmall: true, args: mixtureRows });
   return calls;
 }
 
@@ -165,7 +166,7 @@ function largestLogits(call: Call, argMax: Value, chunk: Chunk, memory: Addresse
   const { first, count, labels, at } = chunk;
   const out = memory.of(argMax) + 4 * first;
   const args = [ROWS_PER_TILE, count, labels, vocabulary, at('zs'), at('stats'), tiles, out];
-  return { kernel: 'joint_loss_arg_max', tiles: tileCount(count, ROWS_PER_TILE), args };
+  return { kernel: 'joint_loss_arg_max', tiles: tileCount(count, ROWS_PER_TILE), isSmall: true, args };
 }
 
 /** Logits become their gradient; d_hidden in parts, and their sum. */
@@ -181,7 +182,7 @@ function hiddenGradient(call: Call, dHidden: Value, chunk: Chunk, memory: Addres
   const reduce = [ROWS_PER_TILE, count, d, at('partials'), partials, out];
   return [
     { kernel: 'joint_loss_gradient', tiles: partials, args: gradient },
-    { kernel: 'joint_loss_reduce', tiles: tileCount(count, ROWS_PER_TILE), args: reduce },
+    { kernel: 'joint_loss_reduce', tiles: tileCount(count, ROWS_PER_TILE), isSmall: true, args: reduce },
   ];
 }
 

@@ -10,6 +10,8 @@ export interface KernelCall {
   readonly tiles: number;
   /** Pointers, sizes and constants after `tile` and `scratch`. */
   readonly args: readonly number[];
+  /** Next to nothing of the op's operations are its own. */
+  readonly isSmall?: boolean;
 }
 
 /** Where a call's operands live, in bytes from the start of the session's memory; 0 for an absent one. */
