@@ -6,8 +6,8 @@ import { DeviceLostError, DivergedError, InputError, RunError } from '../base/er
 /** A thread for actors of one kind, one after the other. */
 export interface Thread {
   readonly name: string;
-  /** A new actor as its owner sees it: calls cross to the thread. */
-  create<T>(): Comlink.Remote<T>;
+  /** A new actor as its owner sees it: calls cross to the thread, which keeps the actor until it is let go. */
+  create<T>(): { readonly remote: Comlink.Remote<T>; readonly letGo: () => void };
   /** Resolves with the cause when the thread has died by itself; Comlink's pending calls never settle then. */
   readonly died: Promise<string>;
   close(): Promise<void>;
@@ -28,7 +28,7 @@ export function spawn(name: string, file: URL): Thread {
     create<T>() {
       const { port1, port2 } = new MessageChannel();
       worker.postMessage(port2, [port2]);
-      return reach<T>(port1);
+      return { remote: reach<T>(port1), letGo: () => port1.close() };
     },
     died,
     async close() {

@@ -18,7 +18,9 @@ export class Actors {
   /** What the run is at, for errors. */
   doing = 'start';
   readonly #threads: Threads;
-  readonly #taken: { readonly thread: Thread; readonly remote: Comlink.Remote<Actor> }[] = [];
+  readonly #taken: ({ readonly thread: Thread } & ReturnType<typeof createIn>)[] = [];
+  /** Ends what waits for a death: threads and devices outlive a run. */
+  readonly #unwatch: (() => void)[] = [];
   #hasEnded = false;
   readonly #died: Promise<never>;
   #die: (error: Error) => void = () => {};
@@ -29,15 +31,16 @@ export class Actors {
       this.#die = reject;
     });
     this.#died.catch(() => {});
-    for (const { failed } of devices) void failed.then(({ message }) => this.#bury('device', message));
+    for (const { failed } of devices) this.#watch(failed, ({ message }) => this.#bury('device', message));
   }
 
   /** Makes the actor in `NAME.js` and gives it its setup; resolves once it is ready. */
   async start<T>(name: string, setup: object): Promise<Comlink.Remote<T>> {
     const thread = this.#threads.take(name);
-    const remote = thread.create<Actor>();
-    this.#taken.push({ thread, remote });
-    void thread.died.then((cause) => this.#bury(name, cause));
+    const created = createIn(thread);
+    const { remote } = created;
+    this.#taken.push({ thread, ...created });
+    this.#watch(thread.died, (cause) => this.#bury(name, cause));
     const start = () => remote.start(Comlink.transfer(setup, portsOf(setup)));
     await named(name, () => this.doing, start);
     return remote as unknown as Comlink.Remote<T>;
@@ -54,13 +57,30 @@ export class Actors {
   }
 
   async close(): Promise<void> {
+    for (const unwatch of this.#unwatch) unwatch();
+    for (const { letGo } of this.#taken) letGo();
     if (this.#hasEnded) for (const { thread } of this.#taken) this.#threads.giveBack(thread);
     else await Promise.all(this.#taken.map(({ thread }) => thread.close()));
+  }
+
+  #watch<T>(death: Promise<T>, hears: (cause: T) => void): void {
+    this.#unwatch.push(whenResolved(death, hears));
   }
 
   #bury(name: string, cause: string): void {
     this.#die(new RunError(`${placed(name, this.doing)}: ${cause}`));
   }
+}
+
+const createIn = (thread: Thread) => thread.create<Actor>();
+
+/** Until it is ended. A promise that stays open keeps whoever waits for it, so it is given no more than this. */
+function whenResolved<T>(promise: Promise<T>, hears: (value: T) => void): () => void {
+  const listener: { hears?: typeof hears } = { hears };
+  void promise.then((value) => listener.hears?.(value));
+  return () => {
+    delete listener.hears;
+  };
 }
 
 /** The ports directly in a setup, in its device connection or in its session's handle: all must be transferred. */

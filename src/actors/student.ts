@@ -96,6 +96,7 @@ export class Student {
   #source!: Comlink.Remote<BatchSource>;
   #evaluator: Comlink.Remote<SnapshotSink> | undefined;
   #observer!: Comlink.Remote<StepObserver>;
+  #letObserverGo: () => void = () => {};
   #step!: TrainingStep;
   #meter!: StepMeter;
   #ranks!: Channel;
@@ -157,6 +158,7 @@ export class Student {
 
   async end(): Promise<void> {
     await this.#device.close();
+    this.#letObserverGo();
     this.#setup.source.close();
     this.#setup.evaluator?.close();
     this.#setup.ranks?.close();
@@ -189,6 +191,7 @@ export class Student {
   /** Runs until the last step, until the observer says stop, or until it is abandoned. @returns the last step done. */
   async train(observer: Comlink.Remote<StepObserver>): Promise<number> {
     this.#observer = observer;
+    this.#letObserverGo = () => observer[Comlink.releaseProxy]();
     const { steps } = this.#setup.schedule;
     if (this.#state.step >= steps) return this.#state.step;
     this.#meter = new StepMeter(this.#state.elapsedSeconds);

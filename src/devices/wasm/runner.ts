@@ -1,3 +1,4 @@
+import { collectGarbageSoon } from '../../base/collectGarbage.js';
 import type { OpProfile } from '../device.js';
 import type { Command, Control } from './control.js';
 import type { KernelStep, SessionCode } from './protocol.js';
@@ -36,6 +37,7 @@ export class Runner {
 
   close(session: number): void {
     this.#sessions.delete(session);
+    collectGarbageSoon();
   }
 
   session(id: number): OpenSession {

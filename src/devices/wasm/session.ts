@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import { collectGarbageSoon } from '../../base/collectGarbage.js';
 import type { Module, Value } from '../../program/types.js';
 import { valueBytes } from '../../program/types.js';
 import type { HostArray, OpProfile, Replay, RunStats, Session, SessionHandle } from '../device.js';
@@ -137,7 +138,7 @@ export class WasmSession implements Session {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#close().finally(collectGarbageSoon);
     this.#open.delete(this);
     return this.#closing;
   }
