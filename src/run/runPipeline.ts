@@ -1,6 +1,6 @@
 import { Actors } from '../actors/actors.js';
 import { Threads } from '../actors/threads.js';
-import { collectGarbageSoon } from '../base/collectGarbage.js';
+import { collectGarbageAfter } from '../base/collectGarbage.js';
 import { DeviceLostError, DivergedError, InputError, isDiskFull, RunError } from '../base/errors.js';
 import type { DeviceHosts } from '../devices/host.js';
 import { listCheckpoints } from '../formats/checkpointFiles.js';
@@ -47,8 +47,8 @@ export async function runPipeline(
   } finally {
     await actors.close();
     run.close();
-    // What the student gave the evaluator came through here.
-    collectGarbageSoon();
+    // The evaluator's way into the student's memory led through this thread.
+    collectGarbageAfter(prepared.plans.student.bytes.persistent);
   }
 }
 

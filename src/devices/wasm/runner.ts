@@ -1,4 +1,4 @@
-import { collectGarbageSoon } from '../../base/collectGarbage.js';
+import { collectGarbageAfter } from '../../base/collectGarbage.js';
 import type { OpProfile } from '../device.js';
 import type { Command, Control } from './control.js';
 import type { KernelStep, SessionCode } from './protocol.js';
@@ -36,8 +36,9 @@ export class Runner {
   }
 
   close(session: number): void {
+    const closed = this.#sessions.get(session);
     this.#sessions.delete(session);
-    collectGarbageSoon();
+    if (closed) collectGarbageAfter(closed.code.memory.buffer.byteLength);
   }
 
   session(id: number): OpenSession {

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { collectGarbageSoon } from '../../base/collectGarbage.js';
+import { collectGarbageAfter } from '../../base/collectGarbage.js';
 import type { Module, Value } from '../../program/types.js';
 import { valueBytes } from '../../program/types.js';
 import type { HostArray, OpProfile, Replay, RunStats, Session, SessionHandle } from '../device.js';
@@ -138,7 +138,7 @@ export class WasmSession implements Session {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close().finally(collectGarbageSoon);
+    this.#closing ??= this.#close().finally(() => collectGarbageAfter(this.#layout.bytes));
     this.#open.delete(this);
     return this.#closing;
   }
