@@ -17,6 +17,7 @@ import { exp, F32, log, sumLanes } from './simd';
  *   joint_loss_gradient       per range of tiles: logits become their gradient G, then a partial d_hidden = G W
  *   joint_loss_reduce         partial d_hidden summed in order
  *   joint_loss_head_gradient  per vocabulary tile: its rows of d_head (+)= G^T h, if the head is trained
+ * Logits exist from the chunk's first token that has a label to its last: of a prompt and its answer, only the answer's.
  */
 
 /** Vocabulary entries of a tile. */
@@ -47,6 +48,20 @@ function statistic(stats: usize, which: i32, tokens: i32, tiles: i32, token: i32
   return stats + <usize>(((which * tokens + token) * tiles + tile) << 2);
 }
 
+/** The chunk's first token with a label; `tokens` where none has. */
+function firstLabelled(labels: usize, tokens: i32): i32 {
+  let t = 0;
+  while (t < tokens && load<i32>(labels + <usize>(t << 2)) < 0) t++;
+  return t;
+}
+
+/** The number of tokens up to the chunk's last one with a label. */
+function endLabelled(labels: usize, tokens: i32): i32 {
+  let t = tokens;
+  while (t > 0 && load<i32>(labels + <usize>((t - 1) << 2)) < 0) t--;
+  return t;
+}
+
 /** Logits of one vocabulary tile: z [tokens, n] with rows of V_TILE, the rest of the last vector filled with -1e30. */
 function tileLogits(
   scratch: usize, hidden: usize, tokens: i32, d: i32, head: usize, dtype: i32, first: i32, n: i32, z: usize,
@@ -71,9 +86,15 @@ export function joint_loss_logits(
   const nShared = tHidden ? max(0, min(V_TILE, shared - first)) : 0;
   const z = zs + <usize>tile * <usize>tokens * ROW;
   const y = zt + <usize>tile * <usize>tokens * ROW;
-  tileLogits(scratch, hidden, tokens, d, head, dtype, first, n, z);
-  if (nShared > 0) tileLogits(scratch, tHidden, tokens, tD, tHead, tDtype, first, nShared, y);
-  for (let t = 0; t < tokens; t++) {
+  const from = firstLabelled(labels, tokens);
+  const count = endLabelled(labels, tokens) - from;
+  if (count <= 0) return;
+  const start = <usize>from * ROW;
+  tileLogits(scratch, hidden + <usize>from * <usize>(d << 2), count, d, head, dtype, first, n, z + start);
+  if (nShared > 0) {
+    tileLogits(scratch, tHidden + <usize>from * <usize>(tD << 2), count, tD, tHead, tDtype, first, nShared, y + start);
+  }
+  for (let t = from; t < from + count; t++) {
     const s = z + <usize>t * ROW;
     const m = rowMax(s, n, 1);
     const l = rowSum(s, n, 1, m);
@@ -248,16 +269,19 @@ export function joint_loss_gradient(
   hasTeacher: i32, shared: i32, divergence: i32, beta: f32, inverseTau: f32, zs: usize, zt: usize, factors: usize,
   partials: usize, tiles: i32,
 ): void {
-  const out = partials + <usize>tile * <usize>tokens * <usize>(d << 2);
   const end = min(tiles, (tile + 1) * range);
   const same = hasTeacher != 0 && inverseTau == 1 && shared == vocabulary;
+  const from = firstLabelled(labels, tokens);
+  const count = endLabelled(labels, tokens) - from;
+  if (count <= 0) return;
+  const out = partials + <usize>(tile * tokens + from) * <usize>(d << 2);
   for (let v = tile * range; v < end; v++) {
     const first = v * V_TILE;
     const n = min(V_TILE, vocabulary - first);
     const nShared = hasTeacher ? max(0, min(V_TILE, shared - first)) : 0;
     const z = zs + <usize>v * <usize>tokens * ROW;
     const y = zt + <usize>v * <usize>tokens * ROW;
-    for (let t = 0; t < tokens; t++) {
+    for (let t = from; t < from + count; t++) {
       const f = factors + <usize>t * FACTORS;
       const row = z + <usize>t * ROW;
       logitsGradient(divergence, row, y + <usize>t * ROW, n, nShared, inverseTau, beta, same, f);
@@ -269,38 +293,48 @@ export function joint_loss_gradient(
     for (let j = 0; j < d; j += COLUMNS) {
       const w = head + (<usize>first * <usize>d + <usize>j) * bytesOf(dtype);
       product(
-        scratch, z, ROW, tokens, n, w, d, dtype, min(COLUMNS, d - j), out + <usize>(j << 2), <usize>(d << 2), 1,
-        v > tile * range,
+        scratch, z + <usize>from * ROW, ROW, count, n, w, d, dtype, min(COLUMNS, d - j), out + <usize>(j << 2),
+        <usize>(d << 2), 1, v > tile * range,
       );
     }
   }
 }
 
-/** d_hidden = the sum of `count` partials, in order; one tile = rowsPerTile tokens. */
+/** d_hidden = the sum of `count` partials, in order, 0 without logits; one tile = rowsPerTile tokens. */
 export function joint_loss_reduce(
-  tile: i32, scratch: usize, rowsPerTile: i32, tokens: i32, d: i32, partials: usize, count: i32, dHidden: usize,
+  tile: i32, scratch: usize, rowsPerTile: i32, tokens: i32, labels: usize, d: i32, partials: usize, count: i32,
+  dHidden: usize,
 ): void {
-  const first = tile * rowsPerTile * d;
-  const end = min(tokens * d, first + rowsPerTile * d);
-  const stride = <usize>tokens * <usize>(d << 2);
-  let i = first;
-  for (; i + 4 <= end; i += 4) {
-    let from = partials + <usize>(i << 2);
-    let sum = v128.load(from);
+  const first = tile * rowsPerTile;
+  const end = min(tokens, first + rowsPerTile);
+  const from = min(end, max(first, firstLabelled(labels, tokens)));
+  const to = max(from, min(end, endLabelled(labels, tokens)));
+  const row = <usize>(d << 2);
+  memory.fill(dHidden + <usize>first * row, 0, <usize>(from - first) * row);
+  sumPartials(from * d, to * d, <usize>tokens * row, partials, count, dHidden);
+  memory.fill(dHidden + <usize>to * row, 0, <usize>(end - to) * row);
+}
+
+/** out[i] = the sum of `count` numbers `stride` bytes apart, from <= i < to. */
+function sumPartials(from: i32, to: i32, stride: usize, partials: usize, count: i32, out: usize): void {
+  let i = from;
+  for (; i + 4 <= to; i += 4) {
+    let at = partials + <usize>(i << 2);
+    let sum = v128.load(at);
     for (let k = 1; k < count; k++) {
-      from += stride;
-      sum = f32x4.add(sum, v128.load(from));
+      at += stride;
+      sum = f32x4.add(sum, v128.load(at));
     }
-    v128.store(dHidden + <usize>(i << 2), sum);
+    v128.store(out + <usize>(i << 2), sum);
   }
-  for (; i < end; i++) {
-    let from = partials + <usize>(i << 2);
-    let sum = load<f32>(from);
+  for (; i < to; i++) {
+    let at = partials + <usize>(i << 2);
+    let sum = load<f32>(at);
     for (let k = 1; k < count; k++) {
-      from += stride;
-      sum += load<f32>(from);
+      at += stride;
+      sum += load<f32>(at);
     }
-    store<f32>(dHidden + <usize>(i << 2), sum);
+    store<f32>(out + <usize>(i << 2), sum);
   }
 }
 
@@ -309,22 +343,26 @@ export function joint_loss_reduce(
  * chain of FMAs over the tokens in order, which the next chunk continues: its bits depend on neither.
  */
 export function joint_loss_head_gradient(
-  tile: i32, scratch: usize, tokens: i32, hidden: usize, d: i32, vocabulary: i32, zs: usize, dHead: usize,
-  accumulate: i32,
+  tile: i32, scratch: usize, tokens: i32, labels: usize, hidden: usize, d: i32, vocabulary: i32, zs: usize,
+  dHead: usize, accumulate: i32,
 ): void {
   const first = tile * V_TILE;
   const n = min(V_TILE, vocabulary - first);
   const g = zs + <usize>tile * <usize>tokens * ROW;
   const transposed = scratch + BLOCK_BYTES;
-  for (let t = 0; t < tokens; t += T_BLOCK) {
-    const depth = min(T_BLOCK, tokens - t);
+  const out = dHead + <usize>first * <usize>(d << 2);
+  const from = firstLabelled(labels, tokens);
+  const end = endLabelled(labels, tokens);
+  if (from >= end && !accumulate) memory.fill(out, 0, <usize>n * <usize>(d << 2));
+  for (let t = from; t < end; t += T_BLOCK) {
+    const depth = min(T_BLOCK, end - t);
     transpose(g + <usize>t * ROW, depth, n, transposed);
     for (let j = 0; j < d; j += COLUMNS) {
       const h = hidden + ((<usize>t * <usize>d + <usize>j) << 2);
-      const c = dHead + ((<usize>first * <usize>d + <usize>j) << 2);
+      const c = out + <usize>(j << 2);
       product(
         scratch, transposed, <usize>(T_BLOCK << 2), n, depth, h, d, F32, min(COLUMNS, d - j), c, <usize>(d << 2), 1,
-        accumulate != 0 || t > 0,
+        accumulate != 0 || t > from,
       );
     }
   }

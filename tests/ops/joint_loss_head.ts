@@ -139,7 +139,8 @@ interface Options {
   readonly teacherDtype?: DType;
   /** Standard deviation of the logits; 25 gives +-80. */
   readonly deviation?: number;
-  readonly labelled?: 'all' | 'some' | 'none';
+  /** Or two of three within a range of tokens, as of an answer after its prompt. */
+  readonly labelled?: 'all' | 'some' | 'none' | readonly [first: number, end: number];
 }
 
 function describe(options: Options): string {
@@ -168,13 +169,16 @@ function describe(options: Options): string {
     ...(argMax ? ['arg max'] : []),
     ...(lossScale ? [`loss scale ${lossScale}`] : []),
     ...(deviation === 1 ? [] : [`logits about ${deviation}`]),
-    ...(labelled === 'some' ? [] : [`${labelled} labelled`]),
+    ...(labelled === 'some'
+      ? []
+      : [`${typeof labelled === 'string' ? labelled : labelled.join(' to ')} labelled`]),
   ].join(', ');
 }
 
 function labelsOf(random: Random, { tokens, vocabulary, labelled = 'some' }: Options): Input {
   const label = (t: number) => {
-    if (labelled === 'none' || (labelled === 'some' && t % 3 === 1)) return IGNORED;
+    if (labelled === 'none' || (labelled !== 'all' && t % 3 === 1)) return IGNORED;
+    if (typeof labelled !== 'string' && (t < labelled[0] || t >= labelled[1])) return IGNORED;
     // The first and the last entry are always among them.
     return t < 2 ? 0 : t < 4 ? vocabulary - 1 : random.integer(vocabulary);
   };
@@ -291,6 +295,23 @@ const likeliest = [
   { tokens: 13, vocabulary: 5000, width: 6 },
   { tokens: 1030, vocabulary: 131, width: 16 },
   { tokens: 7, vocabulary: 211, width: 16, labelled: 'none' },
+  { tokens: 1030, vocabulary: 131, width: 16, labelled: [640, 733] },
+] as const;
+
+/** Whole chunks of tokens without a label, and the ends of others; more of them than a block of the trained head has. */
+const answers = [
+  { tokens: 1030, vocabulary: 131, width: 24, labelled: [600, 733] },
+  { tokens: 1030, vocabulary: 131, width: 16, labelled: [3, 6], teacher: [140, 12] },
+  { tokens: 1030, vocabulary: 300, width: 16, labelled: [500, 540], teacher: [300, 12], divergence: 'jsd' },
+  {
+    tokens: 300,
+    vocabulary: 1000,
+    width: 43,
+    labelled: [11, 290],
+    teacher: [700, 40],
+    divergence: 'reverse-kl',
+  },
+  { tokens: 70, vocabulary: 512, width: 64, labelled: [69, 70], teacher: [512, 64], dtype: 'bf16' },
 ] as const;
 
 const trainedHead = { headGradient: true } as const;
@@ -301,6 +322,11 @@ export const joint_loss_head: OpTable = {
     ...sweep,
     ...divergences,
     ...likeliest.map((options) => lossCase({ ...options, alpha: 0, gradient: false, argMax: true })),
+    ...answers.flatMap((options) => [
+      lossCase({ ...options, alpha: 0.5 }),
+      lossCase({ ...options, alpha: 0.5, gradient: false }),
+      lossCase({ ...options, alpha: 0.5, ...trainedHead }),
+    ]),
     lossCase({ tokens: 1, vocabulary: 5, width: 3, alpha: 0, labelled: 'all', ...trainedHead }),
     lossCase({ tokens: 7, vocabulary: 211, width: 24, alpha: 0, ...trainedHead }),
     lossCase({ tokens: 70, vocabulary: 512, width: 43, teacher: [500, 96], alpha: 0.5, ...trainedHead }),

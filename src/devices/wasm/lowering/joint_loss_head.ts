@@ -179,7 +179,7 @@ function hiddenGradient(call: Call, dHidden: Value, chunk: Chunk, memory: Addres
   const gradient = [range, count, labels, ...weights, divergence, beta, 1 / tau, at('zs'), at('zt')];
   gradient.push(at('factors'), at('partials'), tiles);
   const out = memory.of(dHidden) + first * rowBytes(dHidden);
-  const reduce = [ROWS_PER_TILE, count, d, at('partials'), partials, out];
+  const reduce = [ROWS_PER_TILE, count, labels, d, at('partials'), partials, out];
   return [
     { kernel: 'joint_loss_gradient', tiles: partials, args: gradient },
     { kernel: 'joint_loss_reduce', tiles: tileCount(count, ROWS_PER_TILE), isSmall: true, args: reduce },
@@ -192,6 +192,7 @@ function headGradient(call: Call, dHead: Value, chunk: Chunk, memory: Addresses)
   const states = statesOf(call.inputs[0]!, chunk, memory);
   const args = [
     chunk.count,
+    chunk.labels,
     ...states,
     vocabulary,
     chunk.at('zs'),
