@@ -7,6 +7,7 @@ import { evaluate } from './index.js';
 import { EVALUATE_FLAGS, type EvaluateGiven } from './options/evaluate.js';
 import { showDownloads } from './report/downloads.js';
 import { showEvaluating } from './report/evaluating.js';
+import { showStarting } from './report/starting.js';
 
 const TEXTS: CommandTexts = {
   name: 'evaluate',
@@ -26,6 +27,7 @@ await runAlone(async () => {
   const progress = showEvaluating();
   const hooks = {
     onDownload: showDownloads(),
+    onStarting: showStarting().update,
     onProgress: progress.text,
     onTask: progress.task,
     signal: abortOnSignals(),

@@ -8,6 +8,7 @@ import { GENERATE_FLAGS, type GenerateInput } from './options/generate.js';
 import { checkedOptions, type Given } from './options/table.js';
 import { showDownloads } from './report/downloads.js';
 import { InOrder } from './report/generating.js';
+import { showStarting } from './report/starting.js';
 
 const TEXTS: CommandTexts = {
   name: 'generate',
@@ -51,10 +52,14 @@ async function write(options: GenerateInput, json: boolean, signal: AbortSignal)
   const onPrompts = (found: readonly Prompt[]) => {
     prompts = found;
   };
-  const hooks = { onDownload: showDownloads(), onPrompts, signal };
-  await generate(options, hooks).forEach((record) => {
-    inOrder.tell(record);
-  });
+  const starting = showStarting();
+  const hooks = { onDownload: showDownloads(), onStarting: starting.update, onPrompts, signal };
+  await generate(options, hooks)
+    .forEach((record) => {
+      starting.clear();
+      inOrder.tell(record);
+    })
+    .finally(starting.clear);
 }
 
 /** A prompt as it was given. */

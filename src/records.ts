@@ -160,7 +160,7 @@ export interface DownloadRecord {
   readonly total_bytes: number;
 }
 
-/** What is done before the first step, and how far it is: on `metrics$` only. */
+/** What is done before the first step, or until a model is ready, and how far it is: never in `metrics.jsonl`. */
 export interface ProgressRecord {
   readonly type: 'progress';
   readonly doing:
@@ -174,10 +174,13 @@ export interface ProgressRecord {
     | 'reading text'
     | 'compiling the student'
     | 'compiling the teacher'
+    | 'compiling the model'
     | 'tuning the student'
     | 'tuning the teacher'
+    | 'tuning the model'
     | 'loading the student'
     | 'loading the teacher'
+    | 'loading the model'
     | 'starting point';
   /** Of `total`, where that is known, in `unit`. */
   readonly done?: number;

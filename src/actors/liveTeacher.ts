@@ -2,8 +2,8 @@ import { type Device, PRIORITY, type Session } from '../devices/device.js';
 import { type DeviceConnection, joinDevice } from '../devices/host.js';
 import type { MicroBatch } from '../messages.js';
 import { type BatchShape, type TeacherModule, teacherModule } from '../model/programs.js';
+import { compilingOf, loadingOf, type Starting } from '../model/starting.js';
 import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
-import { compilingOf, loadingOf, type Starting } from './starting.js';
 
 /** What a teacher says of a micro-batch. */
 export interface TeacherAnswer {

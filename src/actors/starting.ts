@@ -1,9 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Compiling } from '../devices/device.js';
-import type { ProgressRecord } from '../records.js';
-
-/** How far an actor's start is. */
-export type Starting = Omit<ProgressRecord, 'type'>;
+import type { Starting } from '../model/starting.js';
 
 /** What an actor says before it is ready. */
 export type StartingMessage = Starting | { readonly warning: string };
@@ -21,21 +17,3 @@ export function teller(port: MessagePort | undefined): (starting: Starting) => v
     port?.postMessage(starting);
   };
 }
-
-/** Of a model's kernels, or of its products on a GPU that has not been timed with them. */
-export const compilingOf = (model: 'student' | 'teacher', { doing, done, total }: Compiling): Starting => ({
-  doing: `${doing} the ${model}`,
-  done,
-  total,
-  unit: doing === 'tuning' ? 'products' : 'kernels',
-});
-
-const MIB = 2 ** 20;
-
-/** Of a model whose weights are loaded, in bytes. */
-export const loadingOf = (model: 'student' | 'teacher', bytes: number, total: number): Starting => ({
-  doing: `loading the ${model}`,
-  done: Math.round(bytes / MIB),
-  total: Math.round(total / MIB),
-  unit: 'MiB',
-});

@@ -25,6 +25,7 @@ import type {
 import { endsPart, type Part } from '../model/gradientTree.js';
 import { type StudentModule, type StudentOptions, studentModule } from '../model/programs.js';
 import { sessionSources } from '../model/sessionSource.js';
+import { compilingOf, loadingOf, type Starting } from '../model/starting.js';
 import { fillValue, headName, loadTensor, sourcesOf } from '../model/weights.js';
 import type { Value } from '../program/types.js';
 import type { StepRecord } from '../records.js';
@@ -40,7 +41,7 @@ import type { Channel, Place } from '../world/world.js';
 import { named, reach, serve } from './actor.js';
 import { pulled } from './credits.js';
 import type { SnapshotSink } from './evaluator.js';
-import { compilingOf, loadingOf, type Starting, type StartingMessage, teller } from './starting.js';
+import { type StartingMessage, teller } from './starting.js';
 
 export interface StudentSetup {
   readonly student: StudentOptions;

@@ -8,6 +8,7 @@ import { mostTokens, openModelFiles } from '../model/modelFiles.js';
 import { CHAT_CONTEXT, type GENERATE_FLAGS, SAMPLING_OPTIONS } from '../options/generate.js';
 import { optionsIn, type Resolved } from '../options/table.js';
 import { showDownloads } from '../report/downloads.js';
+import { showStarting } from '../report/starting.js';
 
 /** Where a conversation is read from and written to. */
 type Terminal = Pick<NodeJS.Process, 'stdin' | 'stdout' | 'stderr'>;
@@ -28,7 +29,9 @@ export async function chat(flags: Flags, signal: AbortSignal, terminal: Terminal
   const { folder } = await resolveModel(name, { onProgress: onDownload, signal });
   const context = flags.context ?? Math.min(CHAT_CONTEXT, mostTokens(openModelFiles(folder)));
   const loading = { ...optionsIn(MODEL_OPTIONS, flags), context, batch: 1, sequence: 1 };
-  const model = await loadModel(folder, { ...loading, onDownload, signal });
+  const starting = showStarting();
+  const hooks = { onDownload, onStarting: starting.update, signal };
+  const model = await loadModel(folder, { ...loading, ...hooks }).finally(starting.clear);
   try {
     const sampling = { ...optionsIn(SAMPLING_OPTIONS, flags), signal };
     const messages: Message[] = system === undefined ? [] : [{ role: 'system', content: system }];

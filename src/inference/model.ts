@@ -17,6 +17,7 @@ import { endOfTextIds } from '../model/endOfText.js';
 import { loraOptions, loraShapes } from '../model/lora.js';
 import { checkSequence, checkTokenizer, openModelFiles } from '../model/modelFiles.js';
 import { type EvaluationModule, evaluationModule } from '../model/programs.js';
+import { compilingOf, loadingOf, type Starting } from '../model/starting.js';
 import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
 import { EVALUATE_OPTIONS } from '../options/evaluate.js';
 import { checkedOptions, type Resolved } from '../options/table.js';
@@ -285,7 +286,8 @@ export async function openModel(
   tokenizer: Tokenizer,
   options: Resolved<typeof MODEL_OPTIONS>,
 ): Promise<Model> {
-  const { sequence, context, batch, onDownload: onProgress, signal } = options;
+  const { sequence, context, batch, onDownload: onProgress, onStarting, signal } = options;
+  const tell = (starting: Starting) => onStarting?.({ type: 'progress', ...starting });
   const files = openModelFiles(folder);
   checkSequence(files, sequence);
   checkSequence(files, context, '--context');
@@ -307,8 +309,9 @@ export async function openModel(
   const device = await openDevice(options.device, { threads, kernels, tune });
   try {
     throwIfStopped(signal, LOADING);
-    const session = await device.compile(module.module);
-    await fill(session, module, files, adapter, signal);
+    const session = await device.compile(module.module, (compiling) => tell(compilingOf('model', compiling)));
+    const onLoaded = (bytes: number, total: number) => tell(loadingOf('model', bytes, total));
+    await fill(session, module, { files, adapter, onLoaded, signal });
     return new Model({ tokenizer, device, session, module, shape, prompts, eosIds });
   } catch (error) {
     await device.close();
@@ -316,19 +319,25 @@ export async function openModel(
   }
 }
 
-/** Writes the weights and the adapter's factors. @param signal ends it: the session closes, and what is written rejects */
+interface Filling {
+  readonly files: ModelFiles;
+  readonly adapter: Adapter | undefined;
+  readonly onLoaded: (bytes: number, total: number) => void;
+  /** Ends it: the session closes, and what is written rejects. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Writes the weights and the adapter's factors. */
 async function fill(
   session: Session,
   { weights, lora }: EvaluationModule,
-  files: ModelFiles,
-  adapter: Adapter | undefined,
-  signal: AbortSignal | undefined,
+  { files, adapter, onLoaded, signal }: Filling,
 ): Promise<void> {
   throwIfStopped(signal, LOADING);
   const leave = () => void session.close();
   signal?.addEventListener('abort', leave);
   try {
-    await loadWeights(session, sourcesOf(files), weights);
+    await loadWeights(session, sourcesOf(files), weights, onLoaded);
     if (!adapter || !lora) return;
     for (const [name, value] of lora.values) await session.write(value, adapter.tensors.get(name)!.data);
   } finally {

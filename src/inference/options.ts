@@ -3,7 +3,7 @@ import { EVALUATE_OPTIONS } from '../options/evaluate.js';
 import { SAMPLING_OPTIONS } from '../options/generate.js';
 import { abortSignal, callback, count, text, whole } from '../options/schemas.js';
 import type { Given, Option } from '../options/table.js';
-import type { DownloadRecord } from '../records.js';
+import type { DownloadRecord, ProgressRecord } from '../records.js';
 
 const { adapter, sequence, device, kernels, tune, threads } = EVALUATE_OPTIONS;
 
@@ -42,6 +42,12 @@ export const MODEL_OPTIONS = {
     value: 'FUNCTION',
     schema: callback<(record: DownloadRecord) => void>().optional(),
     help: 'told how far the download of a model by Hub name is',
+  },
+  onStarting: {
+    group: 'run',
+    value: 'FUNCTION',
+    schema: callback<(record: ProgressRecord) => void>().optional(),
+    help: 'told how far the model is until it is ready: compiling, tuning on a GPU, loading',
   },
   signal,
 } as const satisfies Record<string, Option>;

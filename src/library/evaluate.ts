@@ -39,6 +39,8 @@ export interface EvaluateProgress {
 export interface EvaluateHooks {
   /** Told how far the download of a model by Hub name is. */
   readonly onDownload?: ModelOptions['onDownload'];
+  /** Told how far the model is until it is ready. */
+  readonly onStarting?: ModelOptions['onStarting'];
   readonly onProgress?: ((progress: EvaluateProgress) => void) | undefined;
   /** Told of each item of a task, once it is scored. */
   readonly onTask?: ((progress: TaskProgress) => void) | undefined;
@@ -102,9 +104,10 @@ type Found = Options & { readonly folder: string };
 function openModel(
   { device, kernels, tune, threads, adapter, folder }: Found,
   shape: Pick<ModelOptions, 'sequence' | 'context' | 'batch'>,
-  { onDownload, signal }: EvaluateHooks,
+  { onDownload, onStarting, signal }: EvaluateHooks,
 ): Promise<Model> {
-  return loadModel(folder, { device, kernels, tune, threads, adapter, ...shape, onDownload, signal });
+  const hooks = { onDownload, onStarting, signal };
+  return loadModel(folder, { device, kernels, tune, threads, adapter, ...shape, ...hooks });
 }
 
 async function scoreText(options: Found, text: FoundText, hooks: EvaluateHooks): Promise<Evaluation> {

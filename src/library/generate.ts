@@ -15,6 +15,8 @@ import { checkedOptions, optionsIn, type Resolved } from '../options/table.js';
 export interface GenerateHooks {
   /** Told how far the download of a model by Hub name is. */
   readonly onDownload?: ModelOptions['onDownload'];
+  /** Told how far the model is until it is ready. */
+  readonly onStarting?: ModelOptions['onStarting'];
   /** Told the prompts that were found, before a model is loaded. */
   readonly onPrompts?: ((prompts: readonly Prompt[]) => void) | undefined;
   /** Ends the work with a RunError. */
@@ -47,7 +49,7 @@ export function generate(input: GenerateInput, hooks: GenerateHooks = {}): Obser
 
 async function run(
   input: GenerateInput,
-  { onDownload, onPrompts, signal }: GenerateHooks,
+  { onDownload, onStarting, onPrompts, signal }: GenerateHooks,
   emit: (record: GenerationRecord) => void,
 ): Promise<void> {
   const options = checkedOptions(GENERATE_OPTIONS, input);
@@ -69,7 +71,7 @@ async function run(
   const context = contextFor(ids, options, folder, mostTokens(files));
   onPrompts?.(prompts);
   const room = { context, batch: Math.min(batch, ids.length), sequence: 1 };
-  const loading = { ...optionsIn(MODEL_OPTIONS, options), ...room, onDownload, signal };
+  const loading = { ...optionsIn(MODEL_OPTIONS, options), ...room, onDownload, onStarting, signal };
   const model = await openModel(folder, tokenizer, checkedOptions(MODEL_OPTIONS, loading));
   try {
     const settings = { ...optionsIn(SAMPLING_OPTIONS, options), signal };

@@ -13,7 +13,7 @@ export interface ThrottledLine {
   /** @param isLast show it in any case */
   readonly update: (line: () => string, isLast?: boolean) => void;
   readonly done: () => void;
-  /** Takes the line away, so that others can be written in its place. */
+  /** Takes the line away, so that something else can be written in its place. */
   readonly clear: () => void;
 }
 
@@ -33,7 +33,10 @@ export function throttledLine(since = Number.NEGATIVE_INFINITY): ThrottledLine {
     },
     done: () => log.done(),
     clear: () => {
-      if (isTerminal()) log.clear();
+      if (!isTerminal()) return;
+      log.clear();
+      // The cursor is shown again.
+      log.done();
     },
   };
 }

@@ -1,4 +1,4 @@
-import { train } from 'rivulet';
+import { evaluate, generate, loadModel, train } from 'rivulet';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProgressRecord } from '#src/records.js';
@@ -35,6 +35,29 @@ test('a run tells what it does before its first step, and metrics.jsonl does not
   assert.ok(seen.includes('compiling the student') && seen.includes('loading the student  0 of 0 MiB'));
 });
 
+const { student: model } = fixture;
+const PLACE = { device: 'wasm', threads: 1, sequence: 16 } as const;
+const LOADED = 'loading the model  0 of 0 MiB';
+
+for (const [name, start] of [
+  ['loadModel', (onStarting) => loadModel(model, { ...PLACE, onStarting }).then((loaded) => loaded.close())],
+  ['evaluate', (onStarting) => evaluate({ ...PLACE, model, perplexity: fixture.jsonl }, { onStarting })],
+  [
+    'generate',
+    (onStarting) =>
+      generate({ device: 'wasm', threads: 1, model, prompt: 'a', maxTokens: 3 }, { onStarting }).forEach(
+        () => {},
+      ),
+  ],
+] as readonly [string, (onStarting: (record: ProgressRecord) => void) => Promise<unknown>][]) {
+  test(`${name} tells how far the model is, to the end`, async () => {
+    const seen: ProgressRecord[] = [];
+    await start((record) => seen.push(record));
+    assert.is(startingLine(seen.at(-1)!), LOADED);
+    assert.is(seen.at(-1)!.done, seen.at(-1)!.total);
+  });
+}
+
 test.run();
 
 const gpu = gpuSuite('starting on webgpu');
@@ -57,6 +80,18 @@ gpu.test('tells how many kernels are made of each model', async () => {
     assert.is(of.at(-1)!.done, of.at(-1)!.total);
     assert.ok(of.every(({ done, total }, i) => i === 0 || total! > done! || i === of.length - 1));
   }
+});
+
+gpu.test('tells how many kernels are made of the only model', async () => {
+  const seen: ProgressRecord[] = [];
+  const onStarting = (record: ProgressRecord) => seen.push(record);
+  await (
+    await loadModel(model, { device: 'webgpu', tune: 'off', sequence: 16, context: 9, onStarting })
+  ).close();
+  const compiling = seen.filter(({ doing }) => doing === 'compiling the model');
+  assert.ok(compiling.length > 0);
+  assert.is(compiling.at(-1)!.done, compiling.at(-1)!.total);
+  assert.is(startingLine(seen.at(-1)!), LOADED);
 });
 
 gpu.tests.run();
