@@ -22,18 +22,20 @@ export interface ThrottledLine {
  * @param since when the last one was, as performance.now() has it; default: never, so that the first is shown
  */
 export function throttledLine(since = Number.NEGATIVE_INFINITY): ThrottledLine {
-  let last = since;
+  let [last, isShown] = [since, false];
   return {
     update(line, isLast = false) {
       const now = performance.now();
       if (now - last < lineMs() && !isLast) return;
       last = now;
-      if (isTerminal()) log(line());
+      isShown = isTerminal();
+      if (isShown) log(line());
       else process.stderr.write(`${line()}\n`);
     },
     done: () => log.done(),
     clear: () => {
-      if (!isTerminal()) return;
+      if (!isShown) return;
+      isShown = false;
       log.clear();
       // The cursor is shown again.
       log.done();
