@@ -196,7 +196,15 @@ const likeliest = [
 const answers = [
   { tokens: 1030, vocabulary: 131, width: 24, labelled: [600, 733] },
   { tokens: 1030, vocabulary: 131, width: 16, labelled: [3, 6], teacher: [140, 12] },
-  { tokens: 1030, vocabulary: 300, width: 16, labelled: [500, 540], teacher: [300, 12], divergence: 'jsd' },
+  {
+    tokens: 1030,
+    vocabulary: 300,
+    width: 16,
+    labelled: [500, 540],
+    teacher: [300, 12],
+    divergence: 'jsd',
+    beta: 0.3,
+  },
   {
     tokens: 300,
     vocabulary: 1000,
