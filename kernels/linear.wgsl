@@ -59,8 +59,9 @@ fn multiply_tiles(thread: u32, sums: ptr<function, Sums>) {
 @compute @workgroup_size(THREADS)
 fn linear(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
   let tile = tile_of(group);
+  let terms = terms_of(tile.x, thread, THREADS);
   var sums: Sums;
-  for (var step = first_step(group.z); step.term < shape.term_count; step = next_step(step, group.z)) {
+  for (var step = first_step(group.z); step.term < terms; step = next_step(step, group.z)) {
     stage_x(step, tile.x, thread);
     stage_w(step, tile.y, thread);
     workgroupBarrier();

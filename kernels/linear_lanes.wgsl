@@ -77,8 +77,9 @@ fn multiply(factors: Factors, sums: ptr<function, Sums>) {
 @compute @workgroup_size(LANES)
 fn linear_lanes(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
   let tile = tile_of(group);
+  let terms = terms_of(tile.x, lane, LANES);
   var sums: Sums;
-  for (var i = 0u; i < shape.term_count; i++) {
+  for (var i = 0u; i < terms; i++) {
     let term = shape.terms[i];
     let origins = origins_of(term, tile, lane);
     for (var k = group.z * term.slice_depth; k < end_of(term, group.z); k += TILE_K) {

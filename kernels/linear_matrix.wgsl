@@ -145,6 +145,7 @@ fn linear_matrix(
   @builtin(subgroup_id) subgroup: u32,
 ) {
   let tile = tile_of(group);
+  let terms = terms_of(tile.x, thread, THREADS);
   var sums: Sums;
   let first = first_step(group.z);
   var step = first;
@@ -155,7 +156,7 @@ fn linear_matrix(
       multiply_tiles(subgroup, &sums);
     }
     workgroupBarrier();
-    if (step.term == shape.term_count) {
+    if (step.term >= terms) {
       break;
     }
     stage(step, eights, thread);

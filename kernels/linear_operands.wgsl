@@ -8,6 +8,7 @@
 // elements and hold a multiple of eight, so that eight of them are one vector of halves, or two of f32.
 // B (base) and Y are f32 or f16. y is written (=), not added to; with base = IN_PLACE, it is what y holds (+=).
 // Kernels compute tiles of TILE_M x TILE_N, k in steps of TILE_K in order: first term 1, then term 2.
+// Where rows of y have labels, tiles of rows that all have a negative one are not computed: their sums are 0.
 // A deep sum of one term may be cut into slices of k, one for each layer of the grid (z): y is then [slices, m, n].
 
 const F32: u32 = 0;
@@ -43,6 +44,8 @@ struct Shape {
   bias: u32,
   scale: f32,
   terms: array<Term, 2>,
+  // 0 for none, else 1 + the label that belongs to row 0 of y.
+  labels: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -53,6 +56,7 @@ struct Shape {
 @group(0) @binding(5) var<storage, read> w_2: array<W2>;
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<Y>;
+@group(0) @binding(8) var<storage, read> labels: array<i32>;
 
 // Whether a term is the second one; known when compiled, where there is but one.
 fn is_second(term: u32) -> bool {
@@ -220,6 +224,27 @@ fn tile_of(group: vec3u) -> vec2u {
   let height = min(BAND, tiles.x - first);
   let within = index - first * tiles.y;
   return vec2u((first + within % height) * TILE_M, within / height * TILE_N);
+}
+
+// Whether a thread has found a label, and what all of them know of it.
+var<workgroup> found: atomic<u32>;
+var<workgroup> has_label: u32;
+
+// Terms to sum up in the tile whose first row is `row`: none where its rows have no label. `threads` are in the workgroup.
+fn terms_of(row: u32, thread: u32, threads: u32) -> u32 {
+  if (shape.labels == 0) {
+    return shape.term_count;
+  }
+  for (var i = row + thread; i < min(row + TILE_M, shape.m); i += threads) {
+    if (labels[shape.labels - 1 + i] >= 0) {
+      atomicStore(&found, 1);
+    }
+  }
+  workgroupBarrier();
+  if (thread == 0) {
+    has_label = atomicLoad(&found);
+  }
+  return workgroupUniformLoad(&has_label) * shape.term_count;
 }
 
 // Writes an element of y, if it is one.

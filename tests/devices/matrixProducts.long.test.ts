@@ -1,12 +1,13 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Device, HostArray } from '#src/devices/device.js';
 import { layOut } from '#src/devices/webgpu/layout.js';
 import type { Dispatch, Matrices, Target } from '#src/devices/webgpu/lowering/lowering.js';
-import { Pipelines } from '#src/devices/webgpu/pipelines.js';
+import { Pipelines, type Rewrite } from '#src/devices/webgpu/pipelines.js';
 import { Builder } from '#src/program/builder.js';
 import { linear, linearDw } from '#src/program/ops/linear.js';
 import type { Module } from '#src/program/types.js';
-import { record, runCase } from '../ops/harness.js';
+import { type PreparedCase, record, runCase } from '../ops/harness.js';
 import { cases } from '../ops/index.js';
 import { emulateMatrices } from './emulatedMatrices.js';
 import { dispatchesOf, gpuSuite, openChanged, prepareNamed } from './gpuDevice.js';
@@ -165,6 +166,8 @@ const NARROW = 'linear 300 x 600 to 8, f32, no base, scale 0.25';
 const FLAT_GRADIENT = 'linear_dw 300 rows, 8 x 600, no base, scale 2';
 const HEAD =
   'joint_loss_head 70 tokens, 512 x 43 f32, teacher 500 x 96 f32, alpha 0.5, temperature 1, trained head';
+const ANSWER =
+  'joint_loss_head 1030 tokens, 131 x 24 f32, no teacher, alpha 0.5, temperature 1, 600 to 733 labelled';
 
 interface Forced {
   readonly variant: string;
@@ -178,7 +181,7 @@ interface Forced {
 const forced: readonly Forced[] = [
   {
     ...{ variant: 'generic 64 x 64', precision: 'f32' },
-    names: [FORWARD, FORWARD_ODD, INPUT_GRADIENT_ODD, WEIGHT_GRADIENT_ODD, DEEP_GRADIENT, BANDS],
+    names: [FORWARD, FORWARD_ODD, INPUT_GRADIENT_ODD, WEIGHT_GRADIENT_ODD, DEEP_GRADIENT, BANDS, ANSWER],
   },
   { variant: 'generic 128 x 64', precision: 'f16', names: [INPUT_GRADIENT, WEIGHT_GRADIENT, DEEP_GRADIENT] },
   { variant: 'generic 128 x 16', precision: 'f16', names: [NARROW] },
@@ -189,7 +192,7 @@ const forced: readonly Forced[] = [
   },
   {
     ...{ variant: 'matrix 64 x 64 x 32', precision: 'f16', matrices: SMALL },
-    names: [FORWARD_ODD, INPUT_GRADIENT_ODD, WEIGHT_GRADIENT_ODD, SUBNORMAL, HEAD],
+    names: [FORWARD_ODD, INPUT_GRADIENT_ODD, WEIGHT_GRADIENT_ODD, SUBNORMAL, HEAD, ANSWER],
   },
   // Frozen weights as bf16.
   { variant: 'matrix 64 x 64 x 32', precision: 'f32', matrices: SMALL, names: [FORWARD_ODD, BANDS] },
@@ -203,13 +206,16 @@ const forced: readonly Forced[] = [
 ];
 
 /** The adapter at hand as a device that computes all products by one variant, with matrices emulated. */
-function openForced({ variant, precision, matrices, threads }: Omit<Forced, 'names'>) {
+function openForced(
+  { variant, precision, matrices, threads }: Omit<Forced, 'names'>,
+  change: Rewrite = (code) => code,
+) {
   const choose: Target['choose'] = (key, variants) => {
     const chosen = variants.find(({ name }) => name === variant);
     assert.ok(chosen, `${variant} is none of ${variants.map(({ name }) => name)}, for ${key}`);
     return chosen;
   };
-  const rewrite = (code: string) => emulateMatrices(code, threads ?? matrices?.subgroup ?? 1);
+  const rewrite: Rewrite = (code) => emulateMatrices(change(code), threads ?? matrices?.subgroup ?? 1);
   return openChanged(
     { matrices: matrices ?? null, lanes: undefined, choose },
     { kernels: precision, rewrite },
@@ -223,6 +229,41 @@ for (const { variant, precision, matrices, threads, names } of forced) {
     for (const name of names) {
       await runCase(device, prepareNamed(name), precision === 'f16' || matrices !== undefined);
     }
+    await device.close();
+  });
+}
+
+/** Kernels that find no label anywhere. */
+const blind: Rewrite = (code) => code.replace('atomicStore(&found, 1);', '');
+
+/** The cross-entropy of every token of a case. */
+async function crossEntropies(device: Device, { module, inputs }: PreparedCase): Promise<HostArray> {
+  const session = await device.compile(module);
+  for (const value of module.values) {
+    if (inputs[value.name]) await session.write(value, inputs[value.name]!.data);
+  }
+  await session.run(module.programs[0]!.name);
+  const losses = await session.read(module.values.find(({ name }) => name === 'ce')!);
+  await session.close();
+  return losses;
+}
+
+const blinded = {
+  'default products': () => openChanged({}, { rewrite: blind }),
+  'generic products': () => openForced({ variant: 'generic 64 x 64', precision: 'f32' }, blind),
+  'products by matrices': () =>
+    openForced({ variant: 'matrix 64 x 64 x 32', precision: 'f16', matrices: SMALL }, blind),
+};
+for (const [name, open] of Object.entries(blinded)) {
+  test(`${name} leave out tiles of tokens without a label`, async () => {
+    const device = await open();
+    const prepared = prepareNamed(ANSWER);
+    const losses = await crossEntropies(device, prepared);
+    const labels = prepared.inputs.labels!.data;
+    losses.forEach((loss, t) => {
+      const expected = labels[t]! < 0 ? 0 : Math.log(131);
+      assert.ok(Math.abs(loss - expected) < 1e-5, `token ${t}: found ${loss}, expected ${expected}`);
+    });
     await device.close();
   });
 }

@@ -1,7 +1,7 @@
 import { lossOutputs } from '../../../program/ops/joint_loss_head.js';
 import { type Call, columns, rows, type Value } from '../../../program/types.js';
 import { rowThreads } from './grid.js';
-import { type LeftFactor, leftFactor, rightFactor } from './linearProduct.js';
+import { type LeftFactor, leftFactor, type RowLabels, rightFactor } from './linearProduct.js';
 import { productDispatches } from './linearVariants.js';
 import {
   type Dispatch,
@@ -47,10 +47,11 @@ function sizesOf(call: Call, target: Target) {
   return { tokens, vocabulary, shared, chunk, studentBytes, bytes: studentBytes + chunk * shared * 4 };
 }
 
-/** `count` tokens from `first` on, and their logits: zs [count, vocabulary], zt [count, shared]. */
+/** `count` tokens from `first` on, their labels, and their logits: zs [count, vocabulary], zt [count, shared]. */
 interface Chunk {
   readonly first: number;
   readonly count: number;
+  readonly labels: RowLabels;
   readonly vocabulary: number;
   readonly shared: number;
   readonly zs: Region;
@@ -76,22 +77,25 @@ export const jointLossHeadLowering: Lowering = {
   workspaceBytes: (call, target) => sizesOf(call, target).bytes,
 };
 
-function chunks(call: Call, { target, workspace }: Operands): Chunk[] {
+function chunks(call: Call, at: Operands): Chunk[] {
+  const { target, workspace } = at;
+  const region = at.of(call.inputs[4]!);
   const { tokens, vocabulary, shared, chunk, studentBytes } = sizesOf(call, target);
   return Array.from({ length: Math.ceil(tokens / chunk) }, (_, i) => {
     const first = i * chunk;
     const count = Math.min(chunk, tokens - first);
     const zs = { ...workspace, bytes: count * vocabulary * 4 };
     const zt = { ...workspace, offset: workspace.offset + studentBytes, bytes: count * shared * 4 };
-    return { first, count, vocabulary, shared, zs, zt: shared > 0 ? zt : null };
+    const labels = { region, first };
+    return { first, count, labels, vocabulary, shared, zs, zt: shared > 0 ? zt : null };
   });
 }
 
-/** z [count, entries] = h W^T over the first `entries` of the vocabulary. */
+/** z [count, entries] = h W^T of tokens that have a label, over the first `entries` of the vocabulary. */
 function logits(
   hidden: Value,
   head: Value,
-  { first, count }: Chunk,
+  { first, count, labels }: Chunk,
   entries: number,
   z: Region,
   at: Operands,
@@ -100,7 +104,7 @@ function logits(
   const w = rightFactor(head, at, true, entries);
   const terms = [{ x, w, depth: columns(hidden), scale: 1 }];
   const y = { base: null, y: z, type: 'f32' as const, first: 0, stride: entries };
-  return productDispatches({ m: count, n: entries, ...y, terms }, at.target);
+  return productDispatches({ m: count, n: entries, ...y, terms, labels }, at.target);
 }
 
 /** The entry of each token's largest logit. */
@@ -146,7 +150,7 @@ function lossRows(call: Call, chunk: Chunk, at: Operands): Dispatch {
 
 /** d_hidden = G W, G [count, vocabulary] in place of the logits. */
 function hiddenGradient(head: Value, dHidden: Value, chunk: Chunk, at: Operands): Dispatch[] {
-  const { first, count, vocabulary, zs } = chunk;
+  const { first, count, labels, vocabulary, zs } = chunk;
   const x: LeftFactor = { region: zs, type: 'f32', first: 0, stride: vocabulary, alongK: true };
   const terms = [{ x, w: rightFactor(head, at, false), depth: vocabulary, scale: 1 }];
   const width = columns(dHidden);
@@ -157,7 +161,7 @@ function hiddenGradient(head: Value, dHidden: Value, chunk: Chunk, at: Operands)
     first: first * width,
     stride: width,
   };
-  return productDispatches({ m: count, n: width, ...y, terms }, at.target);
+  return productDispatches({ m: count, n: width, ...y, terms, labels }, at.target);
 }
 
 /** d_head = [the chunks before +] G^T h, in ranges of its rows where one binding does not show it whole. */

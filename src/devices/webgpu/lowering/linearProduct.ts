@@ -45,8 +45,16 @@ export interface Product {
   readonly stride: number;
   /** One or two. */
   readonly terms: readonly Term[];
+  /** Rows of y whose label is negative need not be computed: their sums may be 0. */
+  readonly labels?: RowLabels;
   /** Where y gets the sums of slices of k, [slices, m, n], one by one. */
   readonly slices?: Slices;
+}
+
+/** i32 [>= first + m]: the label of row 0 of a product is the one at `first`. */
+export interface RowLabels {
+  readonly region: Region;
+  readonly first: number;
 }
 
 /** A sum cut into parts: all of `depth` steps, the last of fewer. */

@@ -167,16 +167,20 @@ function subgroupGrid(tile: Tile, subgroups: number, { m, n, k }: Matrices): Gri
   return tile.k % k === 0 ? whole.sort((a, b) => edges(a) - edges(b))[0] : undefined;
 }
 
-/** kernels/linear_matrix.wgsl: `cells`, of 16 bytes, for the orders of X and W that take the most. */
+/**
+ * kernels/linear_matrix.wgsl: `cells`, of 16 bytes, for the orders of X and W that take the most, and two words
+ * (kernels/linear_operands.wgsl).
+ */
 function matrixBytes({ m, n, k }: Tile, grid: Grid, matrices: Matrices): number {
   const cells = (length: number, rows: number) => rows * (length / 8 + 1);
   const tiles = Math.max(cells(k, m), cells(m, k)) + Math.max(cells(k, n), cells(n, k));
-  return 16 * Math.max(tiles, (grid.m * matrices.m * n) / 4);
+  return 16 * (2 + Math.max(tiles, (grid.m * matrices.m * n) / 4));
 }
 
 function dispatch(product: Product, { file, tile, wide, constants }: Kernel): Dispatch {
   const { m, n, base, baseType = 'f32', bias = null, firstColumn = 0, y, type, first, stride } = product;
   const { count: slices, depth: sliceDepth } = product.slices ?? WHOLE;
+  const { labels } = product;
   const [one, two] = product.terms as [Term, Term?];
   const added = operand(base, y);
   const operands = [...access('X1', 'W1', one, product, wide), ...access('X2', 'W2', two, product, wide)];
@@ -210,6 +214,7 @@ function dispatch(product: Product, { file, tile, wide, constants }: Kernel): Di
       f32Word(scale),
       ...termWords(one, two ? one.scale : 1, sliceDepth),
       ...termWords(two, two?.scale ?? 0, sliceDepth),
+      labels ? 1 + labels.first : 0,
     ],
     bindings: [
       added.binding,
@@ -219,6 +224,7 @@ function dispatch(product: Product, { file, tile, wide, constants }: Kernel): Di
       two?.w.region ?? null,
       bias,
       y,
+      labels?.region ?? null,
     ],
     groups: [Math.ceil(n / tile.n), Math.ceil(m / tile.m), slices],
   };
