@@ -21,9 +21,11 @@ const axis = z.union(
 
 const LENGTH = 'expected {tokens: N}, {steps: N} or both';
 
+const isEachOnce = (values: readonly unknown[]): boolean => new Set(values).size === values.length;
+
 const rates = z.union(
   [
-    z.array(positive).min(1, 'expected at least one rate'),
+    z.array(positive).min(1, 'expected at least one rate').refine(isEachOnce, 'expected each rate once'),
     z.strictObject({
       from: z.union([positive, z.record(z.string(), positive)]),
       points: count.default(3),
@@ -35,13 +37,26 @@ const rates = z.union(
 
 const branches = z.strictObject({
   /** Batch sizes over that of the cell. */
-  factors: z.array(positive, 'expected a list of factors').min(1, 'expected at least one factor'),
+  factors: z
+    .array(positive, 'expected a list of factors')
+    .min(1, 'expected at least one factor')
+    .refine(isEachOnce, 'expected each factor once'),
   /** Which of the cell's checkpoints, from 1; default: all but the last. */
-  at: z.array(count).min(1, 'expected at least one checkpoint').optional(),
+  at: z
+    .array(count)
+    .min(1, 'expected at least one checkpoint')
+    .refine(isEachOnce, 'expected each checkpoint once')
+    .optional(),
   tokens: count,
   /** Axes of the lines whose best cells branch; default: all. */
   where: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
 });
+
+/** At the best rate there are those that are everywhere, too. */
+const spread = z
+  .strictObject({ everywhere: count.default(1), best: count.optional() })
+  .transform(({ everywhere, best = Math.max(3, everywhere) }) => ({ everywhere, best }))
+  .refine(({ everywhere, best }) => best >= everywhere, 'expected at best as many as everywhere, or more');
 
 const schema = z.strictObject(
   {
@@ -49,12 +64,7 @@ const schema = z.strictObject(
     /** Of `train`, for all cells. */
     options: options.default({}),
     axes: z.looseObject({ lr: rates.optional() }).default({}),
-    seeds: z
-      .union(
-        [count, z.strictObject({ everywhere: count.default(1), best: count.default(3) })],
-        'expected a number, or {everywhere: N, best: N}',
-      )
-      .default(1),
+    seeds: z.union([count, spread], 'expected a number, or {everywhere: N, best: N}').default(1),
     length: z
       .strictObject({ tokens: count.optional(), steps: count.optional() }, LENGTH)
       .refine(({ tokens, steps }) => tokens !== undefined || steps !== undefined, LENGTH),
@@ -134,11 +144,10 @@ export function checkStudyConfig(
     }
     axes[key] = one.data;
   }
-  const spread = typeof seeds === 'number' ? { everywhere: seeds, best: seeds } : seeds;
   return {
     ...rest,
     ...{ name: rest.name ?? name, lr, axes, folder, written: written as StudyConfig['written'] },
-    seeds: { everywhere: spread.everywhere, best: Math.max(spread.best, spread.everywhere) },
+    seeds: typeof seeds === 'number' ? { everywhere: seeds, best: seeds } : seeds,
   };
 }
 

@@ -1,17 +1,15 @@
 import { InputError } from '../base/errors.js';
-import { unknownOption } from '../base/nearestName.js';
-import { camelCase, problemOfValue } from '../formats/configFile.js';
 import { isStart } from '../options/init.js';
-import { optionOf, problemsOf, withDefaults } from '../options/table.js';
+import { problemsOf, withDefaults } from '../options/table.js';
 import { TRAIN_OPTIONS } from '../options/train.js';
 import { uselessOptions } from '../prepare/idleOptions.js';
 import { type Given, resolveOptions, withMiniature } from '../prepare/resolveOptions.js';
+import { type Crossing, crossingOf } from './axes.js';
 import type { StudyConfig } from './config.js';
 import { beta2At, isScaled } from './moments.js';
-import { withPaths } from './paths.js';
 import type { AxisValue, View } from './records.js';
 import { GRID_RATIO, type Grid, gridAround, type Spot } from './search.js';
-import { STARTS } from './starts.js';
+import { START } from './starts.js';
 
 /** Cells that differ in learning rate and seed alone. */
 export interface Line {
@@ -29,33 +27,17 @@ export interface Line {
   readonly steps: number;
 }
 
-/** Options that the study gives itself. */
-const OWN = new Map(
-  Object.entries({
-    steps: 'length',
-    tokens: 'length',
-    epochs: 'length',
-    warmup: 'warmup',
-    evalEvery: 'curve',
-    checkpointEvery: 'checkpoints',
-    keep: 'checkpoints',
-    out: '--out',
-    fork: 'branches',
-    resume: '--out',
-    config: '--config',
-    dryRun: '--dry-run',
-  }),
-);
-
-/** What all cells share, since a study has one device. */
-const OF_DEVICES = ['device', 'teacherDevice', 'threads', 'kernels', 'tune'];
+/** A line's place on its axes, in words. */
+export const placeOf = ({ axes, view }: Pick<Line, 'axes' | 'view'>): string =>
+  [...Object.entries(axes), ['view', view]].map(([name, value]) => `${name} ${value}`).join(', ');
 
 /** What an adapter says of itself: a cell that starts from one has these from there. */
 const OF_ADAPTERS = ['rank', 'loraAlpha', 'rslora', 'targetModules', 'rankPattern', 'alphaPattern'];
 
-interface AxisPoint {
-  readonly label: AxisValue;
-  readonly options: Given;
+/** A place on all axes but those of rates and seeds. */
+interface Product {
+  readonly axes: Readonly<Record<string, AxisValue>>;
+  readonly given: Given;
 }
 
 /**
@@ -64,12 +46,10 @@ interface AxisPoint {
  * @throws InputError naming what is wrong with an option, an axis or a combination of them
  */
 export function linesOf(config: StudyConfig): Line[] {
-  const shared = checkedGiven(config, 'options', config.options);
-  const axes = Object.entries(config.axes)
-    .filter(([name]) => name !== 'seed')
-    .map(([name, values]) => ({ name, points: pointsOf(config, name, values) }));
-  let products: { axes: Record<string, AxisValue>; given: Given }[] = [{ axes: {}, given: shared }];
-  for (const { name, points } of axes) {
+  const crossing = crossingOf(config);
+  checkFrom(config, crossing);
+  let products: Product[] = [{ axes: {}, given: crossing.shared }];
+  for (const { name, points } of crossing.axes) {
     products = products.flatMap((before) =>
       points.map(({ label, options }) => ({
         axes: { ...before.axes, [name]: label },
@@ -77,75 +57,45 @@ export function linesOf(config: StudyConfig): Line[] {
       })),
     );
   }
+  const lists = crossing.axes.filter(({ isList }) => isList).map(({ name }) => name);
   const lines = products.flatMap((product) =>
     (['tokens', 'steps'] as const)
       .filter((view) => config.length[view] !== undefined)
-      .map((view) => lineOf(config, product, view)),
+      .map((view) => lineOf(config, product, lists, view)),
   );
   const unique = new Map(lines.map((line) => [JSON.stringify([line.axes, line.view, line.given]), line]));
   return [...unique.values()];
 }
 
-function pointsOf(config: StudyConfig, name: string, values: StudyConfig['axes'][string]): AxisPoint[] {
-  if (OF_DEVICES.includes(camelCase(name))) {
+/** Rates that belong to starts are of those that there are. */
+function checkFrom({ lr }: StudyConfig, { axes }: Crossing): void {
+  if (lr === undefined || Array.isArray(lr) || typeof lr.from === 'number') return;
+  const starts = axes.find(({ name }) => name === START)?.points.map(({ label }) => label);
+  if (starts === undefined) {
     throw new InputError(
-      `axes.${name}: expected one for all cells, found an axis; give it among the options`,
+      'axes.lr.from: expected one rate, found rates for starts without axes.start; give a number',
     );
   }
-  if (Array.isArray(values)) {
-    const labels = values.map((value) => (typeof value === 'boolean' ? String(value) : value));
-    if (new Set(labels).size < labels.length) {
-      throw new InputError(`axes.${name}: expected each value once, found ${labels.join(', ')}`);
-    }
-    if (name === 'start') return values.map((value) => startPoint(config, String(value)));
-    return values.map((value, i) => ({
-      label: labels[i]!,
-      options: checkedGiven(config, `axes`, { [name]: value }),
-    }));
+  const other = Object.keys(lr.from).find((name) => !starts.includes(name));
+  if (other !== undefined) {
+    throw new InputError(
+      `axes.lr.from: expected starts of the study (${starts.join(', ')}), found ${other}; leave it out`,
+    );
   }
-  return Object.entries(values).map(([label, options]) => ({
-    label,
-    options: checkedGiven(config, `axes.${name}.${label}`, options ?? {}),
-  }));
 }
 
-function startPoint(config: StudyConfig, label: string): AxisPoint {
-  return { label, options: STARTS.get(label) ?? withPaths({ init: label }, config.folder) };
-}
-
-/** Options by their names in code, each with a value that it may have. */
-function checkedGiven({ folder }: StudyConfig, where: string, given: Given): Given {
-  const checked: Record<string, unknown> = {};
-  for (const [written, value] of Object.entries(given)) {
-    const name = camelCase(written);
-    const own = OWN.get(name);
-    if (own !== undefined) {
-      throw new InputError(`${where}: expected ${own} to say it, found ${written}; leave it out`);
-    }
-    const option = optionOf(TRAIN_OPTIONS, name);
-    if (!option) {
-      const known = [...Object.keys(TRAIN_OPTIONS), ...(where === 'axes' ? ['start'] : [])];
-      throw new InputError(`${where}: ${unknownOption(written, known)}`);
-    }
-    const problem = name === 'beta2' && isScaled(value) ? undefined : problemOfValue(option, value);
-    if (problem !== undefined) throw new InputError(`${where}.${written}: ${problem}`);
-    checked[name] = option.many && !Array.isArray(value) ? [value] : value;
-  }
-  return withPaths(checked, folder);
-}
-
-function lineOf(
-  config: StudyConfig,
-  product: { readonly axes: Record<string, AxisValue>; readonly given: Given },
-  view: View,
-): Line {
+/** @param lists axes of an option's values, whose labels go where the option says nothing; a name says more than one. */
+function lineOf(config: StudyConfig, product: Product, lists: readonly string[], view: View): Line {
   const idle = idleNames(product.given);
-  const without = <T>(values: Readonly<Record<string, T>>) =>
-    Object.fromEntries(Object.entries(values).filter(([name]) => !idle.includes(name)));
-  const [axes, given] = [without(product.axes), without(product.given)];
-  const where = Object.entries({ ...axes, view }).map(([name, value]) => `${name} ${value}`);
+  const without = <T>(values: Readonly<Record<string, T>>, names: readonly string[]) =>
+    Object.fromEntries(Object.entries(values).filter(([name]) => !names.includes(name)));
+  const axes = without(
+    product.axes,
+    idle.filter((name) => lists.includes(name)),
+  );
+  const given = without(product.given, idle);
   try {
-    const { grid, rateAt } = rates(config, axes.start, given.lr);
+    const { grid, rateAt } = rates(config, axes[START], given.lr);
     const { batch, sequence, evalData, evalFraction } = resolveOptions(
       plain({ ...given, lr: rateAt(grid.places[0]!), steps: 1 }, 1),
     ).options;
@@ -159,7 +109,7 @@ function lineOf(
     return { axes, view, given, grid, rateAt, batch, sequence, steps: length };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    throw new InputError(`cell ${where.join(', ')}: ${error.message}`);
+    throw new InputError(`cell ${placeOf({ axes, view })}: ${error.message}`);
   }
 }
 
@@ -203,14 +153,6 @@ function rates(
 /** Names that objects inherit are none. */
 const ownValue = <T>(values: Readonly<Record<string, T>>, name: string): T | undefined =>
   Object.hasOwn(values, name) ? values[name] : undefined;
-
-/** Seeds of a study, in the order in which they are spent. */
-export function seedsOf({ axes, options }: StudyConfig, count: number): number[] {
-  const own = axes.seed;
-  if (Array.isArray(own)) return own.map(Number);
-  const first = Number(options.seed ?? 0);
-  return Array.from({ length: count }, (_, i) => first + i);
-}
 
 /** A stop leaves a checkpoint of its own, which must not cost one of those of the study; those of whole models are large. */
 const SPARE_CHECKPOINTS = 16;

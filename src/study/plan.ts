@@ -1,8 +1,10 @@
 import type { Given } from '../prepare/resolveOptions.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import { learningRate } from '../training/schedule.js';
+import { seedsOf } from './axes.js';
+import { branchesIn, branchSize, branchSteps, checkBranches } from './branches.js';
 import type { StudyConfig } from './config.js';
-import { cellGiven, type Line, linesOf, seedsOf } from './lines.js';
+import { cellGiven, type Line, linesOf, placeOf } from './lines.js';
 import { beta2At, isScaled } from './moments.js';
 import type { AxisValue, Branch, CellRecord } from './records.js';
 import { boundsOf, type Search, type Seeds, type Spot, search, type Wanted } from './search.js';
@@ -35,13 +37,14 @@ export class StudyPlan {
   readonly #seeds: Seeds;
   readonly #records = new Map<string, { readonly job: Job; readonly record: CellRecord }>();
 
-  /** @throws InputError for options that no cell can have, see `linesOf` */
+  /** @throws InputError for options that no cell can have, see `linesOf`, and for branches that none has */
   constructor(config: StudyConfig) {
     this.#config = config;
     const { seed } = config.axes;
     const own = Array.isArray(seed) ? seed.length : undefined;
     this.#seeds = own === undefined ? config.seeds : { everywhere: own, best: own };
     this.lines = linesOf(config);
+    checkBranches(config, this.lines);
   }
 
   /** Puts down what a job came to. */
@@ -117,8 +120,9 @@ export class StudyPlan {
 
   /** Branches of a line: cells, and tokens of all of them. */
   branchesOf(line: Line): { readonly cells: number; readonly tokens: number } {
-    const cells = this.#branchCount(line);
-    return { cells, tokens: cells * (this.#config.branches?.tokens ?? 0) };
+    const sizes = this.#branchPlaces(line).map(({ factor }) => branchSize(this.#config, line, factor));
+    const tokens = sizes.reduce((sum, { batch, steps }) => sum + steps * batch * line.sequence, 0);
+    return { cells: sizes.length, tokens };
   }
 
   /** The values of every axis, in order; of the learning rate as far as it was extended. */
@@ -176,13 +180,13 @@ export class StudyPlan {
     const begun = idOf(number, { place: found.best ?? 0, seed: 0 });
     const mayBranch = (id: string) =>
       found.wanted.length > 0
-        ? this.#branches(line)
+        ? branchesIn(this.#config, line)
         : id === begun && this.#branchJobs(line, number, found).length > 0;
     const own = [...this.#records.values()].filter(({ job }) => job.line === line);
     return new Map(
       own.map(({ job, record }) => [
         record.key,
-        !job.branch && mayBranch(job.id) ? this.#branchSteps(line) : [],
+        !job.branch && mayBranch(job.id) ? branchSteps(this.#config, line) : [],
       ]),
     );
   }
@@ -201,31 +205,19 @@ export class StudyPlan {
     };
   }
 
-  #branches(line: Line): boolean {
-    const { branches } = this.#config;
-    const where = Object.entries(branches?.where ?? {});
-    return branches !== undefined && where.every(([name, value]) => line.axes[name] === value);
-  }
-
-  #branchSteps({ steps }: Line): number[] {
-    const { branches, checkpoints } = this.#config;
-    const every = Math.ceil(steps / checkpoints);
-    const at = branches!.at ?? Array.from({ length: checkpoints - 1 }, (_, i) => i + 1);
-    return [...new Set(at.map((number) => number * every))].filter((step) => step < steps);
-  }
-
-  #branchCount(line: Line): number {
-    if (!this.#branches(line)) return 0;
-    return this.#branchSteps(line).length * this.#config.branches!.factors.length;
+  /** Where the best cell of a line branches. */
+  #branchPlaces(line: Line): { readonly step: number; readonly factor: number }[] {
+    if (!branchesIn(this.#config, line)) return [];
+    return branchSteps(this.#config, line).flatMap((step) =>
+      this.#config.branches!.factors.map((factor) => ({ step, factor })),
+    );
   }
 
   /** Branches of the cell at a line's optimum, with its first seed. */
   #branchJobs(line: Line, number: number, { best }: Search): Job[] {
-    if (best === undefined || !this.#branches(line)) return [];
+    if (best === undefined) return [];
     const parent = this.#records.get(idOf(number, { place: best, seed: 0 }))!;
-    const jobs = this.#branchSteps(line).flatMap((step) =>
-      this.#config.branches!.factors.map((factor) => this.#branchJob(parent, step, factor)),
-    );
+    const jobs = this.#branchPlaces(line).map(({ step, factor }) => this.#branchJob(parent, step, factor));
     return jobs.filter(({ id }) => !this.#records.has(id));
   }
 
@@ -235,12 +227,10 @@ export class StudyPlan {
    */
   #branchJob(parent: { readonly job: Job; readonly record: CellRecord }, step: number, factor: number): Job {
     const { line, given } = parent.job;
-    const { tokens } = this.#config.branches!;
-    const batch = Math.max(1, Math.round(line.batch * factor));
+    const { batch, steps } = branchSize(this.#config, line, factor);
     const { lr, warmup, schedule, decay } = resolveOptions(given).options;
     const rate = learningRate({ lr, warmup, schedule, decay, steps: line.steps }, step);
     const scaled = Number((rate * Math.sqrt(factor)).toPrecision(6));
-    const steps = Math.ceil(tokens / (batch * line.sequence));
     const { beta2 } = line.given;
     const from = parent.record.key;
     const changed = {
@@ -262,7 +252,3 @@ export class StudyPlan {
 }
 
 const idOf = (line: number, { place, seed }: Spot): string => `${line}/${place}/${seed}`;
-
-/** A line's place on its axes, in words. */
-const placeOf = ({ axes, view }: Line): string =>
-  [...Object.entries(axes), ['view', view]].map(([name, value]) => `${name} ${value}`).join(', ');

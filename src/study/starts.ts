@@ -1,9 +1,15 @@
 import type { Given } from '../prepare/resolveOptions.js';
 
-/** Words of the axis `start`, with what they stand for; any other value is an adapter. */
-export const STARTS: ReadonlyMap<string, Given> = new Map([
-  ['random', {}],
-  ['full', { trainable: 'all' }],
-  ['pissa', { init: 'pissa' }],
-  ['milora', { init: 'milora' }],
+/** The axis of starting points. */
+export const START = 'start';
+
+/** What its words stand for. */
+const WORDS: ReadonlyMap<string, Given> = new Map([
+  ['random', { init: 'random', trainable: 'lora' }],
+  ['full', { init: 'random', trainable: 'all' }],
+  ['pissa', { init: 'pissa', trainable: 'lora' }],
+  ['milora', { init: 'milora', trainable: 'lora' }],
 ]);
+
+/** All that a value of it says; one that is no word is an adapter. */
+export const startOptions = (label: string): Given => WORDS.get(label) ?? { init: label, trainable: 'lora' };
