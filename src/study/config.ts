@@ -93,6 +93,13 @@ export interface StudyConfig extends Omit<Parsed, 'name' | 'axes' | 'seeds'> {
   readonly written: Readonly<Record<string, unknown>>;
 }
 
+/** Whether a study's file, as it was written, has its lines look for their rates among several. */
+export function searchesRates({ axes }: StudyConfig['written']): boolean {
+  const { data: lr } = rates.safeParse((axes as { readonly lr?: unknown } | undefined)?.lr);
+  if (lr === undefined) return false;
+  return Array.isArray(lr) ? lr.length > 1 : lr.points + lr.extensions > 1;
+}
+
 /** @throws InputError naming the line of everything that is wrong in it */
 export function readStudyConfig(path: string): StudyConfig {
   const lines = new LineCounter();

@@ -2,11 +2,13 @@ import type { Given } from '../prepare/resolveOptions.js';
 
 /** The axis of starting points. */
 export const START = 'start';
+/** Its word for training every weight: the control. */
+export const FULL = 'full';
 
 /** What its words stand for. */
 const WORDS: ReadonlyMap<string, Given> = new Map([
   ['random', { init: 'random', trainable: 'lora' }],
-  ['full', { init: 'random', trainable: 'all' }],
+  [FULL, { init: 'random', trainable: 'all' }],
   ['pissa', { init: 'pissa', trainable: 'lora' }],
   ['milora', { init: 'milora', trainable: 'lora' }],
 ]);

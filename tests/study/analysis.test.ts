@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CONTROL } from '#src/study/analysis/arms.js';
 import { analyse, type ViewAnalysis } from '#src/study/analysis.js';
 import type { CellRecord, StudyRecord } from '#src/study/records.js';
 import {
@@ -128,9 +129,58 @@ test('one rate for all costs what the surface says', () => {
 
 test('the control has no part in shared rates and rankings, but in comparisons', () => {
   const view = tokensOf(syntheticStudy({ ...small, starts: [SURFACE.starts[0]!, SURFACE.starts[3]!] }));
-  assert.ok(view.shared.every(({ arms }) => arms.every(({ line }) => line !== 'full')));
+  assert.ok(view.shared.every(({ arms }) => arms.every(({ line }) => line !== CONTROL)));
   assert.ok(view.rankings.every(({ pairs }) => pairs.length === 0));
-  assert.ok(comparisonsOf(view).some(({ a }) => a.line === 'full'));
+  assert.ok(comparisonsOf(view).some(({ a }) => a.line === CONTROL));
+});
+
+test('the control is held to the others, wherever it stands among the starts', () => {
+  const [random, pissa, , full] = SURFACE.starts;
+  for (const starts of [
+    [full!, random!, pissa!],
+    [random!, full!, pissa!],
+  ]) {
+    const view = tokensOf(syntheticStudy({ ...small, starts, batches: [16] }));
+    const pairs = view.ratios.map(({ a, b }) => [a.line, b.line]);
+    assert.equal(pairs, [
+      ['pissa', 'random'],
+      [CONTROL, 'random'],
+      [CONTROL, 'pissa'],
+    ]);
+  }
+});
+
+test('full is the control among starts alone', () => {
+  const cells = syntheticCells({ ...small, starts: [SURFACE.starts[0]!, SURFACE.starts[3]!] }).map(
+    ({ axes: { start, ...rest }, ...cell }): CellRecord => ({ ...cell, axes: { text: start!, ...rest } }),
+  );
+  const { start, ...axes } = axesOf(small);
+  const view = tokensOf(studyOf(cells, { text: ['random', 'full'], ...axes }));
+  assert.ok(view.rankings.some(({ pairs }) => pairs.some(({ a }) => a.line === 'full')));
+});
+
+test('arms that were given a rate each are compared; one whose search has barely begun is not', () => {
+  const cells = [1e-3, 1e-2].flatMap((lr, i) =>
+    small.seeds.map((seed) => {
+      const cell = syntheticCells({ ...small, batches: [16], rates: [lr], seeds: [seed] })[0]!;
+      return { ...cell, key: `${i} ${seed}`, axes: { method: 'ab'[i]!, lr, seed } };
+    }),
+  );
+  const axes = { method: ['a', 'b'], lr: [1e-3, 1e-2], seed: small.seeds };
+  const kinds = (written: object) => {
+    const view = tokensOf(studyOf(cells, axes, { config: { axes: { method: {}, ...written } } }));
+    return [view.arms.map(({ optimum }) => optimum.kind), view.comparisons.length > 0];
+  };
+  const [fixed, edge] = [
+    [['fixed', 'fixed'], true],
+    [['edge', 'edge'], false],
+  ];
+  assert.equal(kinds({}), fixed);
+  assert.equal(kinds({ lr: [1e-3] }), fixed);
+  assert.equal(kinds({ lr: { from: { a: 1e-3, b: 1e-2 }, points: 1, extensions: 0 } }), fixed);
+  assert.equal(kinds({ lr: { from: 1e-3, points: 1 } }), edge);
+  assert.equal(kinds({ lr: { from: 1e-3, extensions: 0 } }), edge);
+  assert.equal(kinds({ lr: [1e-3, 1e-2] }), edge);
 });
 
 test('where the optimum is at an edge nothing is compared', () => {
@@ -197,6 +247,15 @@ test('branches bracket the critical batch', () => {
   assert.is(analyse(studyOf([...cells, ...diverged], axesOf(small))).critical[1]!.within, 2);
   const unpaired = branches.filter(({ branch }) => branch!.factor > 1);
   assert.equal(analyse(studyOf([...cells, ...unpaired], axesOf(small))).critical, []);
+});
+
+test('branches of a run that is in two views count once', () => {
+  const [from] = syntheticCells({ ...small, batches: [16], seeds: [1] });
+  const cells = [from!, ...branchesOf(from!, [100], () => 2)];
+  const twice = [...cells, ...cells.map((cell): CellRecord => ({ ...cell, view: 'steps' }))];
+  const { critical } = analyse(studyOf(twice, axesOf(small)));
+  assert.equal(critical, analyse(studyOf(cells, axesOf(small))).critical);
+  assert.is(critical[0]!.branches.length, 5);
 });
 
 test('views are never mixed', () => {

@@ -290,4 +290,45 @@ test('a study of alpha and rank has its plots, without learning rates', async ()
   assert.not.match(html, /best lr is chosen/);
 });
 
+test('axes of names that are called like options, and lines where theirs says nothing', async () => {
+  const [model] = syntheticCells({ ...small, starts: [SURFACE.starts[0]!], batches: [16], rates: [1e-3] });
+  const cellsAt = (axes: CellRecord['axes'], options: CellRecord['options']) =>
+    [1, 2].map((seed): CellRecord => {
+      const nll = 2 + seed / 100 + Math.sin(Object.values(axes).join().length + seed) / 1000;
+      return {
+        ...model!,
+        key: JSON.stringify([axes, seed]),
+        axes: { ...axes, lr: 1e-3, seed },
+        options,
+        measures: { nll },
+      };
+    });
+  const shared = { lr: [1e-3], seed: [1, 2] };
+  const named = await write(
+    studyOf(
+      [...cellsAt({ rank: 'small' }, { rank: 4, loraAlpha: 16 }), ...cellsAt({ rank: 'big' }, { rank: 16 })],
+      {
+        rank: ['small', 'big'],
+        ...shared,
+      },
+    ),
+  );
+  assert.match(named.html, /LoRA scale alpha \/ r: 4 \(small\) and 2 \(big\)\./);
+  const idle = await write(
+    studyOf(
+      [
+        ...cellsAt({ divergence: 'kl', rank: 4 }, { rank: 4 }),
+        ...cellsAt({ divergence: 'kl', rank: 8 }, {}),
+        ...cellsAt({ rank: 4 }, { rank: 4 }),
+        ...cellsAt({ divergence: 'none' }, { trainable: 'all' }),
+      ],
+      { divergence: ['kl', 'none'], rank: [4, 8], ...shared },
+    ),
+  );
+  assert.match(idle.markdown, /\| kl \| no divergence \| 4 \|/);
+  assert.not.match(idle.markdown, /undefined|NaN/);
+  const plot = idle.html.slice(idle.html.indexOf('<h3>Loss against rank'));
+  assert.match(plot.slice(0, plot.indexOf('</figure>')), />4<\/text>.*>8<\/text>.*>rank r</s);
+});
+
 test.run();

@@ -1,4 +1,6 @@
+import { searchesRates } from '../config.js';
 import type { AxisValue, CellRecord, StudyRecord, View } from '../records.js';
+import { FULL, START } from '../starts.js';
 import type { BySeed } from './estimate.js';
 import {
   bestRateBySeed,
@@ -15,26 +17,31 @@ import {
 
 export const RATE = 'lr';
 export const SEED = 'seed';
-/** The start that trains every weight: a control, with learning rates of its own. */
-export const CONTROL = 'full';
+/** The line of the start `full`, which trains every weight: a control, with learning rates of its own. */
+export const CONTROL = 'full fine-tuning (control)';
 
 export interface Roles {
   /** The axis of the lines: `start`, or the first one with words. */
   readonly line?: string;
   /** Axes of numbers with at least two values, `batch` first: what results are drawn against. */
   readonly xs: readonly string[];
-  /** Whether the lr was searched: an axis with at least two values. */
-  readonly tunesRate: boolean;
 }
 
 export function rolesOf({ axes }: StudyRecord): Roles {
   const names = Object.keys(axes).filter((name) => name !== RATE && name !== SEED);
   const worded = names.find((name) => axes[name]!.some((value) => typeof value === 'string'));
-  const line = names.includes('start') ? 'start' : worded;
+  const line = names.includes(START) ? START : worded;
   const isX = (name: string) =>
     name !== line && axes[name]!.length > 1 && axes[name]!.every((value) => typeof value === 'number');
   const xs = names.filter(isX).sort((a, b) => Number(b === 'batch') - Number(a === 'batch'));
-  return { ...(line !== undefined && { line }), xs, tunesRate: (axes[RATE]?.length ?? 0) > 1 };
+  return { ...(line !== undefined && { line }), xs };
+}
+
+/** What the line at a place on the axes is called; an option that says nothing somewhere has no value there. */
+export function nameOfLine({ line }: Roles, axes: Arm['axes']): string {
+  if (line === undefined) return 'all runs';
+  if (axes[line] === undefined) return `no ${line}`;
+  return line === START && axes[line] === FULL ? CONTROL : String(axes[line]);
 }
 
 /** All cells that differ in learning rate and seed alone. */
@@ -42,7 +49,7 @@ export interface Arm {
   readonly view: View;
   /** Its place on every axis but `lr` and `seed`. */
   readonly axes: Readonly<Record<string, AxisValue>>;
-  /** Its value on the axis of the lines; `all runs` where there is none. */
+  /** What its value on the axis of the lines is called. */
   readonly line: string;
   /** Every cell that ended. */
   readonly cells: readonly CellRecord[];
@@ -51,7 +58,7 @@ export interface Arm {
   readonly optimum: Optimum;
   readonly bestRates: BySeed;
   readonly valley?: Valley;
-  /** Finished cells by seed at the grid's best lr, at an edge too; all of them where the lr is no axis. */
+  /** Finished cells by seed at the grid's best lr, at an edge too; all of them where it was given one lr. */
   readonly tuned: ReadonlyMap<string, CellRecord>;
 }
 
@@ -88,13 +95,23 @@ export function armsOf(study: StudyRecord, roles: Roles, tolerance: number): Arm
       return name === undefined ? 0 : indexOf(name, a) - indexOf(name, b);
     });
   const keyOf = ({ view, axes }: CellRecord) => JSON.stringify([view, placeOf(without(axes, [RATE, SEED]))]);
-  return [...groupBy(ordered, keyOf).values()].map((cells) => armOf(cells, roles, tolerance));
+  const isSearched = searchesRates(study.config);
+  return [...groupBy(ordered, keyOf).values()].map((cells) => {
+    const results = resultsByRate(cells);
+    return armOf(cells, roles, isSearched || results.length > 1 ? results : undefined, tolerance);
+  });
 }
 
-function armOf(cells: readonly CellRecord[], { line, tunesRate }: Roles, tolerance: number): Arm {
+/** @param searched what its lrs came to; undefined where it was given one */
+function armOf(
+  cells: readonly CellRecord[],
+  roles: Roles,
+  searched: readonly RateResults[] | undefined,
+  tolerance: number,
+): Arm {
   const { view, axes } = cells[0]!;
-  const results = tunesRate ? resultsByRate(cells) : [];
-  const optimum: Optimum = tunesRate ? findOptimum(results) : { kind: 'fixed' };
+  const optimum: Optimum = searched ? findOptimum(searched) : { kind: 'fixed' };
+  const results = searched ?? [];
   const points = ratePoints(results);
   const lowest = Math.min(...points.map(({ loss }) => loss ?? Number.POSITIVE_INFINITY));
   const valley = valleyOf(points, tolerance * lowest);
@@ -103,7 +120,7 @@ function armOf(cells: readonly CellRecord[], { line, tunesRate }: Roles, toleran
   return {
     view,
     axes: without(axes, [RATE, SEED]),
-    line: line === undefined ? 'all runs' : String(axes[line]),
+    line: nameOfLine(roles, axes),
     cells,
     results,
     points,
@@ -142,6 +159,10 @@ export const comparedName = ({ line, axes }: Arm, roles: Roles): string =>
 
 /** Whether its tuned cells are at an optimum, or at the one lr there was to choose. */
 export const isTuned = ({ optimum: { kind } }: Arm): boolean => kind === 'inside' || kind === 'fixed';
+
+/** Whether any of them looked for its lr among several. */
+export const tunesRates = (arms: readonly Arm[]): boolean =>
+  arms.some(({ optimum: { kind } }) => kind !== 'fixed');
 
 /** Key of a place on axes, whatever their order. */
 export const placeOf = (axes: Arm['axes']): string =>

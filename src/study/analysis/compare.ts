@@ -23,15 +23,17 @@ export interface Comparison {
   readonly verdict: Verdict;
 }
 
-/** Pairs of lines, each once, at every place that both have. The first line is b wherever it takes part. */
+/** Pairs of lines, each once, at every place that both have. The first line but the control is b wherever it takes part. */
 export const pairsOf = (arms: readonly Arm[], { line }: Roles): [a: Arm, b: Arm][] => pairsAlong(arms, line);
 
 /** Pairs of arms that differ on one axis alone. */
 function pairsAlong(arms: readonly Arm[], axis: string | undefined): [a: Arm, b: Arm][] {
   if (axis === undefined) return [];
-  return besides(arms, axis).flatMap((group) =>
-    group.flatMap((b, i) => group.slice(i + 1).map((a): [Arm, Arm] => [a, b])),
-  );
+  const isControl = ({ line }: Arm) => Number(line === CONTROL);
+  return besides(arms, axis).flatMap((group) => {
+    const controlLast = [...group].sort((a, b) => isControl(a) - isControl(b));
+    return controlLast.flatMap((b, i) => controlLast.slice(i + 1).map((a): [Arm, Arm] => [a, b]));
+  });
 }
 
 /** Names of the measures that lines are compared by: the loss, forgetting and every task's score. */

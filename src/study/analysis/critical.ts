@@ -32,7 +32,9 @@ export interface BranchResult {
  */
 export function criticalBatches({ cells }: StudyRecord, tolerance: number): CriticalBatch[] {
   const branched = cells.filter(({ branch, status }) => branch !== undefined && status !== 'failed');
-  const groups = groupBy(branched, ({ branch, axes }) =>
+  // A run that is in two views has one set of branches.
+  const unique = [...new Map(branched.map((cell) => [cell.key, cell])).values()];
+  const groups = groupBy(unique, ({ branch, axes }) =>
     JSON.stringify([branch!.from, branch!.step, axes[SEED]]),
   );
   return [...groups.values()].flatMap((group) => criticalOf(group, cells, tolerance));

@@ -24,7 +24,7 @@ export type Optimum =
   | { readonly kind: 'inside'; readonly lr: number; readonly best: Estimate; readonly refined: boolean }
   /** The lowest loss is that of the lowest or highest lr: no optimum inside the grid. */
   | { readonly kind: 'edge'; readonly lr: number; readonly side: 'lowest' | 'highest' }
-  /** The learning rate is no axis. */
+  /** It was given one learning rate. */
   | { readonly kind: 'fixed' }
   /** Nothing finished. */
   | { readonly kind: 'none' };

@@ -21,11 +21,8 @@ export function contextOf(analysis: Analysis, view: ViewAnalysis): Context {
   return { analysis, view, lines, ...(x !== undefined && { x }) };
 }
 
-export const nameOfLine = (line: string): string => (line === CONTROL ? 'full fine-tuning (control)' : line);
-
 /** What an arm is called in a comparison. */
-export const comparedAs = ({ analysis: { roles } }: Context, arm: Arm): string =>
-  nameOfLine(comparedName(arm, roles));
+export const comparedAs = ({ analysis: { roles } }: Context, arm: Arm): string => comparedName(arm, roles);
 
 export const styleOf = ({ lines }: Context, line: string): Style =>
   line === CONTROL ? CONTROL_STYLE : lineStyle(lines.filter((other) => other !== CONTROL).indexOf(line));
@@ -34,7 +31,7 @@ export const styleOf = ({ lines }: Context, line: string): Style =>
 export function legendOf(context: Context, shown: readonly string[], reference?: string): LegendItem[] {
   const names = context.lines.filter((line) => shown.includes(line));
   return [
-    ...names.map((line) => ({ name: nameOfLine(line), style: styleOf(context, line) })),
+    ...names.map((line) => ({ name: line, style: styleOf(context, line) })),
     ...(reference === undefined ? [] : [{ name: reference, style: REFERENCE }]),
   ];
 }
@@ -60,7 +57,9 @@ export const axesText = (axes: Readonly<Record<string, AxisValue>>): string =>
 
 /** Values that arms have on an axis of numbers, ascending. */
 export const valuesOn = (arms: readonly Arm[], x: string): number[] =>
-  [...new Set(arms.map(({ axes }) => Number(axes[x])))].sort((a, b) => a - b);
+  [...new Set(arms.flatMap(({ axes }) => (axes[x] === undefined ? [] : Number(axes[x]))))].sort(
+    (a, b) => a - b,
+  );
 
 export const facets = ({ analysis, view }: Context, x?: string): Facet[] =>
   facetsOf(view.arms, analysis.varied, analysis.roles, x);
@@ -68,25 +67,24 @@ export const facets = ({ analysis, view }: Context, x?: string): Facet[] =>
 /** Where an arm is, in words: the axes that vary, its line first. */
 export const placeText = (
   { analysis: { varied, roles } }: Context,
-  { axes }: Arm,
+  { axes, line }: Arm,
   withLine = true,
 ): string => {
   const names = varied.filter((name) => name !== roles.line && axes[name] !== undefined);
-  const line = withLine && roles.line !== undefined ? [nameOfLine(String(axes[roles.line]))] : [];
-  return [...line, ...names.map((name) => `${name} ${axes[name]}`)].join(', ') || 'all runs';
+  const own = withLine && roles.line !== undefined ? [line] : [];
+  return [...own, ...names.map((name) => `${name} ${axes[name]}`)].join(', ') || 'all runs';
 };
 
 const DEFAULT_RANK = 8;
 
 /** The factor that an adapter's output is scaled by, in words; undefined where there is no adapter. */
-function scaleOfCell({ axes, options }: CellRecord): string | undefined {
-  const of = (name: string): unknown => axes[name] ?? options[name];
-  if (of('trainable') === 'all' || axes.start === CONTROL) return undefined;
-  const isAdapter = ![undefined, 'random', 'pissa', 'milora'].includes(of('init') as string | undefined);
-  if (isAdapter && of('loraAlpha') === undefined) return 'as in its adapter';
-  const rank = Number(of('rank') ?? DEFAULT_RANK);
-  const alpha = Number(of('loraAlpha') ?? 2 * rank);
-  return short(of('rslora') === true ? alpha / Math.sqrt(rank) : alpha / rank);
+function scaleOfCell({ options }: CellRecord): string | undefined {
+  if (options.trainable === 'all') return undefined;
+  const isAdapter = ![undefined, 'random', 'pissa', 'milora'].includes(options.init as string | undefined);
+  if (isAdapter && options.loraAlpha === undefined) return 'as in its adapter';
+  const rank = Number(options.rank ?? DEFAULT_RANK);
+  const alpha = Number(options.loraAlpha ?? 2 * rank);
+  return short(options.rslora === true ? alpha / Math.sqrt(rank) : alpha / rank);
 }
 
 /** States alpha / r of every line among arms: whether the best lr depends on it is disputed, so no plot goes without. */

@@ -1,11 +1,11 @@
 import { type Arm, besides, CONTROL, comparedAxis, groupBy } from '../analysis/arms.js';
 import type { Comparison, RankingPair } from '../analysis/compare.js';
 import { isBelowLevel } from '../analysis/estimate.js';
-import { type Context, comparedAs, nameOfLine, placeText } from './context.js';
+import { type Context, comparedAs, placeText } from './context.js';
 import { list, nats, plural, power, range, rate, short, signed, times, withRange } from './format.js';
 import { titleOfMeasure } from './plots/outcomes.js';
 
-/** What a view's numbers say, in sentences: every line against the first one; the tables have all pairs. */
+/** What a view's numbers say, in sentences: every line against the first one but the control; the tables have all pairs. */
 export function findingsOf(context: Context): string[] {
   const { comparisons } = context.view;
   const first = firstCompared(context);
@@ -163,7 +163,7 @@ function ratioFindings(context: Context): string[] {
             : '';
       return `${times(one.ratio.mean)} at ${placeText(context, one.a, false)} ${range(interval, times)}${holds}`;
     });
-    return `The best lr of ${nameOfLine(a.line)} over that of ${nameOfLine(b.line)} is ${list(shortened(each, MOST_VALUES))}.`;
+    return `The best lr of ${a.line} over that of ${b.line} is ${list(shortened(each, MOST_VALUES))}.`;
   });
 }
 
@@ -171,7 +171,7 @@ function slopeFindings({ view }: Context): string[] {
   return view.slopes
     .filter(({ x }) => x === 'batch')
     .map(({ line, slope, interval, n }) => {
-      const start = `The best lr of ${nameOfLine(line)} grows as batch to the power ${power(slope)}`;
+      const start = `The best lr of ${line} grows as batch to the power ${power(slope)}`;
       if (!interval) return `${start} (${plural(n, 'batch size')}: no interval).`;
       const holds = interval[0] <= 0.5 && interval[1] >= 0.5;
       return `${start} ${range(interval, power)} over ${plural(n, 'batch size')}: the square root rule lies ${holds ? 'inside' : 'outside'}.`;
@@ -192,7 +192,7 @@ function rankingFinding(context: Context, lr: number, group: readonly RankingPai
     group.filter((pair) => verdicts.includes(pair[side].verdict)).map((pair) => pair.a);
   const ahead = where('fixed', 'lower', 'b diverged');
   const behind = where('fixed', 'higher', 'a diverged');
-  const [nameA, nameB] = [nameOfLine(a.line), nameOfLine(b.line)];
+  const [nameA, nameB] = [a.line, b.line];
   if (ahead.length === 0 && behind.length === 0) return [];
   const parts = [
     ...(ahead.length > 0 ? [`better than ${nameB} at ${places(context, ahead)}`] : []),
@@ -229,7 +229,7 @@ function sharedFindings({ view, x }: Context): string[] {
       : []),
     ...byLine.map(
       ({ arms, shared }) =>
-        `One lr for every ${x}, ${rate(shared.lr)}, costs ${nameOfLine(arms[0]!.line)} ${nats(shared.meanRegret)} on average ` +
+        `One lr for every ${x}, ${rate(shared.lr)}, costs ${arms[0]!.line} ${nats(shared.meanRegret)} on average ` +
         `and ${nats(shared.worstRegret)} at worst.`,
     ),
   ];

@@ -1,7 +1,7 @@
-import { type Arm, SEED } from '../analysis/arms.js';
+import { type Arm, nameOfLine, SEED, tunesRates } from '../analysis/arms.js';
 import type { Analysis, ViewAnalysis } from '../analysis.js';
 import type { AxisValue } from '../records.js';
-import { contextOf, nameOfLine, placeText } from './context.js';
+import { contextOf, placeText } from './context.js';
 import { list, plural, rate } from './format.js';
 
 const CHOSEN =
@@ -11,6 +11,7 @@ const CHOSEN =
 /** What a study does not show, from its data. */
 export function limitsOf(analysis: Analysis): string[] {
   const { study, roles } = analysis;
+  const tuned = analysis.views.filter(({ arms }) => tunesRates(arms));
   return [
     ...remainingLimit(analysis),
     ...missingLimit(analysis),
@@ -21,10 +22,10 @@ export function limitsOf(analysis: Analysis): string[] {
     ...(roles.xs.includes('batch') && analysis.critical.length === 0
       ? ['No critical batch: no checkpoint has a finished branch of factor 1.']
       : []),
-    ...(roles.tunesRate && roles.line !== undefined ? analysis.views.flatMap(rankingLimit) : []),
+    ...(roles.line !== undefined ? tuned.flatMap(rankingLimit) : []),
     'Intervals are over seeds alone: the model, the text and the held-out text are the same in every run, and another ' +
       `model or text may say otherwise${study.teacher ? '; so may another teacher' : ''}.`,
-    ...(roles.tunesRate ? [CHOSEN] : []),
+    ...(tuned.length > 0 ? [CHOSEN] : []),
   ];
 }
 
@@ -50,7 +51,7 @@ function missingLimit({ study, views, varied, roles }: Analysis): string[] {
     view.arms.some(({ axes, tuned }) => tuned.size > 0 && axes[name] === value);
   const empty = varied.flatMap((name) =>
     study.axes[name]!.filter((value) => !has(name, value)).map((value) =>
-      name === roles.line ? nameOfLine(String(value)) : `${name} ${value}`,
+      name === roles.line ? nameOfLine(roles, { [name]: value }) : `${name} ${value}`,
     ),
   );
   const full = varied.reduce((product, name) => product * study.axes[name]!.length, 1);

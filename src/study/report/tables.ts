@@ -1,7 +1,7 @@
-import { type Arm, comparedAxis, groupBy, measured, RATE } from '../analysis/arms.js';
+import { type Arm, comparedAxis, groupBy, measured, RATE, tunesRates } from '../analysis/arms.js';
 import { comparedMeasures, type RankingPair } from '../analysis/compare.js';
 import { estimate, isBelowLevel } from '../analysis/estimate.js';
-import { axesText, type Context, comparedAs, nameOfLine, placeText } from './context.js';
+import { axesText, type Context, comparedAs, placeText } from './context.js';
 import { numberCell, rangeCell, type Table, type TableCell } from './document.js';
 import { nats, plural, power, rate, short, signed, times } from './format.js';
 import { titleOfMeasure } from './plots/outcomes.js';
@@ -62,7 +62,8 @@ function armTable(context: Context): Table {
   const measures = ['bits_per_byte', ...comparedMeasures(view.arms).slice(1)].filter((name) =>
     view.arms.some((arm) => measured(arm, name).size > 0),
   );
-  const { tunesRate, line } = analysis.roles;
+  const { line } = analysis.roles;
+  const tunesRate = tunesRates(view.arms);
   return {
     title: tunesRate ? 'Best learning rates and what they reach' : 'Results',
     caption:
@@ -86,7 +87,7 @@ function armTable(context: Context): Table {
       const loss = estimate([...measured(arm, 'nll').values()]);
       const count = (status: string) => arm.cells.filter((cell) => cell.status === status).length;
       return [
-        nameOfLine(arm.line),
+        arm.line,
         ...places.map(({ cell }) => cell(arm)),
         ...(tunesRate ? bestCells(arm) : []),
         numberCell(loss?.mean, nats),
@@ -150,8 +151,8 @@ function ratioTable(context: Context): Table {
       numeric('pairs'),
     ],
     rows: context.view.ratios.map(({ a, b, ratio }) => [
-      nameOfLine(a.line),
-      nameOfLine(b.line),
+      a.line,
+      b.line,
       ...places.map(({ cell }) => cell(a)),
       numberCell(ratio.mean, times),
       rangeCell(ratio.interval, times),
@@ -175,7 +176,7 @@ function slopeTable({ view }: Context): Table {
       numeric('points'),
     ],
     rows: view.slopes.map(({ line, x, facet, slope, interval, n }) => [
-      nameOfLine(line),
+      line,
       x,
       axesText(facet.axes),
       numberCell(slope, power),
@@ -190,7 +191,7 @@ function sharedTable(context: Context): Table {
   const where = ({ over, arms }: (typeof view.shared)[number]): string => {
     if (over === 'all') return 'everything but the control';
     if (over === 'lines') return `all lines, ${placeText(context, arms[0]!, false)}`;
-    return `${nameOfLine(arms[0]!.line)}, every ${x}`;
+    return `${arms[0]!.line}, every ${x}`;
   };
   return {
     title: 'What one shared learning rate costs',
@@ -247,8 +248,8 @@ function rankingTable(context: Context): Table {
     rows: rankings.flatMap(({ lr, pairs }) =>
       [...groupBy(pairs, ({ a, b }) => JSON.stringify([a.line, b.line])).values()].map((group) => [
         numberCell(lr, rate),
-        nameOfLine(group[0]!.a.line),
-        nameOfLine(group[0]!.b.line),
+        group[0]!.a.line,
+        group[0]!.b.line,
         ...placesBy(context, group),
       ]),
     ),
@@ -271,7 +272,7 @@ function targetTable(context: Context): Table {
     ],
     rows: context.view.targets.flatMap(({ nll, reached }) =>
       reached.map(({ arm, tokens, steps, seeds }) => [
-        nameOfLine(arm.line),
+        arm.line,
         ...places.map(({ cell }) => cell(arm)),
         numberCell(nll, nats),
         numberCell(tokens.mean, (value) => Math.round(value).toLocaleString('en')),

@@ -1,4 +1,4 @@
-import { type Arm, CONTROL, groupBy, isTuned, measured } from '../../analysis/arms.js';
+import { type Arm, CONTROL, groupBy, isTuned, measured, tunesRates } from '../../analysis/arms.js';
 import type { RankingSide } from '../../analysis/compare.js';
 import { type Estimate, estimate } from '../../analysis/estimate.js';
 import { type Panel, type Point, type Series, setApart } from '../chart.js';
@@ -44,12 +44,15 @@ const seriesOver = (
 ): Series[] =>
   [...groupBy(arms, ({ line }) => line).values()].map((group) => ({
     style: styleOf(context, group[0]!.line),
-    points: group.flatMap(pointOf).sort((a, b) => a.x - b.x),
+    points: group
+      .flatMap(pointOf)
+      .filter(({ x }) => Number.isFinite(x))
+      .sort((a, b) => a.x - b.x),
   }));
 
 /** A measure against x at the tuned lr. */
 export function measureAgainst(context: Context, x: string, measure: string): Plot | undefined {
-  const { view, analysis } = context;
+  const { view } = context;
   const title = titleOfMeasure(measure);
   const panels = facets(context, x).flatMap(({ axes, arms }): Panel[] => {
     const series = seriesOver(context, arms, (arm) => {
@@ -63,7 +66,7 @@ export function measureAgainst(context: Context, x: string, measure: string): Pl
     return [{ title: axesText(axes), x: xScale, y: quantityScale(title, heights(all)), series: all }];
   });
   const shown = sameY(panels, (series) => quantityScale(title, heights(series)));
-  const { tunesRate } = analysis.roles;
+  const tunesRate = tunesRates(view.arms);
   const name = measure === 'nll' ? 'loss' : title.replace(/ \(.*/, '');
   return plotOf(
     tunesRate ? `${capital(name)} at the best learning rate against ${x}` : `${capital(name)} against ${x}`,

@@ -1,4 +1,4 @@
-import { type Arm, CONTROL, groupBy, RATE } from '../../analysis/arms.js';
+import { type Arm, CONTROL, groupBy, RATE, tunesRates } from '../../analysis/arms.js';
 import { estimate } from '../../analysis/estimate.js';
 import { type Panel, type Point, type Series, setApart } from '../chart.js';
 import {
@@ -6,7 +6,6 @@ import {
   type Context,
   facets,
   legendOf,
-  nameOfLine,
   orderLegend,
   plotOf,
   scaleNote,
@@ -32,8 +31,8 @@ const ratePointsOf = ({ points, results }: Arm): Point[] =>
 
 /** Loss against lr: a line per x in a panel per line; without an x, a line per line. */
 export function lossAgainstRate(context: Context): Plot | undefined {
-  const { view, x, analysis } = context;
-  if (!analysis.roles.tunesRate) return undefined;
+  const { view, x } = context;
+  if (!tunesRates(view.arms)) return undefined;
   const xs = x === undefined ? [] : valuesOn(view.arms, x);
   const looks = (arm: Arm) =>
     x === undefined ? styleOf(context, arm.line) : orderStyle(xs.indexOf(Number(arm.axes[x])), xs.length);
@@ -43,7 +42,7 @@ export function lossAgainstRate(context: Context): Plot | undefined {
     const groups = x === undefined ? [[...arms]] : [...groupBy(arms, ({ line }) => line).values()];
     return groups.map((group): Panel => {
       const series = group.map((arm): Series => ({ style: looks(arm), points: ratePointsOf(arm) }));
-      const title = [x === undefined ? '' : nameOfLine(group[0]!.line), axesText(axes)];
+      const title = [x === undefined ? '' : group[0]!.line, axesText(axes)];
       return {
         title: title.filter((part) => part !== '').join(', '),
         x: rateScale('peak learning rate', rates),
@@ -65,8 +64,8 @@ export function lossAgainstRate(context: Context): Plot | undefined {
 
 /** Best lr against x, both logarithmic, with the fitted slope and the line of a square root. */
 export function bestRateAgainst(context: Context, x: string): Plot | undefined {
-  const { view, analysis } = context;
-  if (!analysis.roles.tunesRate) return undefined;
+  const { view } = context;
+  if (!tunesRates(view.arms)) return undefined;
   const panels = facets(context, x).flatMap(({ axes, arms }): Panel[] => {
     const points = [...groupBy(arms, ({ line }) => line).values()].map((group) => ({
       style: { ...styleOf(context, group[0]!.line), line: false },
