@@ -1,7 +1,7 @@
 import type { Threads } from '../actors/threads.js';
 import { DivergedError, InputError } from '../base/errors.js';
 import { readRunFile } from '../formats/runFile.js';
-import { holdsRun, runPaths, takeRunFolder } from '../formats/runFolder.js';
+import { holdsRun, takeRunFolder } from '../formats/runFolder.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { type Given, type RunRequest, resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
@@ -51,7 +51,8 @@ export async function runCell(
       folder = await takeRunFolder(out, true);
       return untilStopped(hooks, begin);
     });
-    return prepared && (await ended(out, prepared, { devices, threads, hooks }));
+    const outcome = () => outcomeOf(out, given.fork as string | undefined);
+    return prepared && (await ended(prepared, outcome, { devices, threads, hooks }));
   } finally {
     folder.release();
   }
@@ -62,18 +63,18 @@ const untilStopped = <T>({ stopped }: RunHooks, work: () => Promise<T>): Promise
   Promise.race([work(), stopped.then(() => undefined)]);
 
 async function ended(
-  out: string,
   prepared: Preparation,
+  outcome: () => ReturnType<typeof outcomeOf>,
   { devices, threads, hooks }: Pick<Workshop, 'devices' | 'threads' | 'hooks'>,
 ): Promise<EndedRun | undefined> {
   try {
     const { finished } = await runDespiteLosses(prepared, devices, hooks, { threads });
     if (!finished) return undefined;
-    return { result: { status: 'done', ...outcomeOf(runPaths(out).metrics) }, prepared };
+    return { result: { status: 'done', ...outcome() }, prepared };
   } catch (error) {
     if (!(error instanceof DivergedError)) throw error;
     const [reason] = error.message.split('; ');
-    return { result: { status: 'diverged', reason: reason!, ...outcomeOf(runPaths(out).metrics) }, prepared };
+    return { result: { status: 'diverged', reason: reason!, ...outcome() }, prepared };
   }
 }
 

@@ -1,7 +1,7 @@
 import type { MetricsRecord } from '../records.js';
 import type { Place } from '../world/world.js';
 import type { Job, StudyPlan } from './plan.js';
-import type { RunningCell, StudyProgress } from './records.js';
+import type { CellRecord, RunningCell, StudyProgress } from './records.js';
 
 /** How far a rank is: the cell that it runs, and the tokens and seconds of those that it has run. */
 export interface RankState {
@@ -42,7 +42,9 @@ export class StudyMeter {
   count(): void {
     const { records, jobs } = this.#plan;
     const sum = (tokens: readonly number[]) => tokens.reduce((a, b) => a + b, 0);
-    const tokens = sum(records.map((record) => record.tokens));
+    // The tokens before a branch are those of the cell that it begins in.
+    const before = ({ branch, curve }: CellRecord) => (branch && curve[0]?.tokens) ?? 0;
+    const tokens = sum(records.map((record) => record.tokens - before(record)));
     const knownTokens = tokens + sum(jobs.map((job) => job.tokens));
     this.#known = { done: records.length, known: records.length + jobs.length, tokens, knownTokens };
   }
@@ -54,10 +56,11 @@ export class StudyMeter {
   }
 
   /** Its run has told something. */
-  follow({ line }: Job, record: MetricsRecord): void {
+  follow({ branch, tokens }: Job, record: MetricsRecord): void {
     if (record.type !== 'step') return;
     const cell = { ...this.state.cell!, step: record.step };
-    this.#update({ cell, cellTokens: record.step * line.batch * line.sequence });
+    const begun = branch?.step ?? 0;
+    this.#update({ cell, cellTokens: (tokens * (record.step - begun)) / (cell.steps - begun) });
   }
 
   /** It was run by this process, in so many seconds with all that belongs to it. */

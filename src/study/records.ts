@@ -60,6 +60,7 @@ export interface CellRecord {
   readonly options: Readonly<Record<string, unknown>>;
   /** What makes this cell alone, ready to paste. */
   readonly command: string;
+  /** Of a branch both count from the beginning of the cell that it begins in, as those of its curve do. */
   readonly steps: number;
   readonly tokens: number;
   /** Of training, all parts of a cell that was stopped on its way. */
@@ -100,7 +101,7 @@ export interface StudyProgress {
   /** Cells that have ended, and all that are known. */
   readonly done: number;
   readonly known: number;
-  /** Tokens of the cells that have ended, and of all that are known. */
+  /** Tokens of the cells that have ended, and of all that are known; of branches those after the fork. */
   readonly tokens: number;
   readonly knownTokens: number;
   /** The cells that run, one a rank at most. */
