@@ -54,8 +54,14 @@ const EXCERPT_LENGTH = 60;
 
 /** A value that was found, as JSON that fits into a message. */
 export function excerpt(value: unknown): string {
-  const text = typeof value === 'number' ? String(value) : jsonOf(value);
+  const text = shown(value);
   return text.length > EXCERPT_LENGTH ? `${text.slice(0, EXCERPT_LENGTH)}...` : text;
+}
+
+/** Numbers as a program has them: JSON knows neither NaN nor whole numbers without bounds. */
+function shown(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`;
+  return typeof value === 'number' ? String(value) : jsonOf(value);
 }
 
 function jsonOf(value: unknown): string {

@@ -81,9 +81,10 @@ export async function* replays(
   run: () => Promise<unknown>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<{ readonly rows: readonly Row[]; readonly labels: Int32Array }> {
+  const sequence = values.tokens.shape[0]! / rowsPerRun;
   for await (const together of groupsOf(rows, rowsPerRun)) {
     throwIfStopped(signal, SCORING);
-    const labels = await writeRows(session, values, together);
+    const labels = await writeRows(session, values, together, sequence);
     await run();
     yield { rows: together, labels };
   }
@@ -100,22 +101,21 @@ async function* groupsOf(rows: Iterable<Row> | AsyncIterable<Row>, size: number)
   if (group.length > 0) yield group;
 }
 
-/** Writes rows and fills up what is left with rows without labels. @returns the labels */
-export async function writeRows(
+/** Writes rows of at most `sequence` tokens, and fills up what is left with slots without labels. @returns the labels */
+async function writeRows(
   session: Session,
   values: EvaluationValues,
   rows: readonly Row[],
+  sequence: number,
 ): Promise<Int32Array> {
   const size = values.tokens.shape[0]!;
   const tokens = new Uint32Array(size);
   const positions = new Uint32Array(size);
   const labels = new Int32Array(size).fill(NO_LABEL);
-  let at = 0;
-  for (const row of rows) {
-    tokens.set(row.tokens, at);
-    positions.set(row.positions, at);
-    labels.set(row.labels, at);
-    at += row.tokens.length;
+  for (const [i, row] of rows.entries()) {
+    tokens.set(row.tokens, i * sequence);
+    positions.set(row.positions, i * sequence);
+    labels.set(row.labels, i * sequence);
   }
   await session.write(values.tokens, tokens);
   await session.write(values.positions, positions);
@@ -123,18 +123,18 @@ export async function writeRows(
   return labels;
 }
 
-/** The logits of rows that fit into one replay, [rows * sequence, V], 64 tokens at a time. */
+/** The logits of a row that fits into one replay, [tokens, V], 64 tokens at a time. */
 export async function rowLogits(
   session: Session,
   { evaluate, logits: { hidden, logits } }: EvaluationModule,
-  rows: readonly Row[],
+  row: Row,
 ): Promise<Float32Array> {
-  await writeRows(session, evaluate, rows);
+  const tokens = row.tokens.length;
+  await writeRows(session, evaluate, [row], tokens);
   await session.run('evaluate');
   const states = (await session.read(evaluate.hidden)) as Float32Array;
   const [chunk, d] = hidden.shape as [number, number];
   const vocabulary = logits.shape[1]!;
-  const tokens = rows.reduce((sum, row) => sum + row.tokens.length, 0);
   const result = new Float32Array(tokens * vocabulary);
   for (let first = 0; first < tokens; first += chunk) {
     const count = Math.min(chunk, tokens - first);

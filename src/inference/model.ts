@@ -24,6 +24,7 @@ import { checkedOptions, type Resolved } from '../options/table.js';
 import { scoreChoices } from './choices.js';
 import type { Completion, GenerationRecord } from './completion.js';
 import { complete, type NumberedPrompt } from './generation.js';
+import { checkedChoices, checkedExamples, checkedIds, checkedRows } from './given.js';
 import { KeyValueCache } from './keyValueCache.js';
 import {
   COMPLETION_OPTIONS,
@@ -100,29 +101,36 @@ export class Model {
 
   /**
    * The same of windows as they come, each a row of at most `sequence` tokens.
-   * @throws InputError when there is nothing to predict, and after `close`; RunError when the signal says stop
+   * @throws InputError for other rows, when there is nothing to predict, and after `close`; RunError when the signal says
+   * stop
    */
-  async score(rows: Iterable<Row> | AsyncIterable<Row>, hooks: ScoringHooks = {}): Promise<MeanLoss> {
+  async score(
+    rows: Iterable<Row> | AsyncIterable<Row>,
+    { signal, onScored }: ScoringHooks = {},
+  ): Promise<MeanLoss> {
     this.#checkWindows();
+    const given = checkedRows(rows, this.#shape);
     const run = () => this.#session.run('evaluate');
-    const score = () => meanLoss(this.#session, this.#module.evaluate, rows, this.#shape.rows, run, hooks);
-    return untilStopped(() => this.#turns.take(score), hooks.signal, SCORING);
+    const score = () =>
+      meanLoss(this.#session, this.#module.evaluate, given, this.#shape.rows, run, { signal, onScored });
+    return untilStopped(() => this.#turns.take(score), signal, SCORING);
   }
 
   /**
    * Log-likelihoods of what is to be learned of each example, given what is before it in the example, and whether it is
    * what greedy decoding gives; in the order of the examples, each of at most `sequence` + 1 tokens.
-   * @throws InputError for an example with nothing to predict or too long, and after `close`; RunError when the signal says
-   * stop
+   * @throws InputError for an example of other ids, with nothing to predict or too long, and after `close`; RunError when
+   * the signal says stop, or a log-likelihood is not finite
    */
   async continuations(
     examples: Iterable<Encoded> | AsyncIterable<Encoded>,
-    hooks: ScoringHooks = {},
+    { signal, onScored }: ScoringHooks = {},
   ): Promise<ContinuationScore[]> {
+    const given = checkedExamples(examples, this.#shape.vocabulary);
     const run = () => this.#session.run('evaluate');
     const score = () =>
-      scoreContinuations(this.#session, this.#module.evaluate, examples, this.#shape, run, hooks);
-    return untilStopped(() => this.#turns.take(score), hooks.signal, SCORING);
+      scoreContinuations(this.#session, this.#module.evaluate, given, this.#shape, run, { signal, onScored });
+    return untilStopped(() => this.#turns.take(score), signal, SCORING);
   }
 
   /** Tokens that went through the model in `choices`, `generate` and `complete` so far, without padding. */
@@ -131,20 +139,23 @@ export class Model {
   }
 
   /**
-   * Log-likelihoods of what may follow a context, see `scoreChoices`; and how many tokens went through the model.
-   * @throws InputError when the model was loaded without `context`, or with too little; RunError when the signal says stop
+   * Log-likelihoods of what may follow a context, see `scoreChoices`; and how many tokens went through the model. The
+   * arrays may be changed once the call has returned.
+   * @throws InputError for other ids or none, and when the model was loaded without `context`, or with too little; RunError
+   * when the signal says stop, or a log-likelihood is not finite
    */
   async choices(
     groups: readonly Choices[],
-    hooks: Pick<ScoringHooks, 'signal' | 'onScored'> = {},
+    { signal, onScored }: Pick<ScoringHooks, 'signal' | 'onScored'> = {},
   ): Promise<{ readonly scores: ContinuationScore[][]; readonly forwarded: number }> {
     const cache = this.#opened('choices');
+    const given = checkedChoices(groups, this.#shape.vocabulary);
     const score = async () => {
       const before = cache.forwarded;
-      const scores = await scoreChoices(cache, groups, hooks);
+      const scores = await scoreChoices(cache, given, { signal, onScored });
       return { scores, forwarded: cache.forwarded - before };
     };
-    return untilStopped(() => this.#turns.take(score), hooks.signal, SCORING);
+    return untilStopped(() => this.#turns.take(score), signal, SCORING);
   }
 
   /**
@@ -196,7 +207,7 @@ export class Model {
     const positions = Uint32Array.from(ids, (_, i) => i);
     const labels = new Int32Array(ids.length).fill(NO_LABEL);
     const row = { tokens: ids, positions, labels, filled: ids.length, documents: [] };
-    return this.#turns.take(() => rowLogits(this.#session, this.#module, [row]));
+    return this.#turns.take(() => rowLogits(this.#session, this.#module, row));
   }
 
   /** Frees the device once the calls made before are over; calls made from now on reject. May be called again. */
@@ -250,14 +261,7 @@ export class Model {
     if (!(Number.isInteger(length) && length >= 1 && length <= sequence)) {
       throw new InputError(`logits: expected 1 to ${sequence} tokens, found ${length ?? excerpt(tokens)}`);
     }
-    return Uint32Array.from({ length }, (_, i) => {
-      const id: unknown = tokens[i];
-      if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabulary) return id;
-      throw new InputError(
-        `logits: expected ids from 0 to ${vocabulary - 1}, the rows of the model's embedding, ` +
-          `found ${typeof id === 'bigint' ? `${id}n` : excerpt(id)} at place ${i}`,
-      );
-    });
+    return checkedIds(tokens, vocabulary, 'logits');
   }
 }
 

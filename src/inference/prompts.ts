@@ -5,6 +5,7 @@ import { Problem } from '../data/documents/problems.js';
 import { noTemplate, textTokens } from '../data/encoding.js';
 import type { Message } from '../data/examples.js';
 import type { Tokenizer } from '../data/tokenizer.js';
+import { checkedIds } from './given.js';
 
 /**
  * What a model is to go on with: a text, which begins as the tokenizer begins texts; ids as they are; or turns, written
@@ -50,7 +51,7 @@ export class PromptEncoder {
       return this.#tokenizer.encode(this.#rendered(prompt, name), { addSpecialTokens: false });
     }
     if (typeof prompt === 'object' && prompt !== null && 'ids' in prompt)
-      return this.#checked(prompt.ids, name);
+      return checkedIds(prompt.ids, this.#vocabulary, name);
     throw new InputError(`${name}: expected a text, { ids } or { messages }, found ${excerpt(prompt)}`);
   }
 
@@ -69,18 +70,5 @@ export class PromptEncoder {
     if (!source) throw noTemplate();
     this.#template = new ChatTemplate(source);
     return this.#template;
-  }
-
-  #checked(ids: ArrayLike<number>, name: string): Uint32Array {
-    if (!Number.isInteger(ids?.length)) {
-      throw new InputError(`${name}: expected a list of ids, found ${excerpt(ids)}`);
-    }
-    return Uint32Array.from({ length: ids.length }, (_, i) => {
-      const id: unknown = ids[i];
-      if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < this.#vocabulary) return id;
-      throw new InputError(
-        `${name}: expected ids from 0 to ${this.#vocabulary - 1}, found ${excerpt(id)} at place ${i}`,
-      );
-    });
   }
 }

@@ -171,7 +171,7 @@ const refusals: readonly (readonly [what: string, flags: readonly string[], mess
   [
     'an id that is none',
     ['--data', write('ids.jsonl', { ids: [1, 999] })],
-    /ids.jsonl:1: expected ids from 0 to 367, found 999 at place 1/,
+    /ids.jsonl:1: expected ids from 0 to 367, the rows of the model's embedding, found 999 at place 1/,
   ],
   [
     'no ids',

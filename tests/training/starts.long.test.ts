@@ -184,7 +184,7 @@ async function logitsOf(
     await session.write(module.lora!.values.get(name)!, data);
     await session.write(module.lora!.start.get(name)!, data);
   }
-  const logits = await rowLogits(session, module, [{ ...batch, filled: sequence, documents: [] }]);
+  const logits = await rowLogits(session, module, { ...batch, filled: sequence, documents: [] });
   await device.close();
   return logits;
 }

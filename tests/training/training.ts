@@ -116,7 +116,7 @@ export async function adaptedLogits(
   for (const [tensor, value] of module.lora!.values) {
     await session.write(value, adapter.tensors.get(tensor)!.data);
   }
-  const logits = await rowLogits(session, module, [{ ...batch, filled: batch.tokens.length, documents: [] }]);
+  const logits = await rowLogits(session, module, { ...batch, filled: batch.tokens.length, documents: [] });
   await device.close();
   return logits;
 }
