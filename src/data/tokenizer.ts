@@ -145,6 +145,11 @@ export class Tokenizer {
     return this.ids.get(token);
   }
 
+  /** Whether `skipSpecialTokens` leaves a token out of the text. */
+  isSpecial(id: number): boolean {
+    return this.special.has(id);
+  }
+
   /** [2 x merges] the ids that each merge joins, in rank order. */
   get merges(): Uint32Array {
     return this.bpe.merges;
@@ -170,7 +175,7 @@ export class Tokenizer {
   }
 
   private isText(id: number, skipSpecial: boolean): boolean {
-    return this.tokens[id] !== undefined && !(skipSpecial && this.special.has(id));
+    return this.tokens[id] !== undefined && !(skipSpecial && this.isSpecial(id));
   }
 
   private name(id: number, token: string, path: string): void {

@@ -1,17 +1,18 @@
-import { InputError, RunError } from '../base/errors.js';
+import { InputError } from '../base/errors.js';
 import type { Encoded } from '../data/examples.js';
 import { appendPiece, emptyRow, NO_LABEL, type Row } from '../data/packing/rows.js';
 import type { Session } from '../devices/device.js';
 import type { EvaluationValues } from '../model/programs.js';
 import { replays } from './perplexity.js';
-import type { ContinuationScore, ScoringHooks } from './scoring.js';
+import { type ContinuationScore, finiteScore, type ScoringHooks } from './scoring.js';
 
 /**
  * Scores the learned tokens of examples, of each whole, in one forward pass. Short examples share a row, where they do
  * not see each other.
  * @param rowsPerRun rows of `sequence` tokens that are scored at a time
  * @param run replays the program that computes `values`
- * @throws InputError for an example without learned tokens, or one that is too long; RunError when the signal says stop
+ * @throws InputError for an example without learned tokens, or one that is too long; RunError when the signal says stop, or
+ * a log-likelihood is not finite
  */
 export async function scoreContinuations(
   session: Session,
@@ -34,7 +35,7 @@ export async function scoreContinuations(
     const argMax = (await session.read(values.argMax)) as Int32Array;
     for (const [i, row] of rows.entries()) {
       const [from, to] = [i * sequence, (i + 1) * sequence];
-      scores.push(...scoresOf(row, ce.subarray(from, to), argMax.subarray(from, to)));
+      for (const score of scoresOf(row, ce.subarray(from, to), argMax.subarray(from, to))) scores.push(score);
     }
     onScored?.(scores.reduce((sum, { tokens }) => sum + tokens, 0));
   }
@@ -90,8 +91,7 @@ function scoresOf(
       tokens++;
       isGreedy &&= argMax[i] === labels[i];
     }
-    if (!Number.isFinite(sum)) throw new RunError(`expected a finite log-likelihood, found ${-sum}`);
-    scores.push({ logLikelihood: -sum, tokens, isGreedy });
+    scores.push(finiteScore({ logLikelihood: -sum, tokens, isGreedy }));
   }
   return scores;
 }

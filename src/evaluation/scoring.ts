@@ -1,3 +1,5 @@
+import { DivergedError } from '../base/errors.js';
+
 export interface MeanLoss {
   /** Mean cross-entropy in nats per predicted token. */
   readonly nll: number;
@@ -24,6 +26,15 @@ export const bothScores = (a: ContinuationScore, b: ContinuationScore): Continua
   tokens: a.tokens + b.tokens,
   isGreedy: a.isGreedy && b.isGreedy,
 });
+
+/** @throws DivergedError for one that is no finite number, as the model's logits are not then */
+export function finiteScore(score: ContinuationScore): ContinuationScore {
+  const { logLikelihood } = score;
+  if (Number.isFinite(logLikelihood)) return score;
+  throw new DivergedError(
+    `expected a finite log-likelihood, found ${logLikelihood}; check the model and its adapter`,
+  );
+}
 
 /** A context, and what may follow it. */
 export interface Choices {

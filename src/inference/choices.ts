@@ -1,4 +1,4 @@
-import { bothScores, type Choices, type ContinuationScore } from '../evaluation/scoring.js';
+import { bothScores, type Choices, type ContinuationScore, finiteScore } from '../evaluation/scoring.js';
 import type { Tokens } from './continuationPieces.js';
 import type { KeyValueCache, ReadingHooks } from './keyValueCache.js';
 import { likeliest } from './sampling.js';
@@ -8,7 +8,7 @@ import { likeliest } from './sampling.js';
  * the same row of the cache is not read again. So an order that puts contexts of one preamble beside each other is the
  * fastest.
  * @param onScored told how many of `groups` are done
- * @throws InputError when the cache has no room; RunError when the signal says stop
+ * @throws InputError when the cache has no room; RunError when the signal says stop, or a log-likelihood is not finite
  */
 export async function scoreChoices(
   cache: KeyValueCache,
@@ -26,7 +26,7 @@ export async function scoreChoices(
     );
     for (const [row, { continuations }] of together.entries()) {
       const firsts = firstTokens(logits[row]!, continuations);
-      scores.push(continuations.map((_, i) => bothScores(firsts[i]!, rest[row]![i]!)));
+      scores.push(continuations.map((_, i) => finiteScore(bothScores(firsts[i]!, rest[row]![i]!))));
     }
     hooks.onScored?.(scores.length);
   }

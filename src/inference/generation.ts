@@ -1,4 +1,4 @@
-import { RunError } from '../base/errors.js';
+import { DivergedError } from '../base/errors.js';
 import type { IncrementalDecoder, Tokenizer } from '../data/tokenizer.js';
 import type { GenerationRecord } from './completion.js';
 import type { Tokens } from './continuationPieces.js';
@@ -34,7 +34,7 @@ export async function* complete(
   eosIds: readonly number[],
   hooks: ReadingHooks = {},
 ): AsyncGenerator<GenerationRecord> {
-  const endings = new Set([...eosIds, ...settings.stop.flatMap((text) => tokenizer.idOf(text) ?? [])]);
+  const endings = new Set([...eosIds, ...specialStops(settings.stop, tokenizer)]);
   for (let first = 0; first < prompts.length; first += cache.rows) {
     const together = prompts.slice(first, first + cache.rows);
     const writers = together.map((prompt) => new Writer(prompt, tokenizer, settings, endings));
@@ -53,6 +53,21 @@ export async function* complete(
       if (writers.every(({ isOver }) => isOver)) break;
       logits = await cache.advance(Array.from(next), hooks);
     }
+  }
+}
+
+/** Ids of stop texts that `StopText` never sees: the decoder leaves special tokens out. */
+const specialStops = (stop: readonly string[], tokenizer: Tokenizer): number[] =>
+  stop.flatMap((text) => {
+    const id = tokenizer.idOf(text);
+    return id !== undefined && tokenizer.isSpecial(id) ? [id] : [];
+  });
+
+/** Of all that could be chosen: a choice among some numbers would be one of another model. */
+function checkFinite(logits: Float32Array): void {
+  for (let id = 0; id < logits.length; id++) {
+    if (Number.isFinite(logits[id])) continue;
+    throw new DivergedError(`expected finite logits, found ${logits[id]}; check the model and its adapter`);
   }
 }
 
@@ -86,10 +101,8 @@ class Writer {
 
   /** Chooses one more token. */
   write(logits: Float32Array): { readonly id: number; readonly records: GenerationRecord[] } {
+    checkFinite(logits);
     const id = this.#sampler.choose(logits, this.#seen);
-    if (!Number.isFinite(logits[id])) {
-      throw new RunError(`expected finite logits, found ${logits[id]}; check the model and its adapter`);
-    }
     this.#seen.add(id);
     this.#ids.push(id);
     const isEnding = this.#endings.has(id);

@@ -33,7 +33,7 @@ export class Sampler {
   }
 
   /**
-   * @param logits f32 [V]; changed where there is a repetition penalty
+   * @param logits f32 [V], all of them finite; changed where there is a repetition penalty
    * @param seen tokens of the prompt and of the text so far
    */
   choose(logits: Float32Array, seen: ReadonlySet<number>): number {
@@ -52,10 +52,15 @@ export function likeliest(logits: Float32Array): number {
   return best;
 }
 
+/** Of f32: what a penalty makes larger would have no ratio to anything. */
+const LARGEST = (2 - 2 ** -23) * 2 ** 127;
+
 function penalise(logits: Float32Array, seen: ReadonlySet<number>, penalty: number): void {
   for (const id of seen) {
     const logit = logits[id];
-    if (logit !== undefined) logits[id] = logit > 0 ? logit / penalty : logit * penalty;
+    if (logit === undefined) continue;
+    const penalised = logit > 0 ? logit / penalty : logit * penalty;
+    logits[id] = Math.max(-LARGEST, Math.min(LARGEST, penalised));
   }
 }
 
@@ -76,20 +81,27 @@ export function candidatesOf(
   return candidates.filter(({ score }) => score >= floor);
 }
 
-/** The k-th largest of some numbers. */
+/** The k-th largest of some numbers by Hoare's quickselect (1961), which looks at each a few times, however large k is. */
 function kthLargest(numbers: Float32Array, k: number): number {
-  const largest = numbers.slice(0, k).sort();
-  for (let i = k; i < numbers.length; i++) {
-    const number = numbers[i]!;
-    if (number <= largest[0]!) continue;
-    let place = 1;
-    while (place < k && largest[place]! < number) {
-      largest[place - 1] = largest[place]!;
-      place++;
+  const partly = numbers.slice();
+  const place = partly.length - k;
+  let [from, to] = [0, partly.length - 1];
+  while (from < to) {
+    const pivot = partly[(from + to) >> 1]!;
+    let [low, high] = [from, to];
+    while (low <= high) {
+      while (partly[low]! < pivot) low++;
+      while (partly[high]! > pivot) high--;
+      if (low > high) break;
+      [partly[low], partly[high]] = [partly[high]!, partly[low]!];
+      low++;
+      high--;
     }
-    largest[place - 1] = number;
+    if (place <= high) to = high;
+    else if (place >= low) from = low;
+    else break;
   }
-  return largest[0]!;
+  return partly[place]!;
 }
 
 /** Leaves out the least likely, as many as have at most 1 - topP together; the likeliest stays. */

@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { candidatesOf, likeliest, Sampler } from '#src/inference/sampling.js';
+import { Random } from '../ops/cases.js';
 
 /** What may be drawn, and how often it is. */
 
@@ -42,6 +43,23 @@ tests('keeps equal tokens at the edge of top-k', () => {
   assert.equal(idsOf(logitsOf(0.4, 0.2, 0.2, 0.2), { topK: 2 }), [0, 1, 2, 3]);
 });
 
+tests('finds the edge of top-k among many, quickly however many they are', () => {
+  const random = new Random(5);
+  const many = Float32Array.from({ length: 5000 }, () => random.integer(1000) / 100);
+  const sorted = many.slice().sort().reverse();
+  for (const topK of [1, 2, 50, 2500, 4999]) {
+    const kept = idsOf(many, { topK });
+    assert.equal(
+      kept,
+      [...many.keys()].filter((id) => many[id]! >= sorted[topK - 1]!),
+    );
+  }
+  const vocabulary = Float32Array.from({ length: 150_000 }, () => random.integer(2 ** 24));
+  const start = performance.now();
+  idsOf(vocabulary, { topK: 75_000 });
+  assert.ok(performance.now() - start < 1000);
+});
+
 tests('draws as often as the probabilities say, the same for the same seed', () => {
   const draw = (seed: number) => {
     const sampler = new Sampler({ ...ALL, topK: 3 }, seed, 0);
@@ -81,6 +99,11 @@ tests('makes what is there already less likely, whichever sign its logit has', (
   assert.is(greedy.choose(Float32Array.of(3, 2, 1), new Set([0])), 1);
   assert.is(greedy.choose(Float32Array.of(-1, -1.5, -9), new Set([0, 77])), 1);
   assert.is(greedy.choose(Float32Array.of(3, 1.4, 1), new Set([0])), 0);
+  // Beyond what f32 holds.
+  const likelier = new Sampler({ ...ALL, repetitionPenalty: 1e-300 }, 0, 0);
+  assert.is(likelier.choose(Float32Array.of(9, 3, -2), new Set([1])), 1);
+  const rarer = new Sampler({ ...ALL, repetitionPenalty: 1e300 }, 0, 0);
+  assert.is(rarer.choose(Float32Array.of(-9, -3, -200), new Set([0, 1])), 2);
 });
 
 tests.run();
