@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { parentPort, Worker } from 'node:worker_threads';
 import { InputError, RunError } from './errors.js';
+import { onStop } from './stopping.js';
 
 /** The answer to a job. */
 type Answer<R> =
@@ -81,8 +82,7 @@ class JobThread<J, R> {
     });
     this.#died.catch(() => {});
     const stop = () => void this.#worker.terminate();
-    signal?.addEventListener('abort', stop, { once: true });
-    this.#worker.once('exit', () => signal?.removeEventListener('abort', stop));
+    this.#worker.once('exit', onStop(signal, stop));
     if (signal?.aborted) stop();
   }
 

@@ -13,6 +13,9 @@ export interface GenerationSettings extends Sampling {
   readonly seed: number;
 }
 
+/** What a stopped call was for. */
+export const GENERATING = 'write all completions';
+
 /** A prompt and its number among all of a call. */
 export interface NumberedPrompt {
   readonly index: number;

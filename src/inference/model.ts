@@ -1,6 +1,7 @@
 import { Observable } from 'rxjs';
+import { atOnce } from '../base/atOnce.js';
 import { excerpt, InputError } from '../base/errors.js';
-import { throwIfStopped, untilStopped } from '../base/stopping.js';
+import { onStop, throwIfStopped, untilStopped } from '../base/stopping.js';
 import { textTokens } from '../data/encoding.js';
 import type { Encoded } from '../data/examples.js';
 import { NO_LABEL, type Row } from '../data/packing/rows.js';
@@ -23,7 +24,7 @@ import { EVALUATE_OPTIONS } from '../options/evaluate.js';
 import { checkedOptions, type Resolved } from '../options/table.js';
 import { scoreChoices } from './choices.js';
 import type { Completion, GenerationRecord } from './completion.js';
-import { complete, type NumberedPrompt } from './generation.js';
+import { complete, GENERATING, type NumberedPrompt } from './generation.js';
 import { checkedChoices, checkedExamples, checkedIds, checkedRows } from './given.js';
 import { KeyValueCache } from './keyValueCache.js';
 import {
@@ -160,25 +161,36 @@ export class Model {
 
   /**
    * Writes what follows prompts: text as it comes, in whole characters, and each completion once it is over. What a prompt
-   * shares with the one before it is not read again. Who unsubscribes ends it.
+   * shares with the one before it is not read again. Prompts and options are taken as they are when the call is made. Work
+   * begins with the subscription, and ends when it does.
    * The Observable fails with an InputError for wrong options, a prompt that can't be encoded or is too long for `context`,
-   * and a model that was loaded without one; with a RunError when the signal says stop.
+   * and a model that was loaded without one; with a RunError at once when the signal says stop, and when logits are not
+   * finite.
    */
   generate(
     prompts: Prompt | readonly Prompt[],
     options: CompletionOptions = {},
   ): Observable<GenerationRecord> {
+    const asked = atOnce(() => {
+      const { signal, ...settings } = checkedOptions(COMPLETION_OPTIONS, options);
+      const cache = this.#opened('generate');
+      return {
+        signal,
+        settings,
+        cache,
+        numbered: this.#numbered(prompts, settings.maxTokens, cache.capacity),
+      };
+    });
     return new Observable((subscriber) => {
       const left = new AbortController();
       const run = async () => {
-        const { signal, ...settings } = checkedOptions(COMPLETION_OPTIONS, options);
-        const cache = this.#opened('generate');
-        const numbered = this.#numbered(prompts, settings.maxTokens, cache.capacity);
+        const { signal, settings, cache, numbered } = asked();
         const stop = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
-        await this.#turns.take(async () => {
+        const write = async () => {
           const records = complete(cache, this.tokenizer, numbered, settings, this.#eosIds, { signal: stop });
           for await (const record of records) subscriber.next(record);
-        });
+        };
+        await untilStopped(() => this.#turns.take(write), stop, GENERATING);
       };
       run().then(
         () => subscriber.complete(),
@@ -338,13 +350,12 @@ async function fill(
   { files, adapter, onLoaded, signal }: Filling,
 ): Promise<void> {
   throwIfStopped(signal, LOADING);
-  const leave = () => void session.close();
-  signal?.addEventListener('abort', leave);
+  const leave = onStop(signal, () => void session.close());
   try {
     await loadWeights(session, sourcesOf(files), weights, onLoaded);
     if (!adapter || !lora) return;
     for (const [name, value] of lora.values) await session.write(value, adapter.tensors.get(name)!.data);
   } finally {
-    signal?.removeEventListener('abort', leave);
+    leave();
   }
 }

@@ -12,13 +12,22 @@ const lineSchema = z.union([
     .transform(({ messages, tools }): Prompt => ({ messages, ...(tools && { tools }) })),
 ]);
 
+/** A prompt, and where it was given, for messages: `prompts.jsonl:3`. */
+export interface PlacedPrompt {
+  readonly prompt: Prompt;
+  readonly place: string;
+}
+
 /**
  * The prompts of a .jsonl file, one a line; empty lines are left out.
  * @throws InputError naming the first line that holds none
  */
-export function readPrompts(path: string): Prompt[] {
+export function readPrompts(path: string): PlacedPrompt[] {
   const lines = readText(path, 'a .jsonl file of prompts').split('\n');
-  const prompts = lines.flatMap((line, i) => (line.trim() === '' ? [] : [parsed(line, `${path}:${i + 1}`)]));
+  const prompts = lines.flatMap((line, i) => {
+    const place = `${path}:${i + 1}`;
+    return line.trim() === '' ? [] : [{ prompt: parsed(line, place), place }];
+  });
   if (prompts.length > 0) return prompts;
   throw new InputError(`${path}: expected a prompt on each line, found none`);
 }

@@ -50,7 +50,7 @@ export async function cacheTeacher(
   hooks: CacheHooks = {},
   world: World = ALONE,
 ): Promise<FilledCache> {
-  const { onDownload, signal } = hooks;
+  const { onDownload, onProgress, signal } = hooks;
   const options = await together(world, 'cache: its options', () => checkedOptions(CACHE_OPTIONS, input));
   const model = await firstOfMachine(
     world,
@@ -72,7 +72,7 @@ export async function cacheTeacher(
     const elapsed = () => (performance.now() - start) / 1000;
     const counts = prepared.cache.isCovered
       ? NONE
-      : await fill(prepared, devices.teacher, hooks, elapsed, world);
+      : await fill(prepared, devices.teacher, { onProgress, signal }, elapsed, world);
     const { out: folder } = options;
     await together(world, 'cache: its end', () => world.rank === 0 && finish(prepared, folder, counts));
     const { bytes } = storedSegments(folder);

@@ -67,7 +67,7 @@ export function evaluate(input: EvaluateGiven, hooks?: EvaluateHooks): Promise<R
 export async function evaluate(input: EvaluateGiven, hooks: EvaluateHooks = {}): Promise<Result> {
   const options = checkedOptions(EVALUATE_OPTIONS, input);
   checkAsked(options);
-  return untilStopped(() => evaluated(options, hooks), hooks.signal, SCORING);
+  return untilStopped(() => evaluated(options, { ...hooks }), hooks.signal, SCORING);
 }
 
 /** @throws InputError when there is nothing to do, or an option has nothing to say */

@@ -1,12 +1,14 @@
 import { Observable } from 'rxjs';
+import { atOnce } from '../base/atOnce.js';
 import { InputError } from '../base/errors.js';
 import { untilStopped } from '../base/stopping.js';
 import { loadTokenizer } from '../data/tokenizer.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import type { GenerationRecord } from '../inference/completion.js';
+import { GENERATING } from '../inference/generation.js';
 import { openModel } from '../inference/model.js';
 import { MODEL_OPTIONS, type ModelOptions } from '../inference/options.js';
-import { readPrompts } from '../inference/promptFile.js';
+import { type PlacedPrompt, readPrompts } from '../inference/promptFile.js';
 import { type Prompt, PromptEncoder } from '../inference/prompts.js';
 import { mostTokens, openModelFiles } from '../model/modelFiles.js';
 import { GENERATE_OPTIONS, type GenerateInput, SAMPLING_OPTIONS } from '../options/generate.js';
@@ -25,21 +27,20 @@ export interface GenerateHooks {
 
 type Options = Resolved<typeof GENERATE_OPTIONS>;
 
-/** What a stopped call was for. */
-const GENERATING = 'write all completions';
-
 /**
  * Loads a model and writes what follows prompts: the library form of `node dist/generate.js`. Emits text as it comes, in
  * whole characters, and each completion once it is over; prompts are numbered from 0, a given `prompt` before those of
- * `data`. Work begins with the subscription, and ends when it does.
+ * `data`. Options are taken as they are when the call is made; work begins with the subscription, and ends when it does.
  * The Observable fails with an InputError for wrong options, models and prompts; with a RunError when it is stopped.
  */
 export function generate(input: GenerateInput, hooks: GenerateHooks = {}): Observable<GenerationRecord> {
+  const options = atOnce(() => checkedOptions(GENERATE_OPTIONS, input));
+  const told = { ...hooks };
   return new Observable((subscriber) => {
     const left = new AbortController();
-    const signal = hooks.signal ? AbortSignal.any([hooks.signal, left.signal]) : left.signal;
+    const signal = told.signal ? AbortSignal.any([told.signal, left.signal]) : left.signal;
     const emit = (record: GenerationRecord) => subscriber.next(record);
-    untilStopped(() => run(input, { ...hooks, signal }, emit), signal, GENERATING).then(
+    untilStopped(async () => run(options(), { ...told, signal }, emit), signal, GENERATING).then(
       () => subscriber.complete(),
       (error) => subscriber.error(error),
     );
@@ -48,16 +49,13 @@ export function generate(input: GenerateInput, hooks: GenerateHooks = {}): Obser
 }
 
 async function run(
-  input: GenerateInput,
+  options: Options,
   { onDownload, onStarting, onPrompts, signal }: GenerateHooks,
   emit: (record: GenerationRecord) => void,
 ): Promise<void> {
-  const options = checkedOptions(GENERATE_OPTIONS, input);
   const { prompt, data, batch } = options;
-  const prompts: Prompt[] = [
-    ...(prompt === undefined ? [] : [prompt]),
-    ...(data === undefined ? [] : readPrompts(data)),
-  ];
+  const given: PlacedPrompt[] = prompt === undefined ? [] : [{ prompt, place: '--prompt' }];
+  const prompts = data === undefined ? given : given.concat(readPrompts(data));
   if (prompts.length === 0) {
     throw new InputError(
       'expected something to go on with, found none; give --prompt TEXT, --data FILE, or --chat',
@@ -67,9 +65,10 @@ async function run(
   const tokenizer = await loadTokenizer(folder);
   const files = openModelFiles(folder);
   const encoder = new PromptEncoder(tokenizer, files.config.vocabularySize, folder, options.chatTemplate);
-  const ids = prompts.map((given, i) => encoder.encode(given, nameOf(i, options)));
-  const context = contextFor(ids, options, folder, mostTokens(files));
-  onPrompts?.(prompts);
+  const ids = prompts.map((one) => encoder.encode(one.prompt, one.place));
+  const lengths = prompts.map(({ place }, i) => ({ place, length: ids[i]!.length }));
+  const context = contextFor(lengths, options, folder, mostTokens(files));
+  onPrompts?.(prompts.map((one) => one.prompt));
   const room = { context, batch: Math.min(batch, ids.length), sequence: 1 };
   const loading = { ...optionsIn(MODEL_OPTIONS, options), ...room, onDownload, onStarting, signal };
   const model = await openModel(folder, tokenizer, checkedOptions(MODEL_OPTIONS, loading));
@@ -86,21 +85,21 @@ async function run(
   }
 }
 
-/** A prompt in messages: where it was given. */
-function nameOf(index: number, { prompt, data }: Options): string {
-  if (prompt !== undefined && index === 0) return '--prompt';
-  return `${data}:${index + (prompt === undefined ? 1 : 0)}`;
-}
-
 /** Tokens that the longest prompt and what follows it take. @throws InputError where the model has fewer positions */
-function contextFor(ids: readonly Uint32Array[], options: Options, folder: string, most: number): number {
-  const { maxTokens } = options;
-  for (const [i, { length }] of ids.entries()) {
+function contextFor(
+  prompts: readonly { readonly place: string; readonly length: number }[],
+  { maxTokens }: Options,
+  folder: string,
+  most: number,
+): number {
+  let longest = 0;
+  for (const { place, length } of prompts) {
+    longest = Math.max(longest, length);
     if (length + maxTokens - 1 <= most) continue;
     throw new InputError(
-      `${nameOf(i, options)}: expected at most ${most} tokens with what follows, as ${folder} has positions, found ${length} ` +
+      `${place}: expected at most ${most} tokens with what follows, as ${folder} has positions, found ${length} ` +
         `and up to ${maxTokens} new ones; shorten it, or lower --max-tokens`,
     );
   }
-  return Math.max(...ids.map(({ length }) => length)) + maxTokens - 1;
+  return longest + maxTokens - 1;
 }

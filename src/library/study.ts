@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Observable, Subject } from 'rxjs';
+import { atOnce } from '../base/atOnce.js';
 import { InputError } from '../base/errors.js';
 import { holdsRun, type RunFolder, takeRunFolder } from '../formats/runFolder.js';
 import { STUDY_OPTIONS, type StudyInput } from '../options/study.js';
@@ -52,6 +53,7 @@ export function study(options: StudyInput, world: World = ALONE): Study {
     new Subject<StudyProgress>(),
     new Subject<string>(),
   ];
+  const given = atOnce(() => checkedOptions(STUDY_OPTIONS, options));
   const stop = createStop();
   let failed = 0;
   const hooks = {
@@ -66,12 +68,7 @@ export function study(options: StudyInput, world: World = ALONE): Study {
   };
   const work = async (): Promise<StudyResult> => {
     const { out, cells, dryRun, config, plan } = await together(world, 'study: its file', () => {
-      const {
-        config: path,
-        out,
-        cells = join(out, 'cells'),
-        dryRun,
-      } = checkedOptions(STUDY_OPTIONS, options);
+      const { config: path, out, cells = join(out, 'cells'), dryRun } = given();
       const config = readStudyConfig(path);
       return { out, cells, dryRun, config, plan: new StudyPlan(config) };
     });

@@ -1,4 +1,5 @@
 import { type Observable, Subject } from 'rxjs';
+import { atOnce } from '../base/atOnce.js';
 import { RunError } from '../base/errors.js';
 import { type DeviceHosts, hostDevices } from '../devices/host.js';
 import { checkUntaken, freshRunFolder, type RunFolder, takeRunFolder } from '../formats/runFolder.js';
@@ -6,7 +7,7 @@ import type { TrainInput, TrainOptions } from '../options/train.js';
 import { agree } from '../prepare/agreement.js';
 import { secondsPerStep } from '../prepare/estimate.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
-import { resolveOptions } from '../prepare/resolveOptions.js';
+import { type RunRequest, resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
 import type { RunHooks } from '../run/hooks.js';
 import { Devices, runDespiteLosses } from '../run/recovery.js';
@@ -51,6 +52,7 @@ export interface Run {
  * @param world ranks that share the run's batches, see `joinWorld` (default: none); the first of them writes and tells
  */
 export function train(options: TrainInput, world: World = ALONE): Run {
+  const request = atOnce(() => resolveOptions(options));
   const records = new Subject<MetricsRecord>();
   const stop = createStop();
   const hooks: RunHooks = {
@@ -58,7 +60,7 @@ export function train(options: TrainInput, world: World = ALONE): Run {
     shouldStop: () => stop.isAsked,
     stopped: stop.asked,
   };
-  const begin = Promise.resolve().then(() => beginRun({ ...options }, world, hooks));
+  const begin = Promise.resolve().then(() => beginRun(request, world, hooks));
   const prepared = begin.then(async ({ prepared }) => runPlan(await prepared));
   const done = begin.then(async (begun) => {
     try {
@@ -85,14 +87,14 @@ interface Begun {
 
 /** Takes the folder before anything slow; the rest goes on in `prepared`, which a stop ends. */
 async function beginRun(
-  given: TrainInput,
+  resolved: () => RunRequest,
   world: World,
   { emit: told, shouldStop, stopped }: RunHooks,
 ): Promise<Begun> {
   // The first rank tells what all of them do.
   const emit = world.rank === 0 ? told : () => {};
   const hooks = { emit, shouldStop, stopped };
-  const request = await together(world, 'options', () => resolveOptions({ ...given }));
+  const request = await together(world, 'options', resolved);
   const { options } = request;
   world.waitAtMost(options.rankTimeout * 1000);
   const { device, teacherDevice, threads, kernels, tune, dryRun } = options;

@@ -96,15 +96,18 @@ export const optionsIn = <T extends OptionTable>(
 ): Given<T> =>
   Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(table, name))) as Given<T>;
 
+/** The names and values that a caller gives. @throws InputError for what is no object */
+export function givenOptions(given: object): Readonly<Record<string, unknown>> {
+  if (typeof given === 'object' && given !== null) return { ...given };
+  throw new InputError(`expected an object of options, found ${shown(given)}`);
+}
+
 /**
  * What a caller gives, with defaults filled in.
  * @throws InputError that names every option that is unknown, missing or wrong
  */
 export function checkedOptions<T extends OptionTable>(table: T, given: object): Resolved<T> {
-  if (typeof given !== 'object' || given === null) {
-    throw new InputError(`expected an object of options, found ${shown(given)}`);
-  }
-  const options = { ...given } as Readonly<Record<string, unknown>>;
+  const options = givenOptions(given);
   const problems = problemsOf(table, options);
   if (problems.length > 0) throw new InputError(problems.join('; '));
   return withDefaults(table, options);

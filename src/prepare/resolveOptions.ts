@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { excerpt, InputError } from '../base/errors.js';
 import { readConfigFile } from '../formats/configFile.js';
 import { type RunFile, readRunFile } from '../formats/runFile.js';
-import { flagOf, missingOption, problemsOf, withDefaults } from '../options/table.js';
+import { flagOf, givenOptions, missingOption, problemsOf, withDefaults } from '../options/table.js';
 import { isForkable, isOperational, TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
 import { idleProblems } from './idleOptions.js';
 import { hasMiniature, miniaturePaths, QUICKSTART } from './miniature.js';
@@ -26,7 +26,7 @@ export interface RunRequest {
  * @throws InputError with everything that is wrong
  */
 export function resolveOptions(input: Given): RunRequest {
-  const given = withMiniature(withConfigFile(defined(input)));
+  const given = withMiniature(withConfigFile(defined(givenOptions(input))));
   if (given.resume && given.out === undefined) {
     throw new InputError('--resume: expected --out with the folder of the run, found none');
   }

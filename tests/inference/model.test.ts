@@ -104,6 +104,28 @@ turns('that are stopped reject at once and leave the others as they are', async 
   assert.equal(await next, expected);
 });
 
+turns('that write and wait for their turn reject at once, too, and write nothing', async () => {
+  const writer = await loadModel(fixture.student, { sequence: 1, threads: 1, context: 120 });
+  const stop = new AbortController();
+  const prompts = Array.from({ length: 20 }, () => ({ ids: [5] }));
+  const running = writer.complete(prompts, { maxTokens: 100 });
+  let records = 0;
+  const waiting = writer
+    .generate(prompts, { signal: stop.signal, maxTokens: 5 })
+    .forEach(() => void records++);
+  const next = writer.complete([{ ids: [5] }], { maxTokens: 5 });
+  let isOver = false;
+  running.then(() => {
+    isOver = true;
+  });
+  setTimeout(() => stop.abort(), 10);
+  assert.is(await runErrorOf(waiting), 'expected to write all completions, found a signal to stop');
+  assert.not(isOver);
+  assert.equal((await next)[0]!.ids, (await running)[0]!.ids.slice(0, 5));
+  assert.is(records, 0);
+  await writer.close();
+});
+
 turns.run();
 
 const end = suite('the end of a model');

@@ -174,6 +174,11 @@ const refusals: readonly (readonly [what: string, flags: readonly string[], mess
     /ids.jsonl:1: expected ids from 0 to 367, the rows of the model's embedding, found 999 at place 1/,
   ],
   [
+    'an id that is none, after empty lines',
+    ['--data', write('lines.jsonl', '', { ids: [1] }, ' ', { ids: [999] })],
+    /lines.jsonl:4: expected ids from 0 to 367/,
+  ],
+  [
     'no ids',
     ['--data', write('none.jsonl', { ids: [] })],
     /none.jsonl:1: expected a prompt of at least one token/,
@@ -209,6 +214,18 @@ for (const [what, flags, message] of refusals) {
     assert.equal(readdirSync(fixture.folder), before);
   });
 }
+
+tests('takes as many prompts as a file has', async () => {
+  const data = write('many.jsonl', ...Array.from({ length: 150_000 }, () => '{"ids": [1]}'));
+  let found = 0;
+  const onPrompts = (prompts: readonly unknown[]) => {
+    found = prompts.length;
+    throw new Error('enough');
+  };
+  const records = generate({ ...PLACE, model: fixture.student, data }, { onPrompts });
+  await lastValueFrom(records).catch((error: Error) => assert.is(error.message, 'enough'));
+  assert.is(found, 150_000);
+});
 
 tests('refuses wrong options in code', async () => {
   const call = (options: object) => () => lastValueFrom(generate({ model: fixture.student, ...options }));
