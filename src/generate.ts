@@ -5,7 +5,7 @@ import { runAlone } from './cli/ranks.js';
 import { abortOnSignals } from './cli/signals.js';
 import { generate, type Prompt } from './index.js';
 import { GENERATE_FLAGS, type GenerateInput } from './options/generate.js';
-import { checkedOptions, type Given } from './options/table.js';
+import type { Given } from './options/table.js';
 import { showDownloads } from './report/downloads.js';
 import { InOrder } from './report/generating.js';
 import { showStarting } from './report/starting.js';
@@ -28,7 +28,7 @@ const TEXTS: CommandTexts = {
 await runAlone(async () => {
   const flags = commandOf(TEXTS, GENERATE_FLAGS).parse().opts<Given<typeof GENERATE_FLAGS>>();
   const signal = abortOnSignals();
-  if (flags.chat) return chat(checkedOptions(GENERATE_FLAGS, flags), signal);
+  if (flags.chat) return chat(flags, signal);
   for (const name of ['system', 'context'] as const) {
     if (flags[name] !== undefined) throw new InputError(`--${name}: expected --chat beside it, found none`);
   }

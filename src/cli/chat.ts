@@ -1,32 +1,46 @@
 import { createInterface } from 'node:readline/promises';
 import { InputError } from '../base/errors.js';
+import { onStop } from '../base/stopping.js';
+import { Problem } from '../data/documents/problems.js';
 import type { Message } from '../data/examples.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { type CompletionOptions, type GenerationRecord, loadModel, type Model } from '../index.js';
 import { MODEL_OPTIONS } from '../inference/options.js';
+import { openChatTemplate } from '../inference/prompts.js';
 import { mostTokens, openModelFiles } from '../model/modelFiles.js';
-import { CHAT_CONTEXT, type GENERATE_FLAGS, SAMPLING_OPTIONS } from '../options/generate.js';
-import { optionsIn, type Resolved } from '../options/table.js';
+import { CHAT_CONTEXT, checkDrawing, GENERATE_FLAGS, SAMPLING_OPTIONS } from '../options/generate.js';
+import { checkedOptions, flagOf, type Given, optionsIn } from '../options/table.js';
 import { showDownloads } from '../report/downloads.js';
 import { showStarting } from '../report/starting.js';
 
 /** Where a conversation is read from and written to. */
 type Terminal = Pick<NodeJS.Process, 'stdin' | 'stdout' | 'stderr'>;
 
-type Flags = Resolved<typeof GENERATE_FLAGS>;
+/** Flags that have no meaning in a conversation. */
+const OTHERS = ['prompt', 'data', 'batch', 'json'] as const;
 
 /**
  * Talks with a model: each line of the input is a turn of the user, and what the model says is written as it comes. Ends
  * with the input, or when the signal says stop.
- * @throws InputError for flags that have no meaning in a conversation, and where it is longer than `context`
+ * @throws InputError for flags that have no meaning in a conversation, a model without a chat template, and where the
+ * conversation is longer than `context`
  */
-export async function chat(flags: Flags, signal: AbortSignal, terminal: Terminal = process): Promise<void> {
-  if (flags.prompt !== undefined || flags.data !== undefined || flags.json) {
-    throw new InputError('--chat: expected it without --prompt, --data and --json, found one of them');
+export async function chat(
+  given: Given<typeof GENERATE_FLAGS>,
+  signal: AbortSignal,
+  terminal: Terminal = process,
+): Promise<void> {
+  const other = OTHERS.find((name) => given[name] !== undefined);
+  if (other) {
+    const all = OTHERS.map(flagOf).join(', ');
+    throw new InputError(`--chat: expected it without any of ${all}, found ${flagOf(other)}; leave one out`);
   }
-  const { model: name, system, seed } = flags;
+  const flags = checkedOptions(GENERATE_FLAGS, given);
+  checkDrawing(flags);
+  const { model: name, system, seed, temperature } = flags;
   const onDownload = showDownloads();
   const { folder } = await resolveModel(name, { onProgress: onDownload, signal });
+  checkTemplate(folder, flags.chatTemplate);
   const context = flags.context ?? Math.min(CHAT_CONTEXT, mostTokens(openModelFiles(folder)));
   const loading = { ...optionsIn(MODEL_OPTIONS, flags), context, batch: 1, sequence: 1 };
   const starting = showStarting();
@@ -37,7 +51,7 @@ export async function chat(flags: Flags, signal: AbortSignal, terminal: Terminal
     const messages: Message[] = system === undefined ? [] : [{ role: 'system', content: system }];
     for await (const line of linesOf(terminal, signal)) {
       messages.push({ role: 'user', content: line });
-      const options = { ...sampling, seed: seed + messages.length };
+      const options = { ...sampling, seed: temperature > 0 ? seed + messages.length : seed };
       messages.push({ role: 'assistant', content: await answer(model, messages, options, terminal) });
     }
   } finally {
@@ -45,10 +59,19 @@ export async function chat(flags: Flags, signal: AbortSignal, terminal: Terminal
   }
 }
 
+/** Before weights are loaded and somebody types. @throws InputError where turns can't be written */
+function checkTemplate(folder: string, file: string | undefined): void {
+  try {
+    openChatTemplate(folder, file);
+  } catch (error) {
+    throw error instanceof Problem ? new InputError(`--chat: ${error.message}`) : error;
+  }
+}
+
 /** Lines with something in them, asked for one by one. */
 async function* linesOf({ stdin, stderr }: Terminal, signal: AbortSignal): AsyncGenerator<string> {
   const lines = createInterface({ input: stdin, terminal: false });
-  signal.addEventListener('abort', () => lines.close(), { once: true });
+  onStop(signal, () => lines.close());
   const ask = () => stdin.isTTY && stderr.write('> ');
   ask();
   for await (const line of lines) {

@@ -8,6 +8,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -92,18 +93,17 @@ class UnfinishedFile {
 }
 
 /**
- * Publishes a folder filled by `write`. A kill at any instant leaves no folder or the whole one.
+ * Publishes a folder filled by `write`, in place of an empty one where there is one. A kill at any instant leaves what was
+ * there or the whole new one.
  * The parent folder is made when absent, and taken away again when `write` throws.
  * @param write puts files (and folders) into the folder it is given; nothing is published when it throws
- * @throws RunError when `folder` exists: a published folder never changes
+ * @throws RunError when something is in `folder`, also where it came in the meantime: a published folder never changes
  */
 export async function publishFolder(
   folder: string,
   write: (unfinishedFolder: string) => Promise<void> | void,
 ): Promise<void> {
-  if (existsSync(folder)) {
-    throw new RunError(`${folder}: expected a folder that is not there yet, found one; delete or rename it`);
-  }
+  if (isTaken(folder)) throw taken(folder);
   const unfinished = unfinishedPath(folder);
   const parent = dirname(folder);
   const made: string[] = [];
@@ -112,13 +112,37 @@ export async function publishFolder(
     mkdirSync(unfinished);
     await write(unfinished);
     flushTree(unfinished);
-    renameSync(unfinished, folder);
+    takePlace(unfinished, folder);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
     removeEmpty(made);
     throw error;
   }
   flush(parent);
+}
+
+/** @throws RunError where something came to be in `folder` in the meantime */
+function takePlace(unfinished: string, folder: string): void {
+  try {
+    // Windows renames to what is not there alone.
+    removeEmpty([folder]);
+    renameSync(unfinished, folder);
+  } catch (error) {
+    throw isTaken(folder) ? taken(folder) : error;
+  }
+}
+
+const isTaken = (folder: string): boolean =>
+  existsSync(folder) && !(statSync(folder).isDirectory() && readdirSync(folder).length === 0);
+
+const taken = (folder: string): RunError =>
+  new RunError(`${folder}: expected a folder that is not there yet, found one; delete or rename it`);
+
+/** Moves a folder away and back: where that works, another one can take its place. @throws the system's error */
+export function tryToMove(folder: string): void {
+  const away = unfinishedPath(folder);
+  renameSync(folder, away);
+  renameSync(away, folder);
 }
 
 /**

@@ -21,6 +21,7 @@ import { type EvaluationModule, evaluationModule } from '../model/programs.js';
 import { compilingOf, loadingOf, type Starting } from '../model/starting.js';
 import { loadWeights, type ModelFiles, sourcesOf } from '../model/weights.js';
 import { EVALUATE_OPTIONS } from '../options/evaluate.js';
+import { checkDrawing } from '../options/generate.js';
 import { checkedOptions, type Resolved } from '../options/table.js';
 import { scoreChoices } from './choices.js';
 import type { Completion, GenerationRecord } from './completion.js';
@@ -173,6 +174,7 @@ export class Model {
   ): Observable<GenerationRecord> {
     const asked = atOnce(() => {
       const { signal, ...settings } = checkedOptions(COMPLETION_OPTIONS, options);
+      checkDrawing(settings);
       const cache = this.#opened('generate');
       return {
         signal,

@@ -16,6 +16,17 @@ export type Prompt =
   | { readonly ids: ArrayLike<number> }
   | { readonly messages: readonly Message[]; readonly tools?: readonly unknown[] };
 
+/**
+ * @param folder of a model
+ * @param file a template to use instead of its own
+ * @throws InputError for a template that can't be read; Problem where there is none
+ */
+export function openChatTemplate(folder: string, file: string | undefined): ChatTemplate {
+  const source = readChatTemplate(folder, file);
+  if (!source) throw noTemplate();
+  return new ChatTemplate(source);
+}
+
 /** Turns prompts into ids. */
 export class PromptEncoder {
   readonly #tokenizer: Tokenizer;
@@ -65,10 +76,7 @@ export class PromptEncoder {
   }
 
   #chat(): ChatTemplate {
-    if (this.#template) return this.#template;
-    const source = readChatTemplate(this.#folder, this.#chatTemplate);
-    if (!source) throw noTemplate();
-    this.#template = new ChatTemplate(source);
+    this.#template ??= openChatTemplate(this.#folder, this.#chatTemplate);
     return this.#template;
   }
 }

@@ -11,7 +11,7 @@ import { MODEL_OPTIONS, type ModelOptions } from '../inference/options.js';
 import { type PlacedPrompt, readPrompts } from '../inference/promptFile.js';
 import { type Prompt, PromptEncoder } from '../inference/prompts.js';
 import { mostTokens, openModelFiles } from '../model/modelFiles.js';
-import { GENERATE_OPTIONS, type GenerateInput, SAMPLING_OPTIONS } from '../options/generate.js';
+import { checkDrawing, GENERATE_OPTIONS, type GenerateInput, SAMPLING_OPTIONS } from '../options/generate.js';
 import { checkedOptions, optionsIn, type Resolved } from '../options/table.js';
 
 export interface GenerateHooks {
@@ -54,6 +54,7 @@ async function run(
   emit: (record: GenerationRecord) => void,
 ): Promise<void> {
   const { prompt, data, batch } = options;
+  checkDrawing(options);
   const given: PlacedPrompt[] = prompt === undefined ? [] : [{ prompt, place: '--prompt' }];
   const prompts = data === undefined ? given : given.concat(readPrompts(data));
   if (prompts.length === 0) {

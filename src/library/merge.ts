@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, realpathSync, rmdirSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InputError, isDiskFull, RunError } from '../base/errors.js';
 import { throwIfStopped, untilStopped } from '../base/stopping.js';
 import { type OpenAdapter, openAdapter } from '../formats/adapter.js';
+import { tryToMove } from '../formats/checkpointFiles.js';
 import { writeModelLike } from '../formats/modelFolder.js';
 import { openModelWeights, splitAs } from '../formats/modelShards.js';
 import { checkRunFolder, notWritable } from '../formats/runFolder.js';
@@ -52,8 +53,9 @@ const MERGING = 'merge all weights';
  * @throws InputError for wrong options, models or adapters, and where there is something at `out`; RunError when it is
  * stopped. Nothing is written then
  */
-export async function merge(input: MergeInput, hooks: MergeHooks = {}): Promise<Merged> {
+export async function merge(input: MergeInput, given: MergeHooks = {}): Promise<Merged> {
   const start = performance.now();
+  const hooks = { ...given };
   const options = checkedOptions(MERGE_OPTIONS, input);
   const { out } = options;
   const wanted = options.adapter.map(parseAdapter);
@@ -70,7 +72,7 @@ export async function merge(input: MergeInput, hooks: MergeHooks = {}): Promise<
   const infos = openModelWeights(folder);
   const sources = [...infos.values()].map((info) => mergedSource(model, fileSource(info), changes));
   const totalBytes = [...infos.values()].reduce((sum, info) => sum + bytesOf(info), 0);
-  removeEmptyFolder(out);
+  checkReplaceable(out);
   const shards = splitAs(infos, watched(sources, totalBytes, hooks));
   await writeModelLike(out, folder, shards).catch((error) => {
     throw explained(error, out, totalBytes);
@@ -129,18 +131,20 @@ function refuseInside(out: string, model: string): void {
   throw new InputError(`--out: expected a folder outside of ${model}, found ${out}; choose another`);
 }
 
-/** The folder that is published takes the place of an empty one. */
-function removeEmptyFolder(out: string): void {
-  if (!existsSync(out)) return;
+/** The folder that is published takes the place of an empty one. @throws InputError where it could not */
+function checkReplaceable(out: string): void {
+  const status = lstatSync(out, { throwIfNoEntry: false });
+  if (!status) return;
+  if (status.isSymbolicLink()) throw notReplaceable(out, 'a link');
   try {
-    rmdirSync(out);
+    tryToMove(out);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new InputError(
-      `--out: expected a folder that can be replaced, found ${out} (${code}); choose one in it`,
-    );
+    throw notReplaceable(out, (error as NodeJS.ErrnoException).code!);
   }
 }
+
+const notReplaceable = (out: string, why: string): InputError =>
+  new InputError(`--out: expected a folder that can be replaced, found ${out} (${why}); choose one in it`);
 
 function explained(error: NodeJS.ErrnoException, out: string, bytes: number): Error {
   if (error.syscall === 'mkdir' && !isDiskFull(error)) return notWritable(out, error);

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { InputError } from '../base/errors.js';
 import { DATA_OPTIONS } from './data.js';
 import { EVALUATE_OPTIONS } from './evaluate.js';
 import { PRINTING_FLAGS } from './printing.js';
 import { count, notNegative, positive, share, text, toggle, whole } from './schemas.js';
-import type { Given, Option } from './table.js';
+import { flagOf, type Given, type Option, type Resolved } from './table.js';
 
 const { model, adapter, device, kernels, tune, threads } = EVALUATE_OPTIONS;
 
@@ -61,6 +62,23 @@ export const SAMPLING_OPTIONS = {
   },
   seed: { group: 'run', value: 'N', schema: whole, default: 0, help: 'of what is drawn' },
 } as const satisfies Record<string, Option>;
+
+/** Those of them that only say how a token is drawn. */
+const DRAWING = ['topK', 'topP', 'minP', 'seed'] as const;
+
+/** @throws InputError for an option that changes nothing, as the likeliest token is taken */
+export function checkDrawing(
+  options: Resolved<Pick<typeof SAMPLING_OPTIONS, DrawingName | 'temperature'>>,
+): void {
+  if (options.temperature > 0) return;
+  const idle = DRAWING.find((name) => options[name] !== SAMPLING_OPTIONS[name].default);
+  if (idle === undefined) return;
+  throw new InputError(
+    `${flagOf(idle)}: expected a --temperature above 0 with it, found 0, which draws nothing; leave it out or give one`,
+  );
+}
+
+type DrawingName = (typeof DRAWING)[number];
 
 /** The options of `generate`. */
 export const GENERATE_OPTIONS = {

@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -21,6 +22,7 @@ import { adapterConfig, type LoraOptions, loraScale, loraShapes, TARGET_MODULES 
 import { openModelFiles } from '#src/model/modelFiles.js';
 import { makeFixture, type RawConfig, STUDENT, TEACHER, writeModel } from '../fixtures.js';
 import { floatSource, numbers, readAll, readBytes } from '../formats/tensors.js';
+import { runErrorOf } from '../hub/scene.js';
 import { inputErrorOf } from '../inputErrors.js';
 
 /** A model and its adapters as one model, against plain sums. */
@@ -237,6 +239,36 @@ merging('a caller is told how far it is, and may stop it: nothing is left', asyn
   assert.equal(readdirSync(parent), []);
 });
 
+merging('a folder that was there and empty is the same one after a stop', async () => {
+  const out = fresh();
+  const adapter = [await adapterOf(fixture.student, LORA, 6)];
+  const { ino } = statSync(out);
+  const stop = new AbortController();
+  const hooks = { onProgress: () => stop.abort(), signal: stop.signal };
+  assert.match(
+    await runErrorOf(merge({ model: fixture.student, adapter, out }, hooks)),
+    'expected to merge all weights, found a signal to stop',
+  );
+  assert.is(statSync(out).ino, ino);
+  assert.equal(readdirSync(out), []);
+});
+
+merging('of two into one folder at once one is refused, and the other is whole', async () => {
+  const parent = fresh();
+  const adapter = await adapterOf(fixture.student, LORA, 6);
+  const out = join(parent, 'merged');
+  const both = [adapter, `${adapter}:2`].map((one) => merge({ model: fixture.student, adapter: [one], out }));
+  const outcomes = await Promise.allSettled(both);
+  const failed = outcomes.findIndex(({ status }) => status === 'rejected');
+  assert.match(await runErrorOf(both[failed]!), 'merged: expected a folder that is not there yet, found one');
+  await both[1 - failed];
+  assert.equal(readdirSync(parent), ['merged']);
+  const again = join(fresh(), 'again');
+  await merge({ model: fixture.student, adapter: [failed === 1 ? adapter : `${adapter}:2`], out: again });
+  const file = 'model.safetensors';
+  assert.ok(readFileSync(join(out, file)).equals(readFileSync(join(again, file))));
+});
+
 merging.run();
 
 const refusals = suite('merge: what is refused');
@@ -247,6 +279,8 @@ const taken = fresh();
 writeFileSync(join(taken, 'notes.txt'), 'x');
 const link = join(fresh(), 'link');
 symlinkSync(fixture.student, link);
+const emptyLink = join(fresh(), 'link');
+symlinkSync(fresh(), emptyLink);
 const broken = join(fresh(), 'broken');
 cpSync(good, broken, { recursive: true });
 const brokenBytes = readFileSync(join(broken, 'adapter_model.safetensors'));
@@ -291,6 +325,10 @@ const WRONG: Record<string, [change: Partial<MergeInput>, message: RegExp]> = {
   "the model's folder": [{ out: fixture.student }, /--out: expected a new folder or an empty one/],
   "in the model's folder": [{ out: join(fixture.student, 'a', 'b') }, /--out: expected a folder outside of /],
   "in the model's folder by way of a link": [{ out: join(link, 'a') }, /expected a folder outside of /],
+  'a link to an empty folder': [
+    { out: emptyLink },
+    /--out: expected a folder that can be replaced, found .* \(a link\)/,
+  ],
   'a file as the parent': [{ out: join(taken, 'notes.txt', 'x') }, /--out: expected a folder, found a file/],
 };
 

@@ -201,7 +201,23 @@ const refusals: readonly (readonly [what: string, flags: readonly string[], mess
   ],
   ['--stop of nothing', ['--prompt', 'a', '--stop', ''], /--stop: expected some text/],
   ['--system alone', ['--prompt', 'a', '--system', 'b'], /--system: expected --chat beside it/],
-  ['--chat with a prompt', ['--prompt', 'a', '--chat'], /--chat: expected it without --prompt/],
+  [
+    '--chat with a prompt',
+    ['--prompt', 'a', '--chat'],
+    /--chat: expected it without any of --prompt, --data, --batch, --json, found --prompt/,
+  ],
+  ['--chat with a batch', ['--chat', '--batch', '8'], /--chat: expected it .* found --batch; leave one out/],
+  ['--chat without a template', ['--chat'], /--chat: expected a model with a chat template/],
+  [
+    '--chat of what is not drawn',
+    ['--chat', '--seed', '3'],
+    /--seed: expected a --temperature above 0 with it/,
+  ],
+  [
+    '--top-k of the likeliest',
+    ['--prompt', 'a', '--top-k', '5'],
+    /--top-k: expected a --temperature above 0/,
+  ],
 ];
 for (const [what, flags, message] of refusals) {
   tests(`refuses ${what} in one line`, async () => {
@@ -231,6 +247,19 @@ tests('refuses wrong options in code', async () => {
   const call = (options: object) => () => lastValueFrom(generate({ model: fixture.student, ...options }));
   assert.match(await inputErrorOf(call({ prompt: 'a', maxTokens: 0 })), /--max-tokens: expected at least 1/);
   assert.match(await inputErrorOf(call({ prompt: 'a', maxToken: 5 })), /did you mean --max-tokens/);
+  for (const [idle, flag] of [
+    [{ topP: 0.5 }, '--top-p'],
+    [{ minP: 0.5, temperature: 0 }, '--min-p'],
+    [{ seed: 7 }, '--seed'],
+  ] as const) {
+    const message = `${flag}: expected a --temperature above 0 with it, found 0, which draws nothing`;
+    assert.match(await inputErrorOf(call({ prompt: 'a', ...idle })), message);
+  }
+  const model = await loadModel(fixture.student, { ...PLACE, sequence: 1, context: 8 });
+  assert.match(await inputErrorOf(() => model.complete(['a'], { topK: 3 })), /--top-k: expected a --temp/);
+  // What says what holds anyway is no slip.
+  assert.is((await model.complete(['a'], { maxTokens: 1, topK: 0, topP: 1, seed: 0 })).length, 1);
+  await model.close();
 });
 
 tests.run();

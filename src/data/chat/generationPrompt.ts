@@ -50,7 +50,7 @@ function promptText(template: ChatTemplate, conversation: Conversation, { text, 
   const found = prompted ?? template.renderTurns(conversation, true);
   if (plain !== undefined && found.text.startsWith(plain)) return found.text.slice(plain.length);
   const ends = [...(found.turns?.values() ?? [])].map(({ end }) => end);
-  if (ends.length > 0) return found.text.slice(Math.max(...ends));
+  if (ends.length > 0) return found.text.slice(ends.reduce((last, end) => Math.max(last, end)));
   throw new Problem(
     'expected a chat template whose generation prompt comes after the turns, found one with another text before it; ' +
       'use a --chat-template with generation tags, or --loss-on all',

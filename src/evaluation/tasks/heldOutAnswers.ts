@@ -75,6 +75,6 @@ export function planHeldOut(
     maxTokens,
     stop: endingsOf(answers, tokenizer),
     parts: [{ part: { ...part, draw: 'first' }, items }],
-    longest: Math.max(...items.map(({ prompt }) => prompt.length)) + maxTokens - 1,
+    longest: items.reduce((most, { prompt }) => Math.max(most, prompt.length), 0) + maxTokens - 1,
   };
 }

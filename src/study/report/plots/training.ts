@@ -40,7 +40,7 @@ function meanCurve<T extends Moment>(
 ): Point[] {
   const points = [...tuned.values()].flatMap((cell) => [...curveOf(cell)]);
   const bySteps = [...groupBy(points, ({ step }) => String(step)).values()];
-  const most = Math.max(...bySteps.map(({ length }) => length));
+  const most = bySteps.reduce((largest, { length }) => Math.max(largest, length), 0);
   return bySteps
     .filter(({ length }) => length === most)
     .map((group) => ({ x: momentOf(context, group[0]!), y: meanOf(group.map(readPoint)) }))
@@ -151,7 +151,7 @@ function noiseScale(context: Context, { tuned }: Arm): Point[] {
         : [],
     ),
   );
-  const end = Math.max(...points.map(({ x }) => x));
+  const end = points.reduce((last, { x }) => Math.max(last, x), 0);
   const bins = groupBy(points, ({ x }) => String(Math.min(BINS - 1, Math.floor((x / end) * BINS))));
   return [...bins.values()]
     .map((bin) => ({ x: meanOf(bin.map(({ x }) => x)), y: median(bin.map(({ y }) => y)) }))
