@@ -1,4 +1,13 @@
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InputError, RunError } from '../base/errors.js';
 import { BEST_FOLDER } from './best.js';
@@ -49,9 +58,14 @@ export function madeIn(folder: string, kind: 'adapter' | 'model'): string {
 /** A folder that belongs to one run, from before anything is read until the run is over. */
 export interface RunFolder {
   readonly path: string;
+  /** Takes away what a run has written here that has nothing to go on from. What was there before it stays. */
+  discard(): void;
   /** Lets other runs have it. What was made for a run that wrote nothing is taken away again. */
   release(): void;
 }
+
+/** That of a run which writes nothing itself. */
+export const unwrittenFolder = (path: string): RunFolder => ({ path, discard() {}, release() {} });
 
 /**
  * Makes and locks the folder of a run in one step, before anything slow: two runs never have the same one.
@@ -104,8 +118,13 @@ const isSame = (path: string, { folder }: FolderLock): boolean => {
 };
 
 function ownedFolder(path: string, made: readonly string[], lock: FolderLock): RunFolder {
+  const entries = Object.values(runPaths(path));
+  const before = new Set(entries.filter((entry) => existsSync(entry)));
   return {
     path,
+    discard() {
+      for (const entry of entries) if (!before.has(entry)) rmSync(entry, { recursive: true, force: true });
+    },
     release() {
       removeEmpty(made);
       lock.close();

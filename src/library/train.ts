@@ -2,7 +2,13 @@ import { type Observable, Subject } from 'rxjs';
 import { atOnce } from '../base/atOnce.js';
 import { RunError } from '../base/errors.js';
 import { type DeviceHosts, hostDevices } from '../devices/host.js';
-import { checkUntaken, freshRunFolder, type RunFolder, takeRunFolder } from '../formats/runFolder.js';
+import {
+  checkUntaken,
+  freshRunFolder,
+  type RunFolder,
+  takeRunFolder,
+  unwrittenFolder,
+} from '../formats/runFolder.js';
 import type { TrainInput, TrainOptions } from '../options/train.js';
 import { agree } from '../prepare/agreement.js';
 import { secondsPerStep } from '../prepare/estimate.js';
@@ -11,7 +17,7 @@ import { type RunRequest, resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
 import type { RunHooks } from '../run/hooks.js';
 import { Devices, runDespiteLosses } from '../run/recovery.js';
-import { type RunResult, stoppedResult } from '../run/result.js';
+import { isNothingSaved, type RunResult, stoppedResult } from '../run/result.js';
 import { localShare } from '../world/localShare.js';
 import { firstOfMachine, ToldElsewhere, together } from '../world/together.js';
 import { ALONE, type World } from '../world/world.js';
@@ -64,7 +70,9 @@ export function train(options: TrainInput, world: World = ALONE): Run {
   const prepared = begin.then(async ({ prepared }) => runPlan(await prepared));
   const done = begin.then(async (begun) => {
     try {
-      return await goOn(begun, begun.hooks);
+      const result = await goOn(begun, begun.hooks);
+      if (isNothingSaved(result)) begun.folder.discard();
+      return result;
     } finally {
       await begun.close();
     }
@@ -142,7 +150,7 @@ async function beginRun(
 async function folderFor(world: World, options: TrainOptions): Promise<RunFolder> {
   const own = await together(world, 'the folder', () => (world.rank === 0 ? folderOf(options) : undefined));
   const [path] = await world.channel.gather(own?.path, 'the folder');
-  return own ?? { path: path!, release() {} };
+  return own ?? unwrittenFolder(path!);
 }
 
 /** A dry run takes none. */
@@ -150,7 +158,7 @@ async function folderOf({ out, resume, dryRun }: TrainOptions): Promise<RunFolde
   if (!dryRun) return takeRunFolder(out, resume);
   const path = out ?? freshRunFolder();
   await checkUntaken(path, resume);
-  return { path, release() {} };
+  return unwrittenFolder(path);
 }
 
 async function goOn({ prepared, devices, folder, world }: Begun, hooks: RunHooks): Promise<RunResult> {

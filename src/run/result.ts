@@ -30,3 +30,7 @@ export function stoppedResult(out: string): RunResult {
   const { adapter, model } = runPaths(last.path);
   return { out, steps: last.step, finished: false, ...(existsSync(adapter) ? { adapter } : { model }) };
 }
+
+/** Whether a run was stopped before there was anything that it could go on from. */
+export const isNothingSaved = ({ finished, adapter, model, unsaved }: RunResult): boolean =>
+  !finished && unsaved === undefined && adapter === undefined && model === undefined;

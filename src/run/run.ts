@@ -81,8 +81,8 @@ export class Run {
     await this.#start(devices);
     if (resume) checkTexts(resume.state.texts, await this.#texts);
     if (this.#hooks.shouldStop()) return stoppedResult(out);
-    await this.#votes.tell({ step: resume?.state.step ?? 0 });
     this.#isWriting = true;
+    await this.#votes.tell({ step: resume?.state.step ?? 0 });
     await this.#openFolder(devices);
     if (this.#hooks.shouldStop()) return stoppedResult(out);
     const done = resume?.state.step ?? 0;
