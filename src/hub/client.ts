@@ -104,8 +104,8 @@ export class HubClient {
     const headers = new Headers(init?.headers);
     const { token } = this.#environment;
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
-    const stop = this.#signal && { signal: this.#signal };
-    const response = await fetch(url, { ...init, ...stop, headers });
+    const signals = [init?.signal, this.#signal].filter((signal) => signal instanceof AbortSignal);
+    const response = await fetch(url, { ...init, signal: AbortSignal.any(signals), headers });
     if (response.ok) return response;
     await response.body?.cancel();
     throw new HttpError(response);

@@ -13,6 +13,8 @@ import { BadAnswer, type Delay, HttpError } from './retry.js';
 export interface DatasetOptions {
   readonly environment?: HubEnvironment;
   readonly delay?: Delay;
+  /** Ends requests and pauses: the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The commit that an address stands for now. @throws InputError, RunError as `openDataset` does */
@@ -65,8 +67,9 @@ interface Connection {
 
 async function connect(
   text: string,
-  { environment = hubEnvironment(), delay = sleep }: DatasetOptions,
+  { environment = hubEnvironment(), signal, ...options }: DatasetOptions,
 ): Promise<Connection> {
+  const delay = options.delay ?? ((ms) => sleep(ms, undefined, { signal }));
   const { name, revision } = parseAddress(text);
   const wanted: Wanted = { text, type: 'dataset', name, revision, environment };
   const repository = new CachedRepository(environment.cache, wanted);
@@ -80,7 +83,7 @@ async function connect(
         'unset HF_HUB_OFFLINE to read it from the Hub',
     );
   }
-  const client = new HubClient(environment, delay);
+  const client = new HubClient(environment, delay, signal);
   if (isCommit(revision)) return { wanted, commit: revision, repository, client, delay };
   try {
     const commit = await client.commitOf(wanted, revision);

@@ -1,4 +1,5 @@
 import { InputError } from '../base/errors.js';
+import { untilStopped } from '../base/stopping.js';
 import { type DeviceHost, hostDevices } from '../devices/host.js';
 import { recordCoverage } from '../formats/teacherCache/coverage.js';
 import { storedSegments } from '../formats/teacherCache.js';
@@ -7,7 +8,7 @@ import { CACHE_OPTIONS, type CacheInput } from '../options/cache.js';
 import { checkedOptions } from '../options/table.js';
 import { type CachePreparation, prepareCache } from '../prepare/prepareCache.js';
 import type { DownloadRecord } from '../records.js';
-import { type FilledTokens, fillCache } from '../run/fillCache.js';
+import { FILLING, type FilledTokens, fillCache } from '../run/fillCache.js';
 import { localShare } from '../world/localShare.js';
 import { agreeOn, firstOfMachine, together } from '../world/together.js';
 import { ALONE, type World } from '../world/world.js';
@@ -55,7 +56,10 @@ export async function cacheTeacher(
   const model = await firstOfMachine(
     world,
     'cache: the teacher',
-    (stop) => resolveModel(options.model, { onProgress: onDownload, signal: stop }),
+    (stop) => {
+      const find = () => resolveModel(options.model, { onProgress: onDownload, signal: stop });
+      return untilStopped(find, stop, FILLING);
+    },
     signal,
   );
   const { device, kernels, tune } = options;
@@ -64,8 +68,11 @@ export async function cacheTeacher(
     hostDevices({ device }, { ...share, kernels, tune }),
   );
   try {
-    const found = await together(world, 'cache: the teacher and the text', () =>
-      prepareCache(options, model.folder, devices.teacher),
+    const found = await together(
+      world,
+      'cache: the teacher and the text',
+      (stop) => untilStopped(() => prepareCache(options, model.folder, devices.teacher, stop), stop, FILLING),
+      { signal },
     );
     const prepared = await agreed(found, world);
     const start = performance.now();

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { InputError } from '../base/errors.js';
-import { throwIfStopped } from '../base/stopping.js';
+import { throwIfStopped, untilStopped } from '../base/stopping.js';
 import { readChatTemplate } from '../data/chat/source.js';
 import { parseData } from '../data/documents/sources.js';
 import { BadDocument, type DocumentSource, openDocuments } from '../data/documents.js';
@@ -63,6 +63,9 @@ export interface TokenizeHooks {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a stopped call was for. */
+const READING = 'read all documents';
+
 /**
  * Reads all documents once, as ids of a model's tokenizer: what they come to, and with `out` token shards of them. The
  * library form of `node dist/tokenize.js`. Memory does not grow with the corpus.
@@ -87,7 +90,9 @@ async function tokenizeAll(input: TokenizeInput, hooks: TokenizeHooks): Promise<
     );
   }
   if (out !== undefined) await checkNew(out);
-  const { folder } = await resolveModel(model, { kind: 'tokenizer', onProgress: hooks.onDownload });
+  const { onDownload: onProgress, signal } = hooks;
+  const find = () => resolveModel(model, { kind: 'tokenizer', onProgress, signal });
+  const { folder } = await untilStopped(find, signal, READING);
   const encoder = { tokenizer: await loadTokenizer(folder), name: model, bos, eos };
   const documents = await openDocuments({ ...textOptions(options, data), encoder });
   const chatTemplate = readChatTemplate(folder, options.chatTemplate);
@@ -140,7 +145,7 @@ async function readCorpus(
     return { ...ids, ...known };
   });
   const { skipped, ...stream } = await packOnce(encoded, packing, () => {
-    throwIfStopped(signal, 'read all documents');
+    throwIfStopped(signal, READING);
     const { documents, tokens, bytes } = counter;
     onProgress?.({ documents, tokens, bytes, seconds: elapsed() });
   });

@@ -116,10 +116,16 @@ async function beginRun(
   };
   emit({ type: 'progress', doing: 'starting the device' });
   const opened = devices.open(request.before?.variants);
-  const looked = firstOfMachine(world, 'preparing', async () => {
+  const leaving = new AbortController();
+  const looked = firstOfMachine(world, 'preparing', async (signal) => {
     const hosts = await opened;
     const wanted = dryRun ? request : { ...request, options: { ...options, out: folder.path } };
-    return { ...(await prepare(wanted, hosts, tell, world)), device: hosts.description };
+    const stopping = AbortSignal.any([signal, leaving.signal]);
+    const prepared = await prepare(wanted, hosts, tell, world, stopping).catch((error) => {
+      leaving.signal.throwIfAborted();
+      throw error;
+    });
+    return { ...prepared, device: hosts.description };
   });
   const ready = looked.then(async (prepared) => {
     await agree(world, prepared, devices.hosts);
@@ -127,7 +133,9 @@ async function beginRun(
   });
   ready.catch(() => {});
   const early = stopped.then(() => {
-    throw new StoppedEarly(`stopped before the run in ${folder.path} went on; nothing was written`);
+    const stop = new StoppedEarly(`stopped before the run in ${folder.path} went on; nothing was written`);
+    leaving.abort(stop);
+    throw stop;
   });
   early.catch(() => {});
   const close = async () => {

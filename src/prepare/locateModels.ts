@@ -27,11 +27,13 @@ export interface Models {
 /**
  * Folders of the models, fetched where they are given by Hub name; a run that goes on gets the commits it began with. A dry
  * run fetches no weights, but those of a teacher with a cache, which are part of what the cache is known by.
+ * @param signal ends downloads: the promise rejects
  */
 export async function locateModels(
   options: TrainOptions,
   before: RunFile | undefined,
-  onDownload: (record: DownloadRecord) => void,
+  onProgress: (record: DownloadRecord) => void,
+  signal?: AbortSignal,
 ): Promise<Models> {
   const pinned = before?.commits;
   const commits: Record<string, string> = {};
@@ -44,8 +46,8 @@ export async function locateModels(
     const wanted = commit === undefined ? text : `${repositoryOf(text)}@${commit}`;
     const kind = option === 'init' ? 'adapter' : 'model';
     const found: LocalModel & Partial<ModelOutline> = needsWeights(options, option)
-      ? await resolveModel(wanted, { kind, onProgress: onDownload })
-      : await outlineModel(wanted, { onProgress: onDownload });
+      ? await resolveModel(wanted, { kind, onProgress, signal })
+      : await outlineModel(wanted, { onProgress, signal });
     if (found.commit !== undefined) commits[option] = found.commit;
     if (found.headers) headers[option] = found.headers;
     return found.folder;

@@ -33,11 +33,16 @@ export function textOptions(
   };
 }
 
-/** A run that goes on gets the commits it began with. @throws InputError, RunError as `datasetCommit` and `resolveModel` do */
+/**
+ * A run that goes on gets the commits it began with.
+ * @param signal ends downloads: the promise rejects
+ * @throws InputError, RunError as `datasetCommit` and `resolveModel` do
+ */
 export async function locateText(
   options: Pick<TrainOptions, 'data' | 'evalData' | 'idsTokenizer'>,
   before: RunFile | undefined,
-  onDownload: (record: DownloadRecord) => void = () => {},
+  onProgress: (record: DownloadRecord) => void = () => {},
+  signal?: AbortSignal,
 ): Promise<TextPaths> {
   const known = before?.commits ?? {};
   const commits: Record<string, string> = {};
@@ -45,7 +50,7 @@ export async function locateText(
     if (!isRemote(path)) return path;
     const address = parseAddress(path);
     const key = `datasets/${address.name}@${address.revision}`;
-    commits[key] ??= known[key] ?? (await datasetCommit(path));
+    commits[key] ??= known[key] ?? (await datasetCommit(path, { signal }));
     return pinned(address, commits[key]);
   };
   const data: string[] = [];
@@ -55,7 +60,7 @@ export async function locateText(
   if (ids === undefined) return { data, evalData, idsTokenizer: undefined, commits };
   const pin = known.idsTokenizer;
   const wanted = pin === undefined ? ids : `${repositoryOf(ids)}@${pin}`;
-  const { folder, commit } = await resolveModel(wanted, { kind: 'tokenizer', onProgress: onDownload });
+  const { folder, commit } = await resolveModel(wanted, { kind: 'tokenizer', onProgress, signal });
   if (commit !== undefined) commits.idsTokenizer = commit;
   return { data, evalData, idsTokenizer: folder, commits };
 }

@@ -84,17 +84,19 @@ const EVALUATION_TOKENS = 512;
  * Checks models, tokenizers, adapter and memory against each other and the device. Writes nothing.
  * @param emit is told of downloads and counting
  * @param place among the ranks that share its batches
+ * @param signal ends downloads: the promise rejects
  */
 export async function prepare(
   request: RunRequest,
   devices: DeviceHosts,
   emit: (record: DownloadRecord | ProgressRecord) => void,
   place: RankPlace = ALONE,
+  signal?: AbortSignal,
 ): Promise<Preparation> {
   const { options: asked, given, before } = request;
   const out = asked.out ?? freshRunFolder();
   emit({ type: 'progress', doing: 'reading models' });
-  const models = await locateModels(asked, before, emit);
+  const models = await locateModels(asked, before, emit, signal);
   const student =
     asked.fromConfig === undefined
       ? openModel('student', models.student, models, asked)
@@ -104,7 +106,7 @@ export async function prepare(
   const resume = await findOrigin(asked, out, before);
   if (asked.keepBest !== undefined && !asked.resume) checkBest(runPaths(out).best);
   emit({ type: 'progress', doing: 'finding text' });
-  const text = await locateText(asked, before, emit);
+  const text = await locateText(asked, before, emit, signal);
   const tokenizer = await sharedTokenizer(student.folder);
   const lora = asked.trainable === 'lora' ? adapterOptions(request, models.init, student.config) : undefined;
   const options = lora ? withAdapter(asked, lora, models.init) : asked;

@@ -30,11 +30,13 @@ export interface CachePreparation {
 /**
  * Checks model, text, cache and memory against each other and the device. Writes nothing.
  * @param folder of the model
+ * @param signal ends downloads: the promise rejects
  */
 export async function prepareCache(
   options: CacheOptions,
   folder: string,
   host: DeviceHost,
+  signal?: AbortSignal,
 ): Promise<CachePreparation> {
   const { sequence, bos, eos, out, model } = options;
   const teacher = openModelFiles(folder);
@@ -42,7 +44,7 @@ export async function prepareCache(
   checkSequence(teacher, sequence);
   checkTokenizer(teacher, tokenizer);
   const data = options.data.map((text) => parseData(text).path);
-  const located = await locateText({ ...options, data, evalData: undefined }, undefined);
+  const located = await locateText({ ...options, data, evalData: undefined }, undefined, undefined, signal);
   const { data: paths, idsTokenizer } = located;
   const documents = await openDocuments({
     ...textOptions(options, paths, idsTokenizer),

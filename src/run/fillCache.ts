@@ -14,6 +14,9 @@ import { textOptions } from '../prepare/locateText.js';
 import type { CachePreparation } from '../prepare/prepareCache.js';
 import type { Place } from '../world/world.js';
 
+/** What a stopped call was for. */
+export const FILLING = 'fill the cache, which keeps what is in it';
+
 /** Tokens of the text so far, and those of them that the teacher read. */
 export interface FilledTokens {
   readonly tokens: number;
@@ -84,7 +87,7 @@ async function fill(
   ]);
   actors.doing = 'reading';
   const count = async ({ step, filled, spent }: MicroBatch): Promise<FilledTokens> => {
-    throwIfStopped(signal, 'fill the cache, which keeps what is in it');
+    throwIfStopped(signal, FILLING);
     if ((step - 1) % size !== rank) return none;
     return { tokens: filled.reduce((a, b) => a + b, 0), teacherTokens: spent.teacherTokens };
   };

@@ -2,7 +2,9 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { evaluate, loadModel, type Model, train } from 'rivulet';
+import { setTimeout as delay } from 'node:timers/promises';
+import { cacheTeacher, evaluate, generate, loadModel, type Model, tokenize, train } from 'rivulet';
+import { lastValueFrom } from 'rxjs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeFixture, makeText, STUDENT } from '../fixtures.js';
@@ -210,18 +212,11 @@ loading(
   },
 );
 
-loading('stops a download at once', async () => {
-  let opened = () => {};
-  const asked = new Promise<void>((resolve) => {
-    opened = resolve;
-  });
-  let gone = () => {};
-  const left = new Promise<void>((resolve) => {
-    gone = resolve;
-  });
+loading('a download stops at once, whoever asked for it', async () => {
+  let [opened, closed] = [0, 0];
   const silent = createServer((request) => {
-    request.socket.on('close', gone);
-    opened();
+    request.socket.on('close', () => closed++);
+    opened++;
   });
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { HF_ENDPOINT, HF_HUB_CACHE } = process.env;
@@ -229,14 +224,43 @@ loading('stops a download at once', async () => {
   process.env.HF_HUB_CACHE = join(fixture.folder, 'cache');
   try {
     const stop = new AbortController();
-    const loaded = loadModel('someone/model', { signal: stop.signal });
-    const evaluated = evaluate({ model: 'someone/other', perplexity: fixture.text }, { signal: stop.signal });
-    await asked;
+    const { signal } = stop;
+    const model = 'someone/model';
+    const [data, far] = [[fixture.text], ['hf://datasets/someone/texts']];
+    const [filling, out] = [
+      { sequence: 16, threads: 1, device: 'wasm' },
+      join(fixture.folder, 'out'),
+    ] as const;
+    const calls: [call: Promise<unknown>, purpose: string][] = [
+      [loadModel(model, { signal }), 'load the model'],
+      [evaluate({ model, perplexity: fixture.text }, { signal }), 'score the whole text'],
+      [tokenize({ model, data }, { signal }), 'read all documents'],
+      [
+        cacheTeacher({ ...filling, model, data, out }, { signal }),
+        'fill the cache, which keeps what is in it',
+      ],
+      [
+        cacheTeacher({ ...filling, model: fixture.student, data: far, out }, { signal }),
+        'fill the cache, which keeps what is in it',
+      ],
+      [lastValueFrom(generate({ model, prompt: 'the' }, { signal })), 'write all completions'],
+    ];
+    const runs = [
+      { student: model, data },
+      { student: fixture.student, data: far },
+    ].map((given, i) => train({ ...filling, ...given, out: join(fixture.folder, `run-${i}`) }));
+    while (opened < calls.length + runs.length) await delay(10);
     stop.abort();
-    assert.is(await runErrorOf(loaded), 'expected to load the model, found a signal to stop');
-    assert.is(await runErrorOf(evaluated), 'expected to score the whole text, found a signal to stop');
-    // The request itself has ended, too.
-    await left;
+    assert.equal(
+      await Promise.all(calls.map(([call]) => runErrorOf(call))),
+      calls.map(([, purpose]) => `expected to ${purpose}, found a signal to stop`),
+    );
+    for (const run of runs) {
+      run.stop();
+      assert.is((await run.finished).steps, 0);
+    }
+    // The requests themselves have ended, too.
+    while (closed < opened) await delay(10);
   } finally {
     process.env.HF_ENDPOINT = HF_ENDPOINT ?? '';
     process.env.HF_HUB_CACHE = HF_HUB_CACHE ?? '';
