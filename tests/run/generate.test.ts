@@ -238,7 +238,7 @@ tests('takes as many prompts as a file has', async () => {
     found = prompts.length;
     throw new Error('enough');
   };
-  const records = generate({ ...PLACE, model: fixture.student, data }, { onPrompts });
+  const records = generate({ ...PLACE, model: fixture.student, data, maxTokens: 1 }, { onPrompts });
   await lastValueFrom(records).catch((error: Error) => assert.is(error.message, 'enough'));
   assert.is(found, 150_000);
 });
