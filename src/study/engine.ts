@@ -141,8 +141,8 @@ export class StudyEngine {
     this.#identities = new Identities(hosts.student.info.name);
     const { lossScaling, kernels } = hosts.student.info;
     if (config.measures.sharpness && lossScaling) throw needsFloats();
-    const identify: Identities['ofModel'] = (model, kind) => this.#identities.ofModel(model, kind);
-    this.#measuring = new Measuring(config, {
+    const { ofModel: identify, ofText } = this.#identities;
+    this.#measuring = await Measuring.of(config, ofText, {
       ...{ folder: cells, identify, kernels, note: this.#note, signal: this.#stop.signal },
     });
   }

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { NO_LABEL, type Row } from '../data/packing.js';
 import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import { evaluationWindows } from '../evaluation/heldOut.js';
 import { predictedBytes } from '../evaluation/textBytes.js';
+import { asBytes } from '../formats/tensors/floats.js';
 import { textOptions } from '../prepare/locateText.js';
 import type { Preparation } from '../prepare/prepare.js';
 
@@ -41,4 +43,13 @@ async function read(setting: Parameters<typeof evaluationWindows>[0]): Promise<H
   const bytes = sum((row) => predictedBytes(tokenizer, row));
   const tokens = sum(({ labels }) => labels.filter((label) => label !== NO_LABEL).length);
   return { rows, bytesPerToken: bytes / tokens };
+}
+
+/** What tells rows from others, however their text was read: 16 hexadecimal digits of SHA-256. */
+export function hashOfRows(rows: readonly Row[]): string {
+  const hash = createHash('sha256');
+  for (const { tokens, labels, positions } of rows) {
+    for (const data of [tokens, labels, positions]) hash.update(asBytes(data));
+  }
+  return hash.digest('hex').slice(0, 16);
 }

@@ -71,20 +71,20 @@ export class Identities {
       case 'chatTemplate':
         return this.#once(`file ${value}`, () => hashFile(String(value)));
       case 'data':
-        return Promise.all(
-          (value as string[]).map((path) => this.#once(`text ${path}`, () => hashText(path))),
-        );
+        return Promise.all((value as string[]).map((path) => this.ofText(path)));
       case 'evalData':
-        return this.#once(`text ${value}`, () => hashText(String(value)));
+        return this.ofText(String(value));
       default:
         return value;
     }
   }
 
   /** Of the files of a model or an adapter, by path or by name on the Hub. */
-  ofModel(model: string, kind: 'model' | 'adapter'): Promise<string> {
-    return this.#once(`${kind} ${model}`, () => hashModel(model, kind));
-  }
+  readonly ofModel = (model: string, kind: 'model' | 'adapter'): Promise<string> =>
+    this.#once(`${kind} ${model}`, () => hashModel(model, kind));
+
+  /** Of a text as `--data` has it. */
+  readonly ofText = (path: string): Promise<string> => this.#once(`text ${path}`, () => hashText(path));
 
   #once(what: string, hash: () => Promise<string>): Promise<string> {
     const known = this.#known.get(what) ?? hash();

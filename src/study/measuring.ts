@@ -2,13 +2,15 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { version } from '../base/version.js';
 import type { Row } from '../data/packing.js';
 import { publishFile } from '../formats/checkpointFiles.js';
 import { readJsonFile } from '../formats/json.js';
 import { runPaths } from '../formats/runFolder.js';
 import type { Preparation } from '../prepare/prepare.js';
 import type { StudyConfig } from './config.js';
-import { HeldOutTexts } from './heldOutText.js';
+import { HeldOutTexts, hashOfRows } from './heldOutText.js';
+import type { Identities } from './identity.js';
 import { measure, type Subject } from './measures.js';
 import { fromFolder } from './paths.js';
 import { type SharpnessSetting, sharpnessOfStart } from './startSharpness.js';
@@ -20,26 +22,44 @@ export type Measures = Readonly<Record<string, number>>;
 
 const keptSchema = z.record(z.string(), z.number());
 
+/** Paths of texts to measure by. */
+type Texts = Pick<StudyConfig['measures'], 'unrelated' | 'examples'>;
+
 /** Takes the measures of a study: of its cells, and once each of the models as they are. */
 export class Measuring {
-  /** Tells measures of one study's definition from those of others. */
+  /** Tells measures of one study's definition, contents of its texts included, from those of others. */
   readonly definition: string;
-  readonly #wanted: Pick<StudyConfig['measures'], 'unrelated' | 'examples'>;
+  readonly #wanted: Texts;
   readonly #wantsSharpness: boolean;
   readonly #texts = new HeldOutTexts();
   readonly #setting: SharpnessSetting;
 
-  /** @param setting `folder`: where measures of models as they are, and of starts, are kept */
-  constructor({ measures, folder }: StudyConfig, setting: SharpnessSetting) {
-    const { unrelated, examples, sharpness } = measures;
-    const at = (path: string) => fromFolder('data', path, folder);
-    this.#wanted = {
-      ...(unrelated !== undefined && { unrelated: at(unrelated) }),
-      examples: Object.fromEntries(Object.entries(examples).map(([name, path]) => [name, at(path)])),
-    };
+  private constructor(
+    definition: string,
+    wanted: Texts & { readonly sharpness: boolean },
+    setting: SharpnessSetting,
+  ) {
+    const { sharpness, ...texts } = wanted;
+    this.definition = definition;
+    this.#wanted = texts;
     this.#wantsSharpness = sharpness;
-    this.definition = hashOf({ FORM, measures });
     this.#setting = setting;
+  }
+
+  /**
+   * @param setting `folder`: where measures of models as they are, and of starts, are kept
+   * @throws InputError for a text that can't be read
+   */
+  static async of(
+    { measures, folder }: StudyConfig,
+    ofText: Identities['ofText'],
+    setting: SharpnessSetting,
+  ): Promise<Measuring> {
+    const { sharpness } = measures;
+    const wanted = await eachText(measures, async (path) => fromFolder('data', path, folder));
+    const contents = await eachText(wanted, ofText);
+    const definition = hashOf({ FORM, measures: { ...measures, ...contents } });
+    return new Measuring(definition, { ...wanted, sharpness }, setting);
   }
 
   /** Of a cell whose run has ended, beside its held-out loss `nll`. */
@@ -65,12 +85,13 @@ export class Measuring {
 
   /** Of a model without training, with its loss on the held-out text of a run. Kept for later starts. */
   async ofModel(model: string, prepared: Preparation): Promise<Measures> {
-    const { folder, identify } = this.#setting;
-    const { sequence, evalData, evalTokens, evalFraction, data } = prepared.options;
-    const facts = { sequence, evalData, evalTokens, evalFraction, data, definition: this.definition };
+    const { folder, identify, kernels } = this.#setting;
+    const held = await this.#texts.of(prepared);
+    const rows = held && hashOfRows(held.rows);
+    const { sequence } = prepared.options;
+    const facts = { version, kernels, sequence, rows, definition: this.definition };
     const path = join(folder, `model-${hashOf([await identify(model, 'model'), facts])}.json`);
     if (existsSync(path)) return readJsonFile(path, keptSchema, 'delete it');
-    const held = await this.#texts.of(prepared);
     const measures = await this.#measure({ model }, prepared, undefined, held?.rows);
     mkdirSync(folder, { recursive: true });
     publishFile(path, [new TextEncoder().encode(`${JSON.stringify(measures)}\n`)]);
@@ -96,6 +117,19 @@ export class Measuring {
       { loading, sequence, bare, signal: this.#setting.signal },
     );
   }
+}
+
+/** What becomes of each of the paths. */
+async function eachText(
+  { unrelated, examples }: Texts,
+  become: (path: string) => Promise<string>,
+): Promise<Texts> {
+  const named: [string, string][] = [];
+  for (const [name, path] of Object.entries(examples)) named.push([name, await become(path)]);
+  return {
+    ...(unrelated !== undefined && { unrelated: await become(unrelated) }),
+    examples: Object.fromEntries(named),
+  };
 }
 
 const hashOf = (value: unknown): string =>

@@ -12,9 +12,9 @@ import { openDevice } from '../devices/openDevice.js';
 import { publishFile } from '../formats/checkpointFiles.js';
 import { hashFile } from '../formats/hashes.js';
 import { readJsonFile } from '../formats/json.js';
-import { asBytes } from '../formats/tensors/floats.js';
 import type { Preparation } from '../prepare/prepare.js';
 import { type Beginning, fillFrozen, fillStart } from '../training/begin.js';
+import { hashOfRows } from './heldOutText.js';
 import type { Identities } from './identity.js';
 import { startSharpness } from './measures/sharpness.js';
 
@@ -111,12 +111,4 @@ function findSharpness(
     await fillFrozen(session, trained, beginning);
     await fillStart(session, trained, beginning, { loaded() {}, progress() {}, problem });
   });
-}
-
-function hashOfRows(rows: readonly Row[]): string {
-  const hash = createHash('sha256');
-  for (const { tokens, labels, positions } of rows) {
-    for (const data of [tokens, labels, positions]) hash.update(asBytes(data));
-  }
-  return hash.digest('hex').slice(0, 16);
 }

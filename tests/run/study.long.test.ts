@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type CellRecord, type StudyRecord, study } from 'rivulet';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { makeJsonl } from '../fixtures.js';
 import { adapterBytes, flags, startProgram, timelessMetrics } from './process.js';
 import { studyFixture } from './studies.js';
 
@@ -247,6 +248,32 @@ test('measures are taken of every cell; others later, of the adapters that are t
   assert.not.equal(cells[0]!.measures.forgetting, cells[1]!.measures.forgetting);
   const again = statSync(join(out, 'cells', cells[0]!.key, 'adapter', 'adapter_model.safetensors'));
   assert.is(again.mtimeMs, adapter.mtimeMs, 'it was not trained again');
+});
+
+test('texts are told by their contents: another one at the same path, or in another study, is measured anew', async () => {
+  const out = join(freshFolder(), 'out');
+  const folder = freshFolder();
+  const [unrelated, heldOut] = ['unrelated.jsonl', 'heldout.jsonl'].map((name) => join(folder, name));
+  const config = written(
+    `measures: {unrelated: ${unrelated}, dynamics: false}\naxes: {evalData: [${heldOut}]}\n` +
+      'length: {steps: 1}\ncurve: 1\ncheckpoints: 1\n',
+  );
+  const measured = async (seeds: { readonly unrelated: number; readonly heldOut: number }) => {
+    writeFileSync(unrelated!, makeJsonl(seeds.unrelated, 8));
+    writeFileSync(heldOut!, makeJsonl(seeds.heldOut, 8));
+    const { cells } = await run(config, out);
+    return { base: recordOf(out).base, cell: cells[0]! };
+  };
+  const first = await measured({ unrelated: 70, heldOut: 80 });
+  const other = await measured({ unrelated: 71, heldOut: 80 });
+  assert.is(other.cell.key, first.cell.key);
+  assert.is(other.base.nll, first.base.nll);
+  assert.is.not(other.base.unrelated_nll, first.base.unrelated_nll);
+  assert.is.not(other.cell.measures.unrelated_nll, first.cell.measures.unrelated_nll);
+  const edited = await measured({ unrelated: 71, heldOut: 81 });
+  assert.is(edited.base.nll, edited.cell.curve[0]!.nll);
+  assert.is.not(edited.base.nll, first.base.nll);
+  assert.equal(await measured({ unrelated: 70, heldOut: 80 }), first);
 });
 
 const disk = smallDisk();
