@@ -9,12 +9,15 @@ export interface FolderLock {
   close(): void;
 }
 
+/** Another run has the folder. */
+export class FolderInUse extends InputError {}
+
 /**
  * Locks a folder for this process, and for one user of it within the process. The lock is a local socket named after
  * the folder's inode that nobody connects to: the system takes it away when the process ends, in whatever way, so that
  * none is left behind by a kill and no process id is mistaken for another one's. It does not reach other machines or
  * containers. Systems without such names (macOS) have no lock.
- * @throws InputError when another run has it
+ * @throws FolderInUse when another run has it
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
   const { dev, ino } = statSync(folder, { bigint: true });
@@ -28,7 +31,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new InputError(
+    throw new FolderInUse(
       `--out: expected a folder that no other run is using, found one at work in ${folder}; ` +
         'wait for its end or choose another folder',
     );

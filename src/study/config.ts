@@ -1,5 +1,5 @@
 import { basename, dirname, extname } from 'node:path';
-import { LineCounter } from 'yaml';
+import { isScalar, LineCounter, visit } from 'yaml';
 import { z } from 'zod';
 import { excerpt, InputError } from '../base/errors.js';
 import { nearestName } from '../base/nearestName.js';
@@ -100,10 +100,20 @@ export function searchesRates({ axes }: StudyConfig['written']): boolean {
   return Array.isArray(lr) ? lr.length > 1 : lr.points + lr.extensions > 1;
 }
 
+/** What an object has in place of an entry of that name: the entry would be lost. */
+const PROTOTYPE = '__proto__';
+
 /** @throws InputError naming the line of everything that is wrong in it */
 export function readStudyConfig(path: string): StudyConfig {
   const lines = new LineCounter();
   const document = parseYaml(path, lines);
+  visit(document, {
+    Pair: (_, { key }) => {
+      if (!isScalar(key) || key.value !== PROTOTYPE) return;
+      const line = lines.linePos(key.range![0]).line;
+      throw new InputError(`${path}:${line}: expected another name, found ${PROTOTYPE}; rename it`);
+    },
+  });
   const written: unknown = document.toJS();
   const name = basename(path, extname(path));
   const lineOf = (field: readonly PropertyKey[]): string => {

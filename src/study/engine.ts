@@ -1,31 +1,26 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { Threads } from '../actors/threads.js';
 import { InputError, isDiskFull, RunError } from '../base/errors.js';
-import { checkpointPath } from '../formats/checkpointFiles.js';
-import { runPaths } from '../formats/runFolder.js';
-import type { TrainOptions } from '../options/train.js';
-import { type Preparation, prepare } from '../prepare/prepare.js';
+import { prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
-import { readRecords } from '../report/journal.js';
 import type { Devices } from '../run/recovery.js';
-import { localShare } from '../world/localShare.js';
 import { agreeOn, firstOfMachine, fromFirst, together } from '../world/together.js';
 import type { World } from '../world/world.js';
-import { runCell, secondsAt } from './cell.js';
-import { cellRecord, failure } from './cellRecord.js';
+import { CellMaker, type Known } from './cellMaker.js';
+import { cellRecord } from './cellRecord.js';
 import type { StudyConfig } from './config.js';
 import { devicesOf } from './devices.js';
-import { cellDynamics } from './dynamics.js';
 import { Identities } from './identity.js';
 import { needsFloats } from './measures/sharpness.js';
 import { type Measures, Measuring } from './measuring.js';
 import { type RankState, StudyMeter } from './meter.js';
 import type { Job, StudyPlan } from './plan.js';
-import type { Branch, CellRecord, StudyProgress, StudyRecord } from './records.js';
+import type { CellRecord, StudyProgress, StudyRecord } from './records.js';
 import { CellSharing, type EndedCell } from './sharing.js';
-import { type CellResult, CellStore, type StoredCell } from './store.js';
+import { CellStore } from './store.js';
 import { type AsTheyAre, studyRecord, writeStudy } from './studyFile.js';
+import { pruneCell } from './takenCell.js';
 
 export interface StudyHooks {
   readonly cell: (record: CellRecord) => void;
@@ -52,13 +47,6 @@ export interface StudyEnding {
   readonly remaining: number;
 }
 
-/** A job, by what its key is made of. */
-interface Known {
-  readonly job: Job;
-  readonly options: TrainOptions;
-  readonly key: string;
-}
-
 /** What a rank tells of itself once a round. */
 interface Told {
   readonly state: RankState;
@@ -78,6 +66,7 @@ export class StudyEngine {
   readonly #stopped: Promise<void>;
   #identities!: Identities;
   #measuring!: Measuring;
+  #maker!: CellMaker;
   #models: AsTheyAre = { base: {} };
   /** What it runs on, in words. */
   #device = '';
@@ -135,15 +124,28 @@ export class StudyEngine {
   }
 
   async #open(): Promise<void> {
-    const { config, cells } = this.#setting;
+    const { config, cells, world } = this.#setting;
     const hosts = await this.#devices.open(undefined);
     this.#device = hosts.description;
     this.#identities = new Identities(hosts.student.info.name);
     const { lossScaling, kernels } = hosts.student.info;
     if (config.measures.sharpness && lossScaling) throw needsFloats();
     const { ofModel: identify, ofText } = this.#identities;
+    const { signal } = this.#stop;
     this.#measuring = await Measuring.of(config, ofText, {
-      ...{ folder: cells, identify, kernels, note: this.#note, signal: this.#stop.signal },
+      ...{ folder: cells, identify, kernels, note: this.#note, signal },
+    });
+    this.#maker = new CellMaker({
+      ...{
+        place: world,
+        plan: this.#plan,
+        store: this.#store,
+        devices: this.#devices,
+        threads: this.#threads,
+      },
+      ...{ meter: this.#meter, measuring: this.#measuring, wantsDynamics: config.measures.dynamics },
+      ...{ know: (job) => this.#known(job), note: this.#note },
+      ...{ shouldStop: this.#shouldStop, signal, stopped: this.#stopped },
     });
   }
 
@@ -181,145 +183,36 @@ export class StudyEngine {
     return failure && this.#explained(failure);
   }
 
-  async #runJob(job: Job): Promise<EndedCell | undefined> {
+  async #runJob(job: Job): Promise<EndedCell | 'taken' | undefined> {
     this.#meter.begin(job);
     const known = await this.#known(job);
-    const ended = await this.#cell(known);
+    const ended = await this.#maker.make(known);
     this.#meter.idle();
-    if (!ended) return undefined;
+    if (!ended || ended === 'taken') return ended;
     const { options, key } = known;
-    const fork = job.branch && this.#forkOf(job.branch);
+    const fork = job.branch && this.#maker.forkOf(job.branch);
     return { record: cellRecord(job, { key, options, fork }, ended.result), isNew: ended.isNew };
   }
 
   /** Its own cell, and of a branch that can't begin yet the one that it begins in. */
   async #claims(job: Job): Promise<readonly string[]> {
     const { key } = await this.#known(job);
-    return job.branch && !this.#isThere(job.branch) ? [key, job.branch.from] : [key];
+    return job.branch && !this.#maker.isThere(job.branch) ? [key, job.branch.from] : [key];
   }
 
   /** A cell has ended, here or on another rank. */
-  #take(job: Job, { record, isNew }: EndedCell): void {
+  async #take(job: Job, { record, isNew }: EndedCell): Promise<void> {
     this.#plan.add(job, record);
     this.#meter.count();
     this.#hooks.cell(record);
     if (this.#setting.world.rank > 0) return;
-    for (const [cell, steps] of this.#plan.keptSteps(job.line)) this.#store.prune(cell, steps);
+    for (const [cell, steps] of this.#plan.keptSteps(job.line)) await pruneCell(this.#store, cell, steps);
     if (isNew) this.#write();
   }
 
   async #known(job: Job): Promise<Known> {
     const { options } = resolveOptions(job.options);
     return { job, options, key: await this.#identities.keyOf(options, job.branch) };
-  }
-
-  /** What a cell came to that is there or is run now; undefined when it was stopped. */
-  async #cell(
-    known: Known,
-  ): Promise<
-    { readonly result: CellResult | ReturnType<typeof failure>; readonly isNew: boolean } | undefined
-  > {
-    try {
-      const stored = await this.#find(known.key);
-      if (stored) return { result: stored.result, isNew: false };
-      const result = await this.#run(known);
-      return result && { result, isNew: true };
-    } catch (error) {
-      if (this.#shouldStop()) return undefined;
-      if (isDiskFull(error as Error)) throw error;
-      await this.#startAnew();
-      // Kept in memory alone: the next start tries again.
-      return { result: failure((error as Error).message), isNew: true };
-    }
-  }
-
-  /** A stored cell that is as it was written and has the measures that are wanted; another one is set aside. */
-  async #find(key: string): Promise<StoredCell | undefined> {
-    let stored: StoredCell | undefined;
-    try {
-      stored = await this.#store.find(key);
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      this.#note(`${error.message}; set aside as ${this.#store.setAside(key)}, the cell is run again`);
-    }
-    if (!stored || stored.measured === this.#measuring.definition) return stored;
-    return this.#remeasured(key, stored);
-  }
-
-  /** The same run with the measures that are wanted now; undefined where what it made was not kept. */
-  async #remeasured(key: string, { result }: StoredCell): Promise<StoredCell | undefined> {
-    const out = this.#store.pathOf(key);
-    if (result.status === 'diverged') return { result, measured: this.#measuring.definition };
-    if (!existsSync(runPaths(out).adapter)) {
-      this.#store.reopen(key);
-      return undefined;
-    }
-    const prepared = await prepare(resolveOptions({ out, resume: true }), this.#devices.hosts, () => {});
-    return this.#publish(key, result, prepared);
-  }
-
-  async #run(known: Known): Promise<CellResult | undefined> {
-    const start = performance.now();
-    const { job, key, options } = known;
-    const { branch } = job;
-    if (branch && !(await this.#hasCheckpoint(branch))) return undefined;
-    const { threads } = localShare(this.#setting.world, options.threads);
-    const given = { ...job.given, threads, ...(branch && { fork: this.#forkOf(branch) }) };
-    const ended = await runCell(this.#store, key, given, {
-      ...{ devices: this.#devices, threads: this.#threads, note: this.#note },
-      hooks: {
-        ...{ shouldStop: this.#shouldStop, stopped: this.#stopped },
-        emit: (record) => this.#meter.follow(job, record),
-      },
-    });
-    if (!ended) return undefined;
-    const seconds = Number((ended.result.seconds - (branch ? this.#secondsBefore(branch) : 0)).toFixed(3));
-    const { result } = await this.#publish(key, { ...ended.result, seconds }, ended.prepared);
-    if (result.status === 'diverged') await this.#startAnew();
-    this.#meter.ran(job, (performance.now() - start) / 1000);
-    return result;
-  }
-
-  async #publish(key: string, result: CellResult, prepared: Preparation): Promise<StoredCell> {
-    const { nll } = result.measures;
-    const kept = nll === undefined ? {} : { nll };
-    const isDone = result.status === 'done';
-    const taken = isDone ? await this.#measuring.ofCell(this.#store.pathOf(key), nll, prepared) : {};
-    const hooks = { note: this.#note, signal: this.#stop.signal };
-    const hasDynamics = isDone && this.#setting.config.measures.dynamics;
-    const dynamics = hasDynamics ? await cellDynamics(result.dynamics, prepared, hooks) : [];
-    const stored = {
-      result: { ...result, measures: { ...kept, ...taken }, dynamics },
-      measured: this.#measuring.definition,
-    };
-    await this.#store.publish(key, stored);
-    return stored;
-  }
-
-  /** Whether a branch can begin: another study may have had no need of the checkpoint, then the cell is run once more. */
-  async #hasCheckpoint(branch: Branch): Promise<boolean> {
-    if (this.#isThere(branch)) return true;
-    const { from } = branch;
-    this.#store.reopen(from);
-    return (await this.#run(await this.#known(this.#plan.jobOf(from)))) !== undefined;
-  }
-
-  #isThere({ from, step }: Branch): boolean {
-    return existsSync(checkpointPath(runPaths(this.#store.pathOf(from)).checkpoints, step));
-  }
-
-  #secondsBefore({ from, step }: Branch): number {
-    return secondsAt(readRecords(runPaths(this.#store.pathOf(from)).metrics), step);
-  }
-
-  #forkOf({ from, step }: Branch): string {
-    return `${this.#store.pathOf(from)}@${step}`;
-  }
-
-  /** After a failure nobody knows what threads and device are at. */
-  async #startAnew(): Promise<void> {
-    await this.#threads.close();
-    await this.#devices.open(undefined);
   }
 
   /** All that was found so far. */

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { version } from '../base/version.js';
 import { hashTexts, rangesOf } from '../data/documents/contentHash.js';
 import { parseData } from '../data/documents/sources.js';
 import { idsTokenizer } from '../data/documents/tokenIds.js';
 import { fingerprintOf } from '../data/shards/fingerprint.js';
+import { taskData } from '../evaluation/tasks/taskData.js';
 import { hashFile, hashRanges, startHash } from '../formats/hashes.js';
 import { isRemote, parseAddress, pinned } from '../hub/address.js';
 import { datasetCommit } from '../hub/dataset.js';
@@ -28,8 +29,11 @@ const MODEL_FILES = /\.(json|safetensors|jinja|model)$/;
 
 /** Places, and how a run is started. */
 const LEFT_OUT = ['out', 'fork', 'config', 'resume', 'dryRun'];
-/** Options that may change on a resume, and yet say what is told, or, where there is a cache, how documents are cut. */
-const TOLD = ['evalEvery', 'teacherCache'];
+/**
+ * Options that may change on a resume, and yet say what is told; where there is a cache, how documents are cut; or what a
+ * whole model is rounded to before it is measured.
+ */
+const TOLD = ['evalEvery', 'teacherCache', 'saveDtype'];
 
 /** Tells cells apart by the contents of all that decides their results. Files are hashed once each. */
 export class Identities {
@@ -67,6 +71,8 @@ export class Identities {
         return this.#once(`ids ${value}`, async () => fingerprintOf(await idsTokenizer(String(value))));
       case 'teacherCache':
         return true;
+      case 'taskData':
+        return this.#once(`folder ${value}`, () => hashTaskData(String(value)));
       case 'fromConfig':
       case 'chatTemplate':
         return this.#once(`file ${value}`, () => hashFile(String(value)));
@@ -107,6 +113,27 @@ async function hashModel(model: string, kind: 'model' | 'adapter'): Promise<stri
     parts.push(`${name} ${size} ${hash.digest()}`);
   }
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
+}
+
+/** Names and contents of all that is in a folder of task data. @throws InputError where there is none */
+async function hashTaskData(path: string): Promise<string> {
+  const folder = taskData(path).folder!;
+  const hash = createHash('sha256');
+  for (const name of filesBelow(folder)) hash.update(`${name} ${await hashFile(join(folder, name))}\n`);
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Sorted; what links lead to is taken for what it is, but no folder again that it lies in. */
+function filesBelow(folder: string, below = '', around: readonly string[] = []): string[] {
+  const here = realpathSync(join(folder, below));
+  if (around.includes(here)) return [];
+  return readdirSync(here)
+    .sort()
+    .flatMap((name) => {
+      const status = statSync(join(here, name), { throwIfNoEntry: false });
+      if (status?.isDirectory()) return filesBelow(folder, join(below, name), [...around, here]);
+      return status?.isFile() ? [join(below, name)] : [];
+    });
 }
 
 /** Contents and share of a text; of one on the Hub its name and commit. */

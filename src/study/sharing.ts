@@ -12,12 +12,12 @@ export interface EndedCell {
 
 /** What a rank does with cells. */
 export interface CellHooks<S> {
-  /** Runs a cell on this rank; undefined where it was stopped. */
-  readonly run: (job: Job) => Promise<EndedCell | undefined>;
+  /** Runs a cell on this rank; `taken` where another study is at work on it, undefined where it was stopped. */
+  readonly run: (job: Job) => Promise<EndedCell | 'taken' | undefined>;
   /** Keys of the cells that running a job changes: no two ranks have the same one at a time. Asked on rank 0 alone. */
   readonly claims: (job: Job) => Promise<readonly string[]>;
   /** On all ranks: one of them has run a cell. */
-  readonly ended: (job: Job, cell: EndedCell) => void;
+  readonly ended: (job: Job, cell: EndedCell) => Promise<void>;
   readonly shouldStop: () => boolean;
   /** On all ranks: one of them stops, because it was told to or has failed. */
   readonly stop: () => void;
@@ -28,7 +28,7 @@ export interface CellHooks<S> {
 
 interface Report<S> {
   readonly isOver: boolean;
-  readonly ended: EndedCell | undefined;
+  readonly ended: EndedCell | 'taken' | undefined;
   readonly stops: boolean;
   readonly status: S;
 }
@@ -49,7 +49,9 @@ export class CellSharing<S> {
   /** This rank's job: settles when it is over. */
   #own: Promise<void> = Promise.resolve();
   #isOver = false;
-  #ended: EndedCell | undefined;
+  #ended: EndedCell | 'taken' | undefined;
+  /** How often jobs were found taken: others go before them. */
+  readonly #taken = new Map<string, number>();
   /** Whether this rank wants all to stop, and whether all know that somebody does. */
   #wantsStop = false;
   #stops = false;
@@ -88,9 +90,11 @@ export class CellSharing<S> {
   async #orders(): Promise<[rank: number, id: string][]> {
     const orders: [number, string][] = [];
     const free = [...this.#jobs.keys()].filter((rank) => !this.#jobs[rank]);
-    for (const job of this.#plan.sureJobs) {
+    const taken = ({ id }: Job) => this.#taken.get(id) ?? 0;
+    // Of those that were found as often, the order of the plan: sorting is stable.
+    for (const job of this.#plan.sureJobs.sort((a, b) => taken(a) - taken(b))) {
       const to = free[0];
-      if (to === undefined || this.#hooks.shouldStop()) break;
+      if (to === undefined || this.#wantsStop || this.#hooks.shouldStop()) break;
       if (this.#jobs.some((running) => running?.id === job.id)) continue;
       const claims = await this.#hooks.claims(job);
       const claimed = new Set(this.#claims.flat());
@@ -123,13 +127,14 @@ export class CellSharing<S> {
     const report = { isOver: this.#isOver, ended: this.#ended, stops, status: this.#hooks.status() };
     if (this.#isOver) this.#ended = undefined;
     const all: readonly Report<S>[] = await this.#world.channel.gather(report, 'study: cells that ended');
-    all.forEach(({ isOver, ended }, rank) => {
+    for (const [rank, { isOver, ended }] of all.entries()) {
       const job = this.#jobs[rank];
-      if (!job || !isOver) return;
+      if (!job || !isOver) continue;
       this.#jobs[rank] = undefined;
       this.#claims[rank] = [];
-      if (ended) this.#hooks.ended(job, ended);
-    });
+      if (ended === 'taken') this.#taken.set(job.id, (this.#taken.get(job.id) ?? 0) + 1);
+      else if (ended) await this.#hooks.ended(job, ended).catch((error: Error) => this.#fail(error));
+    }
     this.#hooks.onRound(all.map(({ status }) => status));
     if (!all.some((one) => one.stops)) return;
     this.#stops = true;

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../base/errors.js';
-import { listCheckpoints, publishFile, setAside } from '../formats/checkpointFiles.js';
+import { checkpointPath, listCheckpoints, publishFile, setAside } from '../formats/checkpointFiles.js';
 import { hashFile } from '../formats/hashes.js';
 import { readJsonFile } from '../formats/json.js';
 import { runPaths } from '../formats/runFolder.js';
@@ -112,14 +112,22 @@ export class CellStore {
 
   /** Takes back that a cell has ended: it goes on from what is left of its run. */
   reopen(key: string): void {
-    rmSync(join(this.pathOf(key), CELL_FILE));
+    rmSync(join(this.pathOf(key), CELL_FILE), { force: true });
+  }
+
+  hasCheckpoint(key: string, step: number): boolean {
+    return existsSync(checkpointPath(runPaths(this.pathOf(key)).checkpoints, step));
+  }
+
+  /** Paths of checkpoints, but for those of some steps. */
+  spare(key: string, keep: readonly number[]): string[] {
+    const all = listCheckpoints(runPaths(this.pathOf(key)).checkpoints);
+    return all.filter(({ step }) => !keep.includes(step)).map(({ path }) => path);
   }
 
   /** Deletes checkpoints, but for those of some steps. */
   prune(key: string, keep: readonly number[]): void {
-    for (const { step, path } of listCheckpoints(runPaths(this.pathOf(key)).checkpoints)) {
-      if (!keep.includes(step)) rmSync(path, { recursive: true, force: true });
-    }
+    for (const path of this.spare(key, keep)) rmSync(path, { recursive: true, force: true });
   }
 
   /** Gives what is in the way of a cell another name. @returns its new path */

@@ -2,11 +2,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { OptionTable } from '#src/options/table.js';
 import { TRAIN_OPTIONS } from '#src/options/train.js';
 import { seedsOf } from '#src/study/axes.js';
 import { readStudyConfig } from '#src/study/config.js';
 import { cellGiven, linesOf } from '#src/study/lines.js';
 import { beta2At } from '#src/study/moments.js';
+import { absolutePaths, fromFolder, withPaths } from '#src/study/paths.js';
 import { StudyPlan } from '#src/study/plan.js';
 import { makeFixture } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
@@ -159,6 +161,44 @@ test('paths are relative to the file', () => {
   const [line] = linesOf(readStudyConfig(path));
   assert.match(String(line!.given.student), /student$/);
   assert.not.match(String(line!.given.student), /^\.\.\/student/);
+});
+
+test('every option that is a path is relative to the file; names on the Hub and words stay', () => {
+  const paths = Object.entries(TRAIN_OPTIONS as OptionTable).filter(([, { value }]) =>
+    /PATH|FILE|DIR|MODEL|ADAPTER/.test(value ?? ''),
+  );
+  // The study says these itself.
+  const names = paths.map(([name]) => name).filter((name) => !['config', 'out'].includes(name));
+  assert.ok(names.includes('taskData') && names.length > 8, names.join());
+  for (const name of names) {
+    assert.is(fromFolder(name, '../here/x', 'a/b'), 'a/here/x', name);
+    assert.equal(absolutePaths({ [name]: fromFolder(name, folder, 'a/b') }), { [name]: folder });
+    const own = relative('', folder);
+    assert.equal(absolutePaths({ [name]: own }), { [name]: folder }, name);
+  }
+  const hub = {
+    student: 'owner/name',
+    data: ['hf://datasets/owner/name/*.jsonl'],
+    teacher: 'none',
+    init: 'pissa',
+  };
+  assert.equal(withPaths(hub, 'a/b'), hub);
+  assert.equal(absolutePaths({ ...hub, rank: 4 }), hub);
+});
+
+test('a name that no object can have: one line', async () => {
+  for (const text of [
+    'axes: {__proto__: [1, 2]}',
+    'axes: {method: {b: {__proto__: {rank: 2}}}}',
+    'options: {__proto__: {rank: 2}}',
+    'measures: {examples: {__proto__: a.jsonl}}',
+  ]) {
+    const path = written(`length: {steps: 2}\n${text}\n`);
+    assert.match(
+      await inputErrorOf(() => readStudyConfig(path)),
+      /study\.yaml:2: expected another name, found __proto__; rename it/,
+    );
+  }
 });
 
 for (const [what, text, expected] of [
