@@ -52,3 +52,17 @@ export function untilStopped<T>(
     work().then(resolve, reject).finally(leave);
   });
 }
+
+/** The same, but gives undefined where the signal says stop. */
+export async function unlessStopped<T>(
+  work: () => Promise<T>,
+  signal: AbortSignal,
+  purpose: string,
+): Promise<T | undefined> {
+  try {
+    return await untilStopped(work, signal, purpose);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return undefined;
+  }
+}

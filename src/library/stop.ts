@@ -1,5 +1,13 @@
 /** A wish to stop, which may come at any time. */
-export function createStop() {
+export interface Stop {
+  isAsked: boolean;
+  readonly asked: Promise<void>;
+  readonly signal: AbortSignal;
+  ask(): void;
+}
+
+export function createStop(): Stop {
+  const controller = new AbortController();
   let resolve = () => {};
   const asked = new Promise<void>((settle) => {
     resolve = settle;
@@ -7,9 +15,11 @@ export function createStop() {
   const stop = {
     isAsked: false,
     asked,
+    signal: controller.signal,
     ask() {
       stop.isAsked = true;
       resolve();
+      controller.abort();
     },
   };
   return stop;

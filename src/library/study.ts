@@ -10,6 +10,7 @@ import { StudyEngine } from '../study/engine.js';
 import { estimateStudy } from '../study/estimate.js';
 import { StudyPlan } from '../study/plan.js';
 import type { CellRecord, StudyEstimate, StudyProgress, StudyRecord } from '../study/records.js';
+import { explained } from '../study/studyFile.js';
 import { fromFirst, together } from '../world/together.js';
 import { ALONE, type World } from '../world/world.js';
 import { outcomeOf } from './failures.js';
@@ -73,8 +74,9 @@ export function study(options: StudyInput, world: World = ALONE): Study {
       return { out, cells, dryRun, config, plan: new StudyPlan(config) };
     });
     if (dryRun) {
-      const estimate = await fromFirst(world, 'study: its estimate', () => estimateStudy(plan, world));
-      return { out, ...NOTHING, remaining: plan.jobs.length, estimate };
+      const estimated = (signal: AbortSignal) => estimateStudy(plan, world, signal);
+      const estimate = await fromFirst(world, 'study: its estimate', estimated, stop.signal);
+      return { out, ...NOTHING, remaining: plan.jobs.length, ...(estimate && { estimate }) };
     }
     const isFirst = world.rank === 0;
     const folder = await together(world, 'study: its folder', () =>
@@ -115,5 +117,7 @@ async function takeStudyFolder(out: string): Promise<RunFolder> {
 /** Loaded when there is something to report: who trains has no use for statistics and plots. */
 async function report(out: string, record: StudyRecord): Promise<void> {
   const { writeReport } = await import('../study/report.js');
-  await writeReport(out, record);
+  await writeReport(out, record).catch((error: Error) => {
+    throw explained(error, out);
+  });
 }

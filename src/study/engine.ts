@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { Threads } from '../actors/threads.js';
-import { InputError, isDiskFull, RunError } from '../base/errors.js';
+import { InputError } from '../base/errors.js';
+import { unlessStopped } from '../base/stopping.js';
 import { prepare } from '../prepare/prepare.js';
 import { resolveOptions } from '../prepare/resolveOptions.js';
 import type { Devices } from '../run/recovery.js';
@@ -19,7 +20,7 @@ import type { Job, StudyPlan } from './plan.js';
 import type { CellRecord, StudyProgress, StudyRecord } from './records.js';
 import { CellSharing, type EndedCell } from './sharing.js';
 import { CellStore } from './store.js';
-import { type AsTheyAre, studyRecord, writeStudy } from './studyFile.js';
+import { type AsTheyAre, explained, studyRecord, writeStudy } from './studyFile.js';
 import { pruneCell } from './takenCell.js';
 
 export interface StudyHooks {
@@ -98,22 +99,7 @@ export class StudyEngine {
     const { world } = this.#setting;
     try {
       await together(world, 'study: starting the device', () => this.#open());
-      // Whatever can't be found or read is known before anything is written.
-      const keys = await firstOfMachine(world, 'study: models and texts', async () => {
-        const known: string[] = [];
-        for (const job of this.#plan.jobs) known.push((await this.#known(job)).key);
-        return known;
-      });
-      const cells = createHash('sha256').update(keys.join()).digest('hex').slice(0, 16);
-      await agreeOn(world, 'study: agreement', {
-        device: this.#device,
-        'models, texts and options (hash)': cells,
-      });
-      this.#models = await fromFirst(world, 'study: models as they are', () => this.#begin());
-      const failure = await this.#runAll();
-      await together(world, 'study: its end', () => {
-        if (failure) throw failure;
-      });
+      if (await this.#look()) await this.#runAll();
     } finally {
       await this.#threads.close();
       await this.#devices.close();
@@ -124,13 +110,43 @@ export class StudyEngine {
   }
 
   async #open(): Promise<void> {
-    const { config, cells, world } = this.#setting;
     const hosts = await this.#devices.open(undefined);
     this.#device = hosts.description;
     this.#identities = new Identities(hosts.student.info.name);
-    const { lossScaling, kernels } = hosts.student.info;
-    if (config.measures.sharpness && lossScaling) throw needsFloats();
+    if (this.#setting.config.measures.sharpness && hosts.student.info.lossScaling) throw needsFloats();
+  }
+
+  /** Whatever can't be found or read is known before anything is written. @returns whether all ranks go on */
+  async #look(): Promise<boolean> {
+    const { world } = this.#setting;
+    const { signal } = this.#stop;
+    const doing = 'study: models and texts';
+    const found = await firstOfMachine(world, doing, (stop) => this.#found(stop), signal);
+    const all = await world.channel.gather(found !== undefined, doing);
+    if (all.includes(false)) return false;
+    await agreeOn(world, 'study: agreement', {
+      device: this.#device,
+      'models, texts and options (hash)': found!,
+    });
+    this.#models = await fromFirst(world, 'study: models as they are', (stop) => this.#begin(stop), signal);
+    return true;
+  }
+
+  /** Hash of all cells that are known and of what they are measured by; undefined where the study is stopped. */
+  #found(signal: AbortSignal): Promise<string | undefined> {
+    const find = async () => {
+      await this.#prepareCells();
+      const hash = createHash('sha256').update(this.#measuring.definition);
+      for (const job of this.#plan.jobs) hash.update((await this.#known(job)).key);
+      return hash.digest('hex').slice(0, 16);
+    };
+    return unlessStopped(find, signal, 'find models and texts');
+  }
+
+  async #prepareCells(): Promise<void> {
+    const { config, cells, world } = this.#setting;
     const { ofModel: identify, ofText } = this.#identities;
+    const { kernels } = this.#devices.hosts.student.info;
     const { signal } = this.#stop;
     this.#measuring = await Measuring.of(config, ofText, {
       ...{ folder: cells, identify, kernels, note: this.#note, signal },
@@ -149,20 +165,22 @@ export class StudyEngine {
     });
   }
 
-  /** What comes first, on rank 0: the measures of the models as they are. */
-  async #begin(): Promise<AsTheyAre> {
-    try {
+  /** What comes first, on rank 0: the measures of the models as they are; none where the study is stopped. */
+  async #begin(signal: AbortSignal): Promise<AsTheyAre> {
+    const begin = async () => {
       const models = await this.#modelsAsTheyAre();
       mkdirSync(this.#setting.cells, { recursive: true });
       return models;
-    } catch (error) {
-      // Measures end with an error where the study is stopped.
-      if (!this.#hooks.shouldStop()) throw this.#explained(error as Error);
-      return { base: {} };
-    }
+    };
+    const models = await unlessStopped(begin, signal, 'measure the models').catch((error: Error) => {
+      throw explained(error, this.#setting.out);
+    });
+    // Another rank may have been the one that was told.
+    if (!models) this.#stop.abort();
+    return models ?? { base: {} };
   }
 
-  async #runAll(): Promise<Error | undefined> {
+  async #runAll(): Promise<void> {
     const { world } = this.#setting;
     const sharing = new CellSharing<Told>(world, this.#plan, {
       run: (job) => this.#runJob(job),
@@ -178,9 +196,17 @@ export class StudyEngine {
     });
     this.#meter.count();
     const failure = await sharing.run();
-    // What is there already may be more than was looked at before a stop.
-    if (!failure && !this.#shouldStop()) this.#write();
-    return failure && this.#explained(failure);
+    await together(world, 'study: its end', () => this.#end(failure));
+  }
+
+  #end(failure: Error | undefined): void {
+    try {
+      if (failure) throw failure;
+      // What is there already may be more than was looked at before a stop.
+      if (!this.#shouldStop()) this.#write();
+    } catch (error) {
+      throw explained(error as Error, this.#setting.out);
+    }
   }
 
   async #runJob(job: Job): Promise<EndedCell | 'taken' | undefined> {
@@ -239,15 +265,6 @@ export class StudyEngine {
       if (teacher !== undefined) found.teacher ??= await this.#measuring.ofModel(teacher, prepared);
     }
     return { base: {}, ...found };
-  }
-
-  #explained(error: Error): Error {
-    if (!isDiskFull(error)) return error;
-    const [reason] = error.message.split('; ');
-    return new RunError(
-      `${this.#setting.out}: expected room on the disk, found none (${reason}); free some space, then give the same command again`,
-      { cause: error },
-    );
   }
 }
 

@@ -1,3 +1,4 @@
+import { throwIfStopped, unlessStopped } from '../base/stopping.js';
 import type { DeviceHosts } from '../devices/host.js';
 import { type StepTimes, stepTimes } from '../prepare/estimate.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
@@ -9,21 +10,24 @@ import type { Bounds, StudyEstimate } from './records.js';
 
 /**
  * Checks a cell of every line as far as a run is checked before it begins, and times a step of each distinct shape.
+ * @returns undefined where the signal says stop
  * @throws InputError for a line that can't be run
  */
 export async function estimateStudy(
   plan: StudyPlan,
   place: Pick<Place, 'localRank' | 'localSize'>,
-): Promise<StudyEstimate> {
+  signal: AbortSignal,
+): Promise<StudyEstimate | undefined> {
   const devices = devicesOf(plan, place);
   try {
-    return await estimated(plan, await devices.open(undefined));
+    const hosts = await devices.open(undefined);
+    return await unlessStopped(() => estimated(plan, hosts, signal), signal, 'estimate the study');
   } finally {
     await devices.close();
   }
 }
 
-async function estimated(plan: StudyPlan, devices: DeviceHosts): Promise<StudyEstimate> {
+async function estimated(plan: StudyPlan, devices: DeviceHosts, signal: AbortSignal): Promise<StudyEstimate> {
   const known = new Map<string, StepTimes>();
   const sums = { cells: [0, 0], tokens: [0, 0], seconds: [0, 0] };
   const add = (name: keyof typeof sums, { least, most }: Bounds, each: number) => {
@@ -31,6 +35,7 @@ async function estimated(plan: StudyPlan, devices: DeviceHosts): Promise<StudyEs
     sums[name][1]! += most * each;
   };
   for (const job of plan.firstJobs) {
+    throwIfStopped(signal, 'estimate the study');
     const prepared = await prepare(resolveOptions({ ...job.options, dryRun: true }), devices, () => {});
     const shape = shapeOf(prepared);
     const times = known.get(shape) ?? (await stepTimes(prepared, devices));

@@ -1,5 +1,6 @@
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { isDiskFull, RunError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import { publishFile } from '../formats/checkpointFiles.js';
 import type { StudyConfig } from './config.js';
@@ -28,4 +29,14 @@ export function studyRecord(
 /** Publishes `cells.json`: a kill at any instant leaves the one before or this one. */
 export function writeStudy(folder: string, record: StudyRecord): void {
   publishFile(join(folder, 'cells.json'), [new TextEncoder().encode(`${JSON.stringify(record)}\n`)]);
+}
+
+/** Why a study can't go on: of a disk that is full, what to do; anything else as it is. @param out its folder */
+export function explained(error: Error, out: string): Error {
+  if (!isDiskFull(error)) return error;
+  const [reason] = error.message.split('; ');
+  return new RunError(
+    `${out}: expected room on the disk, found none (${reason}); free some space, then give the same command again`,
+    { cause: error },
+  );
 }

@@ -1,5 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CellRecord, type StudyRecord, study } from 'rivulet';
 import { suite } from 'uvu';
@@ -13,15 +22,16 @@ import { studyFixture } from './studies.js';
 
 const { fixture, freshFolder, written } = studyFixture('study-shared');
 
-/** A study whose paths are relative, in a new folder. @returns its path */
+/** A study with its model and text in a new folder, by relative paths. @returns its path */
 function writtenBeside(text: string): string {
-  const folder = freshFolder();
-  const near = (path: string) => relative(folder, path);
+  const folder = join(freshFolder(), 'home');
+  cpSync(fixture.student, join(folder, 'student'), { recursive: true });
+  cpSync(fixture.jsonl, join(folder, 'documents.jsonl'));
   const path = join(folder, 'study.yaml');
   writeFileSync(
     path,
-    `options: {student: ${near(fixture.student)}, data: ${near(fixture.jsonl)}, evalTokens: 128, sequence: 16, ` +
-      `shuffleRows: 16, threads: 1}\nmeasures: {dynamics: false}\n${text}`,
+    'options: {student: student, data: documents.jsonl, evalTokens: 128, sequence: 16, shuffleRows: 16, threads: 1}\n' +
+      `measures: {dynamics: false}\n${text}`,
   );
   return path;
 }
@@ -52,26 +62,33 @@ const resultsOf = (cells: readonly CellRecord[]) =>
 
 const test = suite('cells of a study that others began');
 
-test('a cell that was killed goes on from another folder, and again from the first', async () => {
-  const config = writtenBeside('axes: {batch: [2]}\nlength: {steps: 100000}\ncurve: 1\ncheckpoints: 2000\n');
-  const out = join(freshFolder(), 'out');
-  const steps = () => {
-    const [key] = existsSync(join(out, 'cells')) ? cellsIn(out) : [];
-    return key === undefined
-      ? []
-      : listCheckpoints(join(out, 'cells', key, 'checkpoints')).map(({ step }) => step);
+test('a cell that was killed goes on from another folder, from the first again, and where all has moved', async () => {
+  let home = dirname(
+    writtenBeside('axes: {batch: [2]}\nlength: {steps: 100000}\ncurve: 1\ncheckpoints: 2000\n'),
+  );
+  const last = () => {
+    const [key] = existsSync(join(home, 'out', 'cells')) ? cellsIn(join(home, 'out')) : [];
+    const path = join(home, 'out', 'cells', key ?? '', 'checkpoints');
+    return listCheckpoints(path).at(-1)?.step ?? 0;
   };
-  const first = freshFolder();
   let before = 0;
-  for (const cwd of [first, mkdtempSync(join(freshFolder(), 'below-')), first]) {
-    const { child, ended } = startProgram('study', ['--config', config, '--out', out], { cwd });
-    while (Math.max(0, ...steps()) <= before && child.exitCode === null) await delay(5);
+  const goesOn = async (cwd: string) => {
+    const args = ['--config', join(home, 'study.yaml'), '--out', join(home, 'out')];
+    const { child, ended } = startProgram('study', args, { cwd });
+    while (last() <= before && child.exitCode === null) await delay(5);
     child.kill('SIGKILL');
     const { stderr } = await ended;
     assert.not.match(stderr, /set aside|failed/);
-    assert.is(cellsIn(out).length, 1);
-    before = Math.max(...steps());
-  }
+    assert.is(cellsIn(join(home, 'out')).length, 1);
+    before = last();
+  };
+  await goesOn(home);
+  await goesOn(freshFolder());
+  await goesOn(home);
+  const moved = join(freshFolder(), 'moved');
+  renameSync(home, moved);
+  home = moved;
+  await goesOn(home);
 });
 
 test('a cell that has ended is measured, and branched from, from another folder', async () => {
