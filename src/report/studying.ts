@@ -21,7 +21,9 @@ const MOST_SHOWN = 4;
 
 /** Cells, tokens, the cell that runs and how far it is, time to go. */
 export function studyLine({ done, known, tokens, running, secondsLeft }: Progress): string {
-  const number = running.length > 1 ? `cells ${done + 1}-${done + running.length}` : `cell ${done + 1}`;
+  // After the last cell none is next.
+  const next = Math.min(done + 1, known);
+  const number = running.length > 1 ? `cells ${next}-${done + running.length}` : `cell ${next}`;
   return [
     `${number}/${known}`,
     `${tokens.toLocaleString('en')} tokens`,

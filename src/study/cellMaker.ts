@@ -74,7 +74,7 @@ export class CellMaker {
       return await TakenCell.during(store, key, (cell) => this.#made(known, cell));
     } catch (error) {
       if (shouldStop()) return undefined;
-      if (error instanceof FolderInUse) return this.#leave(key);
+      if (error instanceof FolderInUse) return this.#leave(known);
       if (isDiskFull(error as Error)) throw error;
       await this.#startAnew();
       // Kept in memory alone: the next start tries again.
@@ -83,10 +83,11 @@ export class CellMaker {
   }
 
   /** For a later time: the study that has it may have ended it by then. */
-  async #leave(key: string): Promise<'taken'> {
+  async #leave({ key, job }: Known): Promise<'taken'> {
     const { store, note, stopped } = this.#setting;
     if (!this.#taken.has(key)) {
-      note(`${store.pathOf(key)}: another study is at work on it; the cell is left for later`);
+      const where = job.branch ? 'it, or on the cell that it begins in' : 'it';
+      note(`${store.pathOf(key)}: another study is at work on ${where}; it is left for later`);
     }
     this.#taken.add(key);
     await atMost(ROUND_MS, stopped);

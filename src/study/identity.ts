@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { version } from '../base/version.js';
 import { hashTexts, rangesOf } from '../data/documents/contentHash.js';
 import { parseData } from '../data/documents/sources.js';
@@ -74,6 +74,7 @@ export class Identities {
       case 'taskData':
         return this.#once(`folder ${value}`, () => hashTaskData(String(value)));
       case 'fromConfig':
+        return this.#once(`config ${value}`, () => hashConfig(String(value)));
       case 'chatTemplate':
         return this.#once(`file ${value}`, () => hashFile(String(value)));
       case 'data':
@@ -113,6 +114,17 @@ async function hashModel(model: string, kind: 'model' | 'adapter'): Promise<stri
     parts.push(`${name} ${size} ${hash.digest()}`);
   }
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
+}
+
+/** What makes text of a model into ids, where it is there. */
+const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'];
+
+/** Of a config, and of the tokenizer that lies beside it. */
+async function hashConfig(path: string): Promise<string> {
+  const beside = TOKENIZER_FILES.map((name) => join(dirname(path), name)).filter((file) => existsSync(file));
+  const hashes: string[] = [];
+  for (const file of [path, ...beside]) hashes.push(await hashFile(file));
+  return hashes.join();
 }
 
 /** Names and contents of all that is in a folder of task data. @throws InputError where there is none */

@@ -144,7 +144,7 @@ test('a cell that another study is at work on is left for later', async () => {
   assert.equal(resultsOf(cells), resultsOf([other!, taken!]));
   assert.equal(resultsOf(recordOf(out).cells), resultsOf(alone.cells));
   assert.is(notes.length, 1);
-  assert.match(notes[0]!, `${taken!.key}: another study is at work on it; the cell is left for later`);
+  assert.match(notes[0]!, `${taken!.key}: another study is at work on it; it is left for later`);
 });
 
 test('what can not go on stays where the cell can not begin anew either', async () => {

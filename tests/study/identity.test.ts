@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -21,6 +21,21 @@ test('the type that a whole model is saved in is part of what is measured of it'
   );
   assert.is(new Set(keys).size, 3);
   assert.is(await keyOf({ keep: 7, threads: 3 }), await keyOf({}), 'how a run is carried out is not');
+});
+
+test('a model that is made from a config has the tokenizer beside it', async () => {
+  const made = (name: string, change = (text: string) => text) => {
+    const beside = join(folder, name);
+    cpSync(student, beside, { recursive: true });
+    writeFileSync(
+      join(beside, 'tokenizer.json'),
+      change(readFileSync(join(student, 'tokenizer.json'), 'utf8')),
+    );
+    return { student: undefined, fromConfig: join(beside, 'config.json'), trainable: 'all' };
+  };
+  const key = await keyOf(made('beside'));
+  assert.is(await keyOf(made('again')), key);
+  assert.is.not(await keyOf(made('other', (text) => `${text}\n`)), key);
 });
 
 test('data of tasks count by their contents, wherever they are', async () => {
