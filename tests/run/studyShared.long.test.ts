@@ -125,6 +125,20 @@ test('branches begin in a cell that ran with other checkpoints: it is run once m
   assert.equal(resultsOf(cells), resultsOf(alone.cells));
 });
 
+test('a cell that ended before a branch could begin in it is not run again for that', async () => {
+  const out = join(freshFolder(), 'out');
+  const config = written(
+    'axes: {earlyStop: ["nll:1"], batch: [2], lr: [0.3]}\nlength: {steps: 8}\ncurve: 8\nwarmup: 0\ncheckpoints: 8\n' +
+      'branches: {factors: [1], at: [7], tokens: 64}\nmeasures: {dynamics: false}\n',
+  );
+  const { cells } = await runFrom(freshFolder(), config, out);
+  const [cell, branch] = cells;
+  assert.ok(cell!.steps < 7, `${cell!.steps}`);
+  const reason = `expected a cell that comes to step 7, found one that ended after ${cell!.steps}; give another at`;
+  assert.match(branch!.reason!, reason);
+  assert.ok(existsSync(join(out, 'cells', cell!.key, 'cell.json')));
+});
+
 test('a cell that another study is at work on is left for later', async () => {
   const config = written('axes: {batch: [2, 4]}\nlength: {steps: 2}\ncurve: 1\ncheckpoints: 1\n');
   const alone = await runFrom(freshFolder(), config, join(freshFolder(), 'out'));
