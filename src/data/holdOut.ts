@@ -13,7 +13,8 @@ export interface HeldOutSplit {
  * floor(length x (1 - fraction)), in UTF-16 units, or at such a token where it is encoded already. Of several documents,
  * whole ones are chosen by a hash of their text, those below the fraction: the choice depends on no order and, among more
  * than a few documents, on no other document, and duplicates stay on one side. Where no hash is below the fraction, the
- * document of the least one is held out; where all are, that of the greatest is left to train on.
+ * document of the least one is held out; where all are, that of the greatest is left to train on. Each
+ * document is held out once, also one of a mixture's source that starts over before the others have ended.
  * @param fraction of the characters or documents to hold out, above 0 and below 1
  * @throws InputError while either part is read, when a single document can't be cut
  */
@@ -22,15 +23,19 @@ export async function holdOut(documents: DocumentSource, fraction: number): Prom
   if (limit === undefined) {
     return {
       training: mapDocuments(documents, ({ example }) => cut(example, fraction)[0]),
-      evaluation: mapDocuments(documents, ({ example }) => cut(example, fraction)[1]),
+      evaluation: once(documents, (example) => cut(example, fraction)[1]),
     };
   }
   const isHeldOut = (example: Example) => fractionOf(example) < limit;
   return {
     training: mapDocuments(documents, ({ example }) => (isHeldOut(example) ? undefined : example)),
-    evaluation: mapDocuments(documents, ({ example }) => (isHeldOut(example) ? example : undefined)),
+    evaluation: once(documents, (example) => (isHeldOut(example) ? example : undefined)),
   };
 }
+
+/** Documents with other content, those of the first pass over their source alone. */
+const once = (documents: DocumentSource, map: (example: Example) => Example | undefined): DocumentSource =>
+  mapDocuments(documents, ({ example, pass }) => (pass === 0 ? map(example) : undefined));
 
 /**
  * The hash below which documents are held out: the fraction, unless it would leave nothing on one side. Reads until there

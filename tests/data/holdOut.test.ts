@@ -116,6 +116,30 @@ test('copies of the document with the least hash are held out together, and copi
   assert.equal(await texts(copies.evaluation), ['89', '89']);
 });
 
+test('of a mixture each document is held out once, however often its source starts over', async () => {
+  const [few, many] = [manyTexts.slice(0, 40), manyTexts.slice(40, 400)];
+  const paths = [few, many].map((some, i) => library.put(`weighted-${i}.jsonl`, jsonl(some)));
+  const documents = await open(paths.map((path, i) => `${path}:${[0.9, 0.1][i]}`));
+  const { training, evaluation } = await holdOut(documents, 0.3);
+  const heldOut = await texts(evaluation);
+  assert.is(heldOut.length, new Set(heldOut).size);
+  assert.ok(heldOut.some((text) => few.includes(text)) && heldOut.some((text) => many.includes(text)));
+  const trained = await texts(training);
+  assert.equal([...new Set(trained), ...heldOut].sort(), [...few, ...many].sort());
+  assert.ok(trained.length > 2 * few.length + many.length, 'the other documents come again');
+});
+
+test('of copies in a mixture, too, the part that is cut off is held out once', async () => {
+  const paths = [1, 20].map((count, i) =>
+    library.put(`copies-${i}.jsonl`, jsonl(Array.from({ length: count }, () => '0123456789'))),
+  );
+  const { evaluation } = await holdOut(await open(paths.map((path) => `${path}:0.5`)), 0.2);
+  assert.equal(
+    await texts(evaluation),
+    Array.from({ length: 21 }, () => '89'),
+  );
+});
+
 test('telling whether there is something on both sides takes few of many documents', async () => {
   let taken = 0;
   const source = listOf(manyTexts);
