@@ -16,7 +16,8 @@ export function planOf(plan: RunPlan): string[] {
   const { steps, microBatch, options, parameters, memory, out, device, rank } = plan;
   const { batch, sequence } = options;
   const from = plan.forkedFrom === undefined ? 'resumed' : `forked from ${plan.forkedFrom}`;
-  const after = plan.resumedFrom === undefined ? '' : `, ${from} after step ${plan.resumedFrom}`;
+  const begun = plan.asked.resume ? ', from the start: no checkpoint was there to go on from' : '';
+  const after = plan.resumedFrom === undefined ? begun : `, ${from} after step ${plan.resumedFrom}`;
   return [
     ...plan.damaged,
     `rivulet: ${options.student ?? options.fromConfig}${hasTeacher(options) ? ` taught by ${options.teacher}` : ''} on ${device}`,

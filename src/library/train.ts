@@ -12,6 +12,7 @@ import {
 import type { TrainInput, TrainOptions } from '../options/train.js';
 import { agree } from '../prepare/agreement.js';
 import { secondsPerStep } from '../prepare/estimate.js';
+import { refuseLost } from '../prepare/origin.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { type RunRequest, resolveOptions } from '../prepare/resolveOptions.js';
 import type { MetricsRecord } from '../records.js';
@@ -125,6 +126,7 @@ async function beginRun(
       leaving.signal.throwIfAborted();
       throw error;
     });
+    refuseLost(options, prepared.out, prepared.resume);
     return { ...prepared, device: hosts.description };
   });
   const ready = looked.then(async (prepared) => {

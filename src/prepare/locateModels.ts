@@ -14,7 +14,7 @@ export interface Models {
   /** Folder of the student, or of the config it is made from: where its tokenizer is. */
   readonly student: string;
   readonly teacher: string | undefined;
-  /** The adapter to start from, if it is one. */
+  /** The adapter to start from, if it is one and the run starts. */
   readonly init: string | undefined;
   /** The student's name for the adapter's config: without a revision. */
   readonly baseModel: string;
@@ -27,12 +27,14 @@ export interface Models {
 /**
  * Folders of the models, fetched where they are given by Hub name; a run that goes on gets the commits it began with. A dry
  * run fetches no weights, but those of a teacher with a cache, which are part of what the cache is known by.
+ * @param goesOn from a checkpoint, which has what the adapter to start from has become: that one need not be there any more
  * @param signal ends downloads: the promise rejects
  */
 export async function locateModels(
   options: TrainOptions,
   before: RunFile | undefined,
   onProgress: (record: DownloadRecord) => void,
+  goesOn = false,
   signal?: AbortSignal,
 ): Promise<Models> {
   const pinned = before?.commits;
@@ -43,7 +45,11 @@ export async function locateModels(
     const isNone = (option === 'teacher' && text === 'none') || (option === 'init' && isStart(text!));
     if (text === undefined || isNone) return undefined;
     const commit = pinned?.[option];
-    const wanted = commit === undefined ? text : `${repositoryOf(text)}@${commit}`;
+    if (option === 'init' && goesOn) {
+      if (commit !== undefined) commits.init = commit;
+      return undefined;
+    }
+    const wanted = pinnedTo(commit, text);
     const kind = option === 'init' ? 'adapter' : 'model';
     const found: LocalModel & Partial<ModelOutline> = needsWeights(options, option)
       ? await resolveModel(wanted, { kind, onProgress, signal })
@@ -56,6 +62,18 @@ export async function locateModels(
   const folder = student ?? dirname(options.fromConfig!);
   const baseModel = commits.student === undefined ? folder : repositoryOf(options.student!)!;
   return { student: folder, teacher, init, baseModel, commits, headers };
+}
+
+const pinnedTo = (commit: string | undefined, text: string): string =>
+  commit === undefined ? text : `${repositoryOf(text)}@${commit}`;
+
+/** The adapter that a run has started from, wherever the run is by now. @param commits of the run */
+export async function startingAdapter(
+  { init }: Pick<TrainOptions, 'init'>,
+  commits: Models['commits'],
+): Promise<string | undefined> {
+  if (isStart(init)) return undefined;
+  return (await resolveModel(pinnedTo(commits.init, init), { kind: 'adapter' })).folder;
 }
 
 const needsWeights = (

@@ -1,7 +1,8 @@
-import { statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { InputError } from '../base/errors.js';
 import { cursorSchema } from '../data/cursor.js';
 import type { Cursor } from '../data/packing.js';
+import { withoutPlans } from '../evaluation/tasks/hashPlans.js';
 import { type CheckpointState, readWholeCheckpoint } from '../formats/checkpoint.js';
 import { type Checkpoint, listCheckpoints } from '../formats/checkpointFiles.js';
 import { hashFile } from '../formats/hashes.js';
@@ -69,6 +70,35 @@ async function lastUsable(out: string, before: RunFile | undefined): Promise<Ori
   throw new InputError(damaged[0]!.message);
 }
 
+/** In metrics.jsonl, that something was saved. */
+const SAVED = /^\{"type":"(?:checkpoint|end)",/m;
+
+/**
+ * Holds a run that is to go on and has no checkpoint to having saved nothing so far: it begins anew, over what is there.
+ * @throws InputError naming what shows that its checkpoints were lost
+ */
+export function refuseLost(
+  { resume: isAsked, examples, fork }: Pick<TrainOptions, 'resume' | 'examples' | 'fork'>,
+  out: string,
+  found: Origin | undefined,
+): void {
+  // Of no examples the start is saved, without a checkpoint.
+  if (!isAsked || found || examples === 0) return;
+  const { adapter, model, metrics, checkpoints } = runPaths(out);
+  const shown = [
+    ...(fork === undefined ? [] : [`a fork of ${fork}, which begins with one`]),
+    ...[adapter, model].filter((path) => existsSync(path)),
+    ...(existsSync(metrics) && SAVED.test(readFileSync(metrics, 'utf8'))
+      ? [`records of some in ${metrics}`]
+      : []),
+  ];
+  if (shown.length === 0) return;
+  throw new InputError(
+    `${checkpoints}: expected the checkpoints of the run, found none, but ${shown[0]}; put them back, or begin a new run ` +
+      'in another folder',
+  );
+}
+
 /** run.json is not that of the checkpoints: an older one will not do either. */
 class OtherRun extends InputError {}
 
@@ -116,9 +146,9 @@ async function forkedCheckpoint(fork: string, before: RunFile | undefined): Prom
   const { path } = found;
   const state = await readWholeCheckpoint(path, cursorSchema);
   if (state.run && before) checkRunFile(run, before, path, state.run);
-  // Its own metrics begin with it.
+  // Its own metrics begin with it, and it may evaluate otherwise.
   const none = { metricsHash: undefined, recorded: undefined, held: undefined, evaluations: undefined };
-  const begun = { ...state, metricsBytes: 0, ...none };
+  const begun = { ...state, texts: withoutPlans(state.texts), metricsBytes: 0, ...none };
   return { path, state: begun, damaged: [], forked: { run, step } };
 }
 

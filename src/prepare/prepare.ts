@@ -1,5 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
-import { excerpt, InputError } from '../base/errors.js';
+import { InputError } from '../base/errors.js';
 import { type DocumentSource, openDocuments, type Place } from '../data/documents.js';
 import { type Bos, beginningOf, type EncodingOptions } from '../data/encoding.js';
 import { type Packing, packingOf } from '../data/packing.js';
@@ -7,34 +6,22 @@ import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import { firstDifference, type Tokenizer } from '../data/tokenizer.js';
 import type { TrainingPart } from '../data/trainingDocuments.js';
 import type { DeviceHosts } from '../devices/host.js';
-import { readAdapter } from '../formats/adapter.js';
 import { checkBest } from '../formats/best.js';
 import type { ModelForm } from '../formats/modelFolder.js';
 import type { Artifact } from '../formats/parameters.js';
 import type { RunFile } from '../formats/runFile.js';
 import { freshRunFolder, runPaths } from '../formats/runFolder.js';
 import { type FloatDtype, isFloat } from '../formats/tensors/floats.js';
-import type { ModelConfig } from '../model/config.js';
-import {
-  adapterConfig,
-  checkPatterns,
-  checkSingularStart,
-  type LoraOptions,
-  loraOptions,
-  loraShapes,
-  parameterCount,
-  type SingularStart,
-  targetModules,
-} from '../model/lora.js';
+import { adapterConfig, type LoraOptions, loraShapes, parameterCount } from '../model/lora.js';
 import { blankModelFiles, checkSequence, checkTokenizer } from '../model/modelFiles.js';
 import type { StudentOptions } from '../model/programs.js';
 import { type ModelFiles, weightShapes } from '../model/weights.js';
-import { isStart } from '../options/init.js';
-import { flagOf, withDefaults } from '../options/table.js';
+import { withDefaults } from '../options/table.js';
 import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
 import type { DownloadRecord, ProgressRecord } from '../records.js';
 import type { ScheduleOptions } from '../training/schedule.js';
 import { ALONE, type Place as RankPlace } from '../world/world.js';
+import { adapterBefore, adapterOptions, withAdapter } from './adapterOptions.js';
 import { stepsOfEpochs } from './countEpoch.js';
 import { type EvaluationPlans, planEvaluations } from './evaluationPlans.js';
 import { locateModels, type Models, openModel } from './locateModels.js';
@@ -96,20 +83,21 @@ export async function prepare(
   const { options: asked, given, before } = request;
   const out = asked.out ?? freshRunFolder();
   emit({ type: 'progress', doing: 'reading models' });
-  const models = await locateModels(asked, before, emit, signal);
+  const resume = await findOrigin(asked, out, before);
+  const models = await locateModels(asked, before, emit, resume !== undefined, signal);
   const student =
     asked.fromConfig === undefined
       ? openModel('student', models.student, models, asked)
       : blankModelFiles(asked.fromConfig);
   const teacher =
     models.teacher === undefined ? undefined : openModel('teacher', models.teacher, models, asked);
-  const resume = await findOrigin(asked, out, before);
   if (asked.keepBest !== undefined && !asked.resume) checkBest(runPaths(out).best);
   emit({ type: 'progress', doing: 'finding text' });
   const text = await locateText(asked, before, emit, signal);
   const tokenizer = await sharedTokenizer(student.folder);
-  const lora = asked.trainable === 'lora' ? adapterOptions(request, models.init, student.config) : undefined;
-  const options = lora ? withAdapter(asked, lora, models.init) : asked;
+  const adapter = adapterBefore(asked, resume) ?? models.init;
+  const lora = asked.trainable === 'lora' ? adapterOptions(request, adapter, student.config) : undefined;
+  const options = lora && adapter !== undefined ? withAdapter(asked, lora) : asked;
   const read = await openTexts(options, { text, tokenizer, folder: student.folder, before, resume });
   await checkModels(options, tokenizer, student, teacher);
   const evaluation = await planEvaluations(options, { student, tokenizer, ...read }, emit);
@@ -129,7 +117,7 @@ export async function prepare(
   if (resume) checkSteps(given, resume, schedule, { out, before });
   return {
     options: recorded(
-      { ...options, steps, out, teacherCacheDtype: cache?.identity.dtype },
+      { ...options, steps, out, teacherCacheDtype: dtypeToRecord(asked, cache) },
       way,
       read.packing,
     ),
@@ -219,6 +207,12 @@ interface CacheSetting {
   readonly devices: DeviceHosts;
 }
 
+/** A run that goes on records what it began with: the checkpoint before it says no more, and may stay the last one. */
+const dtypeToRecord = (
+  { teacherCacheDtype, resume }: TrainOptions,
+  cache: FoundCache | undefined,
+): TrainOptions['teacherCacheDtype'] => (resume ? teacherCacheDtype : cache?.identity.dtype);
+
 /** A run that goes on without having had a cache is exact: so is one that it gets. */
 async function cacheOf(
   options: TrainOptions,
@@ -302,38 +296,6 @@ function scheduleOf(options: TrainOptions): ScheduleOptions {
   return { lr, warmup, schedule, decay, steps: examples === 0 ? 0 : (options.steps ?? length) };
 }
 
-/**
- * Of a run from an adapter, that one's own; its dropout may be another one, and a run that goes on keeps what it had.
- * @throws InputError when others were given beside it
- */
-function adapterOptions(
-  { options, given, before }: RunRequest,
-  init: string | undefined,
-  config: ModelConfig,
-): LoraOptions {
-  if (init !== undefined) {
-    const lora = loraOptions(readAdapter(init).config, config);
-    if (!before) refuseOthers(options, given, lora);
-    const ownDropout = !before && given.loraDropout === undefined;
-    return { ...lora, dropout: ownDropout ? lora.dropout : options.loraDropout };
-  }
-  const lora = {
-    rank: options.rank,
-    alpha: options.loraAlpha ?? 2 * options.rank,
-    rsLora: options.rslora,
-    dropout: options.loraDropout,
-    targetModules: targetModules(options.targetModules.split(',')),
-    rankPattern: options.rankPattern ?? {},
-    alphaPattern: options.alphaPattern ?? {},
-    ...(isSingular(options.init) && { start: options.init }),
-  };
-  checkPatterns(config, lora);
-  checkSingularStart(config, lora);
-  return lora;
-}
-
-const isSingular = (init: string): init is SingularStart => isStart(init) && init !== 'random';
-
 const FILE_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
 
 /** Weights are saved as `--save-dtype` says, otherwise as they were found, and in f32 where there were none. */
@@ -345,35 +307,6 @@ function modelForm({ saveDtype, fromConfig }: TrainOptions, { config, tensors }:
   const told = saveDtype ?? (fromConfig === undefined ? undefined : 'f32');
   return { dtype: told && FILE_DTYPES[told], dtypes: new Map(own), tiedEmbeddings: config.tiedEmbeddings };
 }
-
-/** What an adapter says by itself may be said again, but not otherwise. */
-function refuseOthers(options: TrainOptions, given: Given, lora: LoraOptions): void {
-  const own = adapterValues(lora);
-  const others = Object.entries(own).filter(([name, value]) => {
-    if (given[name] === undefined) return false;
-    const wanted = options[name as keyof typeof own];
-    const named = name === 'targetModules' ? targetModules(String(wanted).split(',')).join(',') : wanted;
-    return !isDeepStrictEqual(named, value);
-  });
-  if (others.length === 0) return;
-  const list = others
-    .map(([name, value]) => `${flagOf(name)} ${excerpt(value)} (found ${excerpt(given[name])})`)
-    .join(', ');
-  throw new InputError(`--init: expected the adapter's own ${list}; leave them out, or leave out --init`);
-}
-
-const adapterValues = ({ rank, alpha, rsLora, targetModules: names, ...patterns }: LoraOptions) => ({
-  rank,
-  loraAlpha: alpha,
-  rslora: rsLora,
-  targetModules: names.join(','),
-  rankPattern: patterns.rankPattern ?? {},
-  alphaPattern: patterns.alphaPattern ?? {},
-});
-
-/** Options that say of the adapter what it is, also where they came from `--init`. */
-const withAdapter = (options: TrainOptions, lora: LoraOptions, init: string | undefined): TrainOptions =>
-  init === undefined ? options : { ...options, ...adapterValues(lora), loraDropout: lora.dropout };
 
 async function checkModels(
   options: TrainOptions,

@@ -1,7 +1,8 @@
 import type { Threads } from '../actors/threads.js';
 import { DivergedError, InputError } from '../base/errors.js';
+import { listCheckpoints } from '../formats/checkpointFiles.js';
 import { readRunFile } from '../formats/runFile.js';
-import { holdsRun } from '../formats/runFolder.js';
+import { holdsRun, runPaths } from '../formats/runFolder.js';
 import { isOperational, type TrainOptions } from '../options/train.js';
 import { type Preparation, prepare } from '../prepare/prepare.js';
 import { type Given, resolveOptions } from '../prepare/resolveOptions.js';
@@ -56,7 +57,7 @@ export async function runCell(
   };
   const begin = async () => prepareFor(given);
   const prepared = await untilStopped(hooks, async () => {
-    if (!readRunFile(out)) return begin();
+    if (!readRunFile(out) || listCheckpoints(runPaths(out).checkpoints).length === 0) return begin();
     return prepareFor({ ...operational(given), resume: true });
   }).catch(async (error: unknown) => {
     if (!(error instanceof InputError) || !holdsRun(out)) throw error;

@@ -12,6 +12,7 @@ import { openDevice } from '../devices/openDevice.js';
 import { publishFile } from '../formats/checkpointFiles.js';
 import { hashFile } from '../formats/hashes.js';
 import { readJsonFile } from '../formats/json.js';
+import { startingAdapter } from '../prepare/locateModels.js';
 import type { Preparation } from '../prepare/prepare.js';
 import { type Beginning, fillFrozen, fillStart } from '../training/begin.js';
 import { hashOfRows } from './heldOutText.js';
@@ -50,8 +51,8 @@ export async function sharpnessOfStart(
 ): Promise<number> {
   const { device, sequence } = prepared.options;
   const rows = heldOut.slice(0, Math.max(1, Math.round(TOKENS / sequence)));
-  const beginning = beginningOf(prepared);
-  const facts = { FORM, version, kernels, rows: hashOfRows(rows), ...(await factsOf(prepared, identify)) };
+  const beginning = await beginningOf(prepared);
+  const facts = { FORM, version, kernels, rows: hashOfRows(rows), ...(await factsOf(beginning, identify)) };
   const name = createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
   const path = join(folder, `sharpness-${name}.json`);
   const kept = readKept(path, note);
@@ -80,16 +81,19 @@ function readKept(path: string, note: (text: string) => void): number | undefine
   }
 }
 
-function beginningOf({ options, models, student: { student, lora } }: Preparation): Beginning {
+async function beginningOf({ options, models, student: { student, lora } }: Preparation): Promise<Beginning> {
+  const init = await startingAdapter(options, models.commits);
   return {
-    ...{ files: student, lora: lora && { ...lora, dropout: 0 }, init: models.init, seed: options.seed },
+    ...{ files: student, lora: lora && { ...lora, dropout: 0 }, init, seed: options.seed },
     threads: options.threads ?? availableParallelism(),
   };
 }
 
 /** What tells a start from others. */
-async function factsOf(prepared: Preparation, identify: Identify): Promise<Record<string, unknown>> {
-  const { files, lora, init, seed } = beginningOf(prepared);
+async function factsOf(
+  { files, lora, init, seed }: Beginning,
+  identify: Identify,
+): Promise<Record<string, unknown>> {
   const isBlank = files.tensors.size === 0;
   const isRandom = lora ? !lora.start && init === undefined : isBlank;
   return {

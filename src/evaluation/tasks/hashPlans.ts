@@ -1,6 +1,14 @@
 import { startHash } from '../../formats/hashes.js';
 import { isChoicePlan, type TaskPlan } from './planTask.js';
 
+const NAME = 'items of ';
+
+/** Hashes of text alone, without those of `hashPlans` among them. */
+export const withoutPlans = (
+  hashes: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(hashes).filter(([name]) => !name.startsWith(NAME)));
+
 /** What tells what tasks ask, and what their answers are, from anything else: by `items of TASK`, number and XXH64 of all. */
 export async function hashPlans(plans: readonly TaskPlan[]): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
@@ -16,7 +24,7 @@ export async function hashPlans(plans: readonly TaskPlan[]): Promise<Record<stri
       for (const part of ids) update(part);
       items++;
     }
-    hashes[`items of ${plan.task.name}`] = `${items}-${hash.digest()}`;
+    hashes[`${NAME}${plan.task.name}`] = `${items}-${hash.digest()}`;
   }
   return hashes;
 }
