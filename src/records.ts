@@ -97,7 +97,7 @@ export interface Measured {
   readonly value: number;
 }
 
-/** Why a run ended before its last step: this many evaluations in a row were no better than the best one. */
+/** Why a run was over, whatever its length: this many evaluations in a row were no better than the best one. */
 export interface EarlyStop {
   readonly patience: number;
   /** Absent where no evaluation gave a number. */
@@ -133,7 +133,7 @@ export interface CheckpointRecord {
 export interface EndRecord {
   readonly type: 'end';
   readonly step: number;
-  /** What ended it before its last step. */
+  /** Why it was over, whatever its length: also where that was its last step. */
   readonly early_stop?: EarlyStop;
   /** What is in `path`. */
   readonly best?: Measured & { readonly path: string };

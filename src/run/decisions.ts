@@ -42,15 +42,16 @@ export class Decisions {
     return this.#keepBest?.best;
   }
 
-  /** Asked at the step of an evaluation, with all before it taken in. @returns whether the run ends there */
+  /** Asked at the step of an evaluation, with all before it taken in, also at the last step. @returns whether the run ends there */
   end(): boolean {
+    if (this.#ended) return true;
     if (!this.#earlyStop || this.#earlyStop.since < this.#patience) return false;
     const { best } = this.#earlyStop;
     this.#ended = { patience: this.#patience, ...(best && { best }) };
     return true;
   }
 
-  /** Why the run has ended before its last step. */
+  /** Why the run has ended, also where that was its last step. */
   get ended(): EarlyStop | undefined {
     return this.#ended;
   }

@@ -10,6 +10,7 @@ import type { Preparation } from '../prepare/prepare.js';
 import type { StepRecord } from '../records.js';
 import type { World } from '../world/world.js';
 import type { RunHooks } from './hooks.js';
+import { lacksLastEvaluation } from './lastEvaluation.js';
 import { startPipeline } from './pipeline.js';
 import type { RunResult } from './result.js';
 
@@ -90,6 +91,10 @@ export class Follower {
       if (!('evaluation' in record)) continue;
       this.#expect(record.evaluation);
       await student.snapshot(record.evaluation);
+    }
+    if (lacksLastEvaluation(this.#prepared)) {
+      this.#expect(this.#step);
+      await student.snapshot();
     }
     if (this.#step >= schedule.steps) return;
     const observer = { step: (record: StepRecord) => this.#afterStep(record) };

@@ -15,7 +15,7 @@ export interface RunResult {
   readonly unsaved?: number;
   /** Whether these are all; false when the run was stopped. */
   readonly finished: boolean;
-  /** Why it ended before its last step. */
+  /** Why it was over, whatever its length: also where that was its last step. */
   readonly earlyStop?: EarlyStop;
   /** What `best/` is of, where the best is kept. */
   readonly best?: Measured;

@@ -24,6 +24,7 @@ import type { World } from '../world/world.js';
 import { Decisions } from './decisions.js';
 import { Evaluations } from './evaluations.js';
 import type { RunHooks } from './hooks.js';
+import { lacksLastEvaluation } from './lastEvaluation.js';
 import { startPipeline } from './pipeline.js';
 import { type RunResult, stoppedResult } from './result.js';
 import { Votes } from './votes.js';
@@ -147,9 +148,12 @@ export class Run {
     const hasEnded = this.#decisions.ended !== undefined;
     for (const record of resume?.state.held ?? []) await this.#goOn(record, step);
     // Told when the checkpoint was made, or would have been; a kill or a stop may have come between.
-    if (recorded || (this.#decisions.ended && !hasEnded)) this.#journal.append(this.#checkpointRecord(step));
+    const isTold = recorded || (this.#decisions.ended !== undefined && !hasEnded);
+    if (isTold) this.#journal.append(this.#checkpointRecord(step));
     if (metricsBytes > 0 && steps !== undefined && steps !== schedule.steps) {
       this.#record({ type: 'length', step, steps: schedule.steps });
+      if (lacksLastEvaluation(this.#prepared)) await this.#evaluate(step, step);
+      if (step === schedule.steps && !isTold) this.#record(this.#checkpointRecord(step));
     }
   }
 
@@ -169,9 +173,13 @@ export class Run {
       this.#journal!.append(record as MetricsRecord);
       return;
     }
-    const step = record.evaluation;
+    await this.#evaluate(record.evaluation, done);
+  }
+
+  /** The evaluation of `step`; what those before it came to decides, where it is the last one done. */
+  async #evaluate(step: number, done: number): Promise<void> {
     await this.#flushEvaluations(step);
-    if (step === done && step < this.#steps && this.#decisions.end()) this.#steps = step;
+    if (step === done && this.#decisions.end()) this.#steps = step;
     this.#evaluations.expect(step);
     await this.#student.snapshot(step);
   }
@@ -233,7 +241,7 @@ export class Run {
     const evaluates = this.#evaluates && (step === schedule.steps || step % options.evalEvery === 0);
     const isSettled = !evaluates || (await this.#evaluations.settle(step));
     const best = evaluates && isSettled ? this.#evaluations.publish() : undefined;
-    if (evaluates && isSettled && step < this.#steps && this.#decisions.end()) this.#steps = step;
+    if (evaluates && isSettled && this.#decisions.end()) this.#steps = step;
     const last = step === this.#steps;
     const stop = this.#hooks.shouldStop() || this.#votes.shouldStop || !isSettled;
     if (evaluates) this.#evaluations.expect(step);

@@ -65,6 +65,19 @@ test('goes on from its state, through JSON, after any evaluation', () => {
   assert.is(straight.best?.value, 0.9);
 });
 
+test('what has ended stays so, for the reason it had', () => {
+  const decisions = new Decisions({ keepBest: undefined, earlyStop: 'nll:1' });
+  for (const [step, nll] of [
+    [0, 2],
+    [5, 2],
+  ] as const)
+    decisions.take([loss(step, nll)]);
+  assert.ok(decisions.end());
+  decisions.take([loss(10, 1)]);
+  assert.ok(decisions.end());
+  assert.is(decisions.ended?.best?.step, 0);
+});
+
 test('nothing depends on evaluations where nothing is asked for', () => {
   const decisions = new Decisions({ keepBest: undefined, earlyStop: undefined });
   decisions.take([loss(0, 1)]);

@@ -9,7 +9,10 @@ import { runPaths } from '#src/formats/runFolder.js';
 import { madeUpData } from '../evaluation/tasks/madeUp.js';
 import { makeFixture } from '../fixtures.js';
 import { inputErrorOf } from '../inputErrors.js';
-import { outcomeOf, recordsOf } from './outcome.js';
+import { inWorld } from '../world/inMemory.js';
+import { bestOf } from './inTheLoop.js';
+import { type Outcome, outcomeOf, recordsOf } from './outcome.js';
+import { timelessMetrics } from './process.js';
 
 /** What a run that goes on has of the run before, and what it is held to. */
 
@@ -130,3 +133,85 @@ forks('with tasks of another kind, or with other items: evaluates those', async 
 });
 
 forks.run();
+
+const lengths = suite('--resume with a length that is another end');
+
+const evaluated: TrainInput = {
+  ...{ ...base, evalFraction: 0.3, evalTokens: 64, evalEvery: 4, keepBest: 'nll' },
+};
+/** Nothing is ever better than the start: patience is used up after the second evaluation. */
+const hopeless: Partial<TrainInput> = {
+  ...{ evalTasks: ['winogrande'], taskData: madeUpData(), shots: 0, limit: 1 },
+  ...{ evalEvery: 2, earlyStop: 'winogrande/acc:1', lr: 1e-9 },
+};
+/** What a run has told, and its best, but for how long it was to be, and where it is. */
+const told = ({ out }: Outcome): string[] =>
+  timelessMetrics(out)
+    .map((line) => line.replaceAll(out, 'RUN'))
+    .filter((line) => !/^\{"type":"(start|length)"/.test(line));
+
+/** Stops after `step` steps. */
+async function stoppedAt(step: number, options: TrainInput): Promise<string> {
+  const out = freshRun();
+  const run = train({ ...options, out });
+  run.metrics$.subscribe((record) => {
+    if (record.type === 'step' && record.step === step) run.stop();
+  });
+  assert.is((await run.finished).steps, step);
+  return out;
+}
+
+lengths('the steps that are done: with the evaluation of a last step, and what depends on it', async () => {
+  for (const patience of [{}, hopeless]) {
+    const options = { ...evaluated, ...patience };
+    const short = await outcomeOf({ ...options, steps: 3 });
+    const out = await stoppedAt(3, { ...options, steps: 10 });
+    for (const more of [{ steps: 3 }, {}]) {
+      const cut = await goOn(out, more);
+      assert.equal(told(cut), told(short));
+      assert.equal(bestOf(cut.out), bestOf(short.out));
+    }
+    assert.is(recordsOf(short, 'eval').at(-1)!.step, 3);
+    assert.is(recordsOf(short, 'end')[0]!.early_stop?.patience, patience === hopeless ? 1 : undefined);
+    if (patience === hopeless) continue;
+    // A checkpoint says how often its run evaluated: here it has that evaluation already.
+    const whole = await stoppedAt(3, { ...options, evalEvery: 3, keepBest: undefined, steps: 10 });
+    const again = await goOn(whole, { evalEvery: 4, steps: 3 });
+    assert.equal(
+      told(again).map((line) => JSON.parse(line).type),
+      ['eval', 'step', 'step', 'step', 'eval', 'checkpoint', 'end'],
+    );
+  }
+});
+
+lengths('the same of two ranks', async () => {
+  const options = { ...evaluated, ...hopeless, microBatch: 1 };
+  const out = await stoppedAt(3, { ...options, steps: 10 });
+  const alone = await goOn(copyOf(out), { steps: 3 });
+  const ranks = await inWorld(
+    2,
+    (world) => train({ resume: true, out, steps: 3 } as TrainInput, world).finished,
+  );
+  assert.equal(
+    ranks.map(({ finished }) => finished),
+    [true, true],
+  );
+  assert.equal(told({ ...alone, out }), told(alone));
+});
+
+lengths(
+  'of a run whose patience was used up at its last step: it is over, as a longer one would be',
+  async () => {
+    const options: TrainInput = { ...evaluated, ...hopeless };
+    const short = await outcomeOf({ ...options, steps: 4 });
+    const long = await outcomeOf({ ...options, steps: 8 });
+    assert.is(recordsOf(long, 'end')[0]!.step, 4);
+    assert.equal(told(short), told(long));
+    assert.match(
+      await refusal({ resume: true, out: short.out, steps: 8 }),
+      /^--steps: expected 4 steps or none given for a run that --early-stop ended after step 4 .*, found 8; /,
+    );
+  },
+);
+
+lengths.run();
