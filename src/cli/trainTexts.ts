@@ -77,7 +77,8 @@ export function dryRunText(plan: RunPlan, { steps, estimate }: RunResult): strin
   const left = (plan.steps - steps) * secondsPerStep;
   const time = `  time      about ${clock(left)} (${secondsPerStep.toPrecision(2)} s a step; evaluations and checkpoints come on top)`;
   // What the run would choose by itself is left to it, so that the file serves again and again.
-  const { dryRun: _, resume: __, config: ___, ...options } = plan.asked;
+  const { dryRun: _, resume: __, config: ___, ...asked } = plan.asked;
+  const options = asked.epochs === undefined ? asked : { ...asked, steps: undefined };
   const comments = [...planOf(plan), time].map((line) => `# ${line}\n`);
   return `${comments.join('')}${stringify(options)}`;
 }
@@ -100,7 +101,7 @@ export function summary({ out, adapter, model, steps, earlyStop, best }: RunResu
 
 const shortValue = ({ value }: Measured): string => String(Number(value.toPrecision(5)));
 
-/** Where and why a run has ended before its last step. */
+/** Where and why a run was over, whatever its length. */
 function earlyStopText({ patience, best }: EarlyStop, step: number): string {
   const than = best
     ? `no better than ${best.metric} ${shortValue(best)} after step ${best.step}`

@@ -11,10 +11,10 @@ import {
   type EvaluateInput,
   type EvaluateTasksInput,
 } from '../options/evaluate.js';
-import { checkedOptions, flagOf, type Resolved } from '../options/table.js';
-import { TASK_OPTIONS } from '../options/tasks.js';
+import { checkedOptions, type Resolved } from '../options/table.js';
 import { prepareTasks } from '../prepare/evaluationTasks.js';
 import { type FoundText, findEvaluationText } from '../prepare/evaluationText.js';
+import { idleEvaluateProblems } from '../prepare/idleEvaluateOptions.js';
 import { checkSamplesFile, type OpenModel, scoreTasks } from './scoreTasks.js';
 import type { TaskEvaluation, TaskProgress } from './taskEvaluation.js';
 
@@ -66,23 +66,19 @@ export function evaluate(input: EvaluateInput, hooks?: EvaluateHooks): Promise<E
 export function evaluate(input: EvaluateGiven, hooks?: EvaluateHooks): Promise<Result>;
 export async function evaluate(input: EvaluateGiven, hooks: EvaluateHooks = {}): Promise<Result> {
   const options = checkedOptions(EVALUATE_OPTIONS, input);
-  checkAsked(options);
+  checkAsked(input, options);
   return untilStopped(() => evaluated(options, { ...hooks }), hooks.signal, SCORING);
 }
 
 /** @throws InputError when there is nothing to do, or an option has nothing to say */
-function checkAsked({ perplexity, tasks, ...options }: Options): void {
-  if (perplexity === undefined && tasks === undefined) {
+function checkAsked(given: EvaluateGiven, options: Options): void {
+  if (options.perplexity === undefined && options.tasks === undefined) {
     throw new InputError(
       '--perplexity: expected PATH, found nothing; give text to score, or --tasks to score the model on',
     );
   }
-  if (tasks !== undefined) return;
-  const idle = (Object.keys(TASK_OPTIONS) as (keyof typeof TASK_OPTIONS)[]).find(
-    (name) => options[name] !== undefined,
-  );
-  if (idle)
-    throw new InputError(`${flagOf(idle)}: expected --tasks with it, found none; leave it out or add them`);
+  const idle = idleEvaluateProblems({ ...given }, options);
+  if (idle.length > 0) throw new InputError(idle.join('; '));
 }
 
 async function evaluated(options: Options, hooks: EvaluateHooks): Promise<Result> {

@@ -1,22 +1,19 @@
-import { isDeepStrictEqual } from 'node:util';
-import { flagOf } from '../options/table.js';
+import { WITH_SHOTS, WRITTEN } from '../evaluation/tasks/registry.js';
+import type { TaskName } from '../options/tasks.js';
 import { TRAIN_OPTIONS, type TrainOptions } from '../options/train.js';
+import { type Dependence, idleAmong } from './dependences.js';
 import { evaluates, hasHeldOutText } from './evaluates.js';
 
 type Name = keyof TrainOptions;
 
-/** Options that do nothing unless another one says so. */
-interface Dependence {
-  readonly options: readonly Name[];
-  /** The one that says so, where it says something else: `--schedule cosine`. */
-  readonly against: (options: TrainOptions) => string | false;
-  /** What it would have to say. */
-  readonly needs: string;
-}
-
 const devices = ({ device, teacherDevice = device }: TrainOptions) => [device, teacherDevice];
 
-const DEPENDENCES: readonly Dependence[] = [
+const evaluatesOneOf = (names: readonly TaskName[], { evalTasks = [] }: TrainOptions): boolean =>
+  evalTasks.some((task) => names.includes(task));
+const tasksOf = ({ evalTasks }: TrainOptions): string =>
+  evalTasks ? `--eval-tasks ${evalTasks.join(',')}` : 'none';
+
+const DEPENDENCES: readonly Dependence<TrainOptions>[] = [
   {
     options: ['alpha', 'divergence', 'beta', 'temperature', 'teacherDevice', 'teacherCache'],
     against: ({ teacher }) => teacher === 'none' && '--teacher none',
@@ -63,22 +60,28 @@ const DEPENDENCES: readonly Dependence[] = [
     needs: 'no --eval-data',
   },
   {
-    options: ['shots', 'limit', 'taskData'],
+    options: ['limit', 'taskData'],
     against: ({ evalTasks }) => evalTasks === undefined && 'none',
     needs: '--eval-tasks TASK,...',
   },
   {
-    options: ['maxTokens'],
-    against: ({ evalTasks, evalGenerate }) => evalTasks === undefined && evalGenerate === undefined && 'none',
-    needs: '--eval-tasks TASK,... or --eval-generate N',
+    options: ['shots'],
+    against: (options) => !evaluatesOneOf(WITH_SHOTS, options) && tasksOf(options),
+    needs: `one of --eval-tasks ${WITH_SHOTS.join(',')}`,
   },
   {
-    options: ['evalGenerate'],
+    options: ['maxTokens'],
+    against: (options) =>
+      options.evalGenerate === undefined && !evaluatesOneOf(WRITTEN, options) && tasksOf(options),
+    needs: `one of --eval-tasks ${WRITTEN.join(',')}, or --eval-generate N,`,
+  },
+  {
+    options: ['evalGenerate', 'evalTokens'],
     against: (options) => !hasHeldOutText(options) && 'nothing held out',
     needs: '--eval-data PATH or --eval-fraction F',
   },
   {
-    options: ['keepBest', 'earlyStop'],
+    options: ['evalEvery', 'keepBest', 'earlyStop'],
     against: (options) => !evaluates(options) && 'no evaluations',
     needs: '--eval-data PATH, --eval-fraction F or --eval-tasks TASK,...',
   },
@@ -92,27 +95,9 @@ const DEPENDENCES: readonly Dependence[] = [
 /** What says that nothing is wanted, which is so. */
 const NONE: Partial<Record<Name, unknown>> = { alpha: 0, evalFraction: 0 };
 
-/**
- * Options that were given and would change nothing, in words. One that says what holds anyway (its default; an alpha of
- * 0 without a teacher) is no slip.
- */
-export function idleProblems(given: Readonly<Record<string, unknown>>, options: TrainOptions): string[] {
-  const isSaid = (name: Name) => {
-    const option = TRAIN_OPTIONS[name];
-    const fallback = 'default' in option ? option.default : undefined;
-    if (given[name] === undefined || isDeepStrictEqual(options[name], fallback)) return false;
-    return options[name] !== NONE[name];
-  };
-  const found = new Map<Name, string>();
-  for (const { options: names, against, needs } of DEPENDENCES) {
-    const other = against(options);
-    if (!other) continue;
-    for (const name of names.filter((one) => isSaid(one) && !found.has(one))) {
-      found.set(name, `${flagOf(name)}: expected ${needs} with it, found ${other}; leave one out`);
-    }
-  }
-  return [...found.values()];
-}
+/** Options that were given and would change nothing, in words. */
+export const idleProblems = (given: Readonly<Record<string, unknown>>, options: TrainOptions): string[] =>
+  idleAmong(TRAIN_OPTIONS, DEPENDENCES, { given, options, none: NONE });
 
 /** Options that change nothing beside the others, whatever they say. */
 export const uselessOptions = (options: TrainOptions): Name[] =>

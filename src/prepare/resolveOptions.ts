@@ -30,8 +30,8 @@ export function resolveOptions(input: Given): RunRequest {
   if (given.resume && given.out === undefined) {
     throw new InputError('--resume: expected --out with the folder of the run, found none');
   }
-  const before = runBefore(given);
-  const stored = before && storedOptions(given, before);
+  const run = runBefore(given);
+  const stored = run && storedOptions(given, run);
   const problems = stored ? [] : studentProblems(given);
   const all = { ...withoutLength(stored ?? {}, given), ...given };
   problems.push(...problemsOf(TRAIN_OPTIONS, all));
@@ -43,11 +43,13 @@ export function resolveOptions(input: Given): RunRequest {
     problems.unshift(`--resume: expected a run in ${given.out}, found none; check --out`);
   }
   if (problems.length > 0) throw new InputError(problems.join('; '));
-  if (stored) refuseChanges(given, withDefaults(TRAIN_OPTIONS, stored));
+  const before = stored && withDefaults(TRAIN_OPTIONS, stored);
+  const changes = before ? changesOf(given, before) : given;
+  if (before) refuseChanges(changes, before, given.resume ? '--resume' : '--fork');
   const options = withDefaults(TRAIN_OPTIONS, all);
-  const idle = given.resume ? [] : idleProblems(given, options);
+  const idle = idleProblems(changes, options);
   if (idle.length > 0) throw new InputError(idle.join('; '));
-  return { options, given, before };
+  return { options, given, before: run };
 }
 
 /** The run that this one continues or is forked from, as its run.json says. */
@@ -69,11 +71,16 @@ function withoutLength(options: Given, given: Given): Given {
 /** Runs begun before --bos had the BOS token wherever the tokenizer has one. */
 const BEFORE_BOS = { bos: 'always' } as const;
 
-/** Those of the run that goes on; a fork has a folder and, with another batch, a micro-batch of its own. */
+/**
+ * Those of the run that goes on; a fork has a folder and, with another batch, a micro-batch and the steps of its epochs of
+ * its own.
+ */
 function storedOptions({ resume, batch }: Given, before: RunFile): Given {
   if (resume) return { ...BEFORE_BOS, ...before.options };
-  const { out: _, fork: __, microBatch, ...options } = { ...BEFORE_BOS, ...before.options } as Given;
-  return batch === undefined ? { ...options, microBatch } : options;
+  const { out: _, fork: __, ...options } = { ...BEFORE_BOS, ...before.options } as Given;
+  if (batch === undefined) return options;
+  const { microBatch: ___, steps, ...others } = options;
+  return options.epochs === undefined ? { ...others, steps } : others;
 }
 
 /** With no model and no text named, the run is the quickstart on the bundled miniature; what is given wins. */
@@ -126,25 +133,33 @@ const told = (value: unknown): string =>
 const decidesByEvaluations = ({ keepBest, earlyStop }: TrainOptions): boolean =>
   keepBest !== undefined || earlyStop !== undefined;
 
-/** Of a resumed run: those that are not operational, its length apart. Of a fork: those that it can't have. */
-function refuseChanges(given: Given, stored: TrainOptions): void {
-  const before = stored as Readonly<Record<string, unknown>>;
-  const mayChange = given.resume
-    ? (name: string) =>
-        (isOperational(name) && !(name === 'evalEvery' && decidesByEvaluations(stored))) ||
-        name === 'out' ||
-        (LENGTHS as readonly string[]).includes(name)
-    : isForkable;
-  const changed = Object.keys(given).filter((name) => {
-    if (mayChange(name)) return false;
+/** What is given and says something else than the run that goes on or is forked. */
+function changesOf(given: Given, before: Given): Given {
+  const isOther = (name: string) => {
     const option = TRAIN_OPTIONS[name as keyof typeof TRAIN_OPTIONS];
     return !isDeepStrictEqual(option.schema.parse(given[name]), before[name]);
-  });
+  };
+  return Object.fromEntries(Object.entries(given).filter(([name]) => isOther(name)));
+}
+
+/** Of a resumed run: those that are not operational, its length apart. Of a fork: those that it can't have. */
+function refuseChanges(changes: Given, before: TrainOptions, flag: '--resume' | '--fork'): void {
+  const mayChange =
+    flag === '--resume'
+      ? (name: string) =>
+          (isOperational(name) && !(name === 'evalEvery' && decidesByEvaluations(before))) ||
+          name === 'out' ||
+          (LENGTHS as readonly string[]).includes(name)
+      : isForkable;
+  const changed = Object.keys(changes).filter((name) => !mayChange(name));
   if (changed.length === 0) return;
   const list = changed
-    .map((name) => `${flagOf(name)} ${told(before[name] ?? 'left out')} (found ${told(given[name])})`)
+    .map(
+      (name) =>
+        `${flagOf(name)} ${told(before[name as keyof TrainOptions] ?? 'left out')} (found ${told(changes[name])})`,
+    )
     .join(', ');
   throw new InputError(
-    `${given.resume ? '--resume' : '--fork'}: expected the options of the run: ${list}; leave them out, or start a new run`,
+    `${flag}: expected the options of the run: ${list}; leave them out, or start a new run`,
   );
 }

@@ -179,7 +179,23 @@ tests('wrong inputs are one line, and write nothing', async () => {
     ],
     [
       { tasks: undefined, perplexity: fixture.text },
-      /^--shots: expected --tasks with it, found none; leave it out or add them$/,
+      /^--task-data: expected --tasks TASK,\.\.\. with it, found none; leave one out; --samples: .*; --shots: expected one of --tasks /,
+    ],
+    [
+      { tasks: ['truthfulqa_mc2'], maxTokens: 9 },
+      /^--shots: .* found --tasks truthfulqa_mc2; leave one out; --max-tokens: expected one of --tasks gsm8k,qmsum with it, found /,
+    ],
+    [
+      { tasks, sequence: 7, textColumn: 'a', separator: 'x', lossOn: 'all', idsTokenizer: 'nowhere' },
+      /^--text-column: expected --perplexity PATH with it, found none; leave one out; --ids-tokenizer: .*--loss-on: .*--separator: .*--sequence: /,
+    ],
+    [
+      { tasks, qmsum: { tokens: 9 }, chatTemplate: 'nowhere' },
+      /^--qmsum: expected --perplexity PATH or --tasks qmsum with it, .*; --chat-template: expected --perplexity PATH, or /,
+    ],
+    [
+      { tasks: ['qmsum'], shots: undefined, chatTemplate: 'nowhere' },
+      /^--chat-template: expected --perplexity PATH, or --tasks qmsum and --qmsum prompt=chat, with it, found --tasks qmsum; leave one out$/,
     ],
   ] as const) {
     const input = { ...common, samples, ...options } as Parameters<typeof evaluate>[0];

@@ -34,6 +34,13 @@ test('folders stay as they are', async () => {
   });
 });
 
+test('a run that goes on does not look for the adapter it began with, and keeps its commit', async () => {
+  const { options } = resolveOptions({ ...given, student: fixture.student, init: 'nobody/nothing' });
+  const before = { version: '0.1.0', options: {}, commits: { init: 'a'.repeat(40) } };
+  const { init, commits } = await locateModels(options, before, () => {}, true);
+  assert.equal([init, commits], [undefined, before.commits]);
+});
+
 test('Hub names become folders; the adapter is named after the model, without its revision', () =>
   withHub(files, async ({ hub, cache, snapshot }) => {
     useHub({ endpoint: hub.endpoint, cache });

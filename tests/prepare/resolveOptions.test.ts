@@ -46,6 +46,21 @@ resumes('a length may change, and takes the place of the one before', () => {
   }
 });
 
+resumes('an option that would change nothing is refused, unless it says what the run has', async () => {
+  const more = { teacherCache: 'states', saveDtype: 'bf16', evalEvery: 7 };
+  const folder = freshFolder();
+  const options = { ...base, steps: 2, evalFraction: 0 };
+  const write = (recorded: object) =>
+    writeFileSync(join(folder, 'run.json'), JSON.stringify({ version: '0.1.0', options: recorded }));
+  write(options);
+  assert.match(
+    await inputErrorOf(() => resolveOptions({ resume: true, out: folder, ...more })),
+    /^--teacher-cache: expected --teacher MODEL with it, found --teacher none; leave one out; --save-dtype: .*; --eval-every: /,
+  );
+  write({ ...options, ...more });
+  assert.is(resolveOptions({ resume: true, out: folder, ...more }).options.evalEvery, 7);
+});
+
 resumes.run();
 
 const forks = suite('--fork');
@@ -62,6 +77,17 @@ forks('has the options of the run but its folder; another batch gets a micro-bat
     [larger.batch, larger.microBatch, larger.steps, larger.tokens],
     [6, undefined, undefined, 1e6],
   );
+});
+
+forks('with another batch the steps of its epochs are counted anew', () => {
+  const folder = freshFolder();
+  const options = { ...base, steps: 15, epochs: 0.05, microBatch: 2 };
+  writeFileSync(join(folder, 'run.json'), JSON.stringify({ version: '0.1.0', options }));
+  const [same, other] = [{}, { batch: 1 }].map(
+    (change) => resolveOptions({ fork: `${folder}@7`, ...change }).options,
+  );
+  assert.equal([same!.steps, same!.epochs, same!.microBatch], [15, 0.05, 2]);
+  assert.equal([other!.steps, other!.epochs, other!.microBatch], [undefined, 0.05, undefined]);
 });
 
 for (const [flag, change] of [

@@ -60,7 +60,7 @@ test('conversations are examples, too', async () => {
 });
 
 test('all there are is the run without the option', async () => {
-  const heldIn = { ...base, evalFraction: 0, steps: 2 };
+  const heldIn = { ...base, evalFraction: 0, evalTokens: undefined, steps: 2 };
   const [chosen, plain] = [await outcomeOf({ ...heldIn, examples: 40 }), await outcomeOf(heldIn)];
   assert.ok(chosen.adapter.equals(plain.adapter));
 });
@@ -86,7 +86,9 @@ test('a run that is stopped while it chooses ends, and has written nothing', asy
 
 test('more than there are: nothing is written', async () => {
   const out = freshRun();
-  const message = await inputErrorOf(() => train({ ...base, evalFraction: 0, examples: 41, out }).finished);
+  const message = await inputErrorOf(
+    () => train({ ...base, evalFraction: 0, evalTokens: undefined, examples: 41, out }).finished,
+  );
   assert.match(message, /^--examples: expected at most 40, .*, found 41; lower it, or give more text$/);
   assert.not(existsSync(out));
 });

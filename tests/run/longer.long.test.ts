@@ -19,6 +19,7 @@ const base: TrainInput = {
   ...{ shuffleRows: 16, evalFraction: 0.2, evalTokens: 64, evalEvery: 4, threads: 1, checkpointEvery: 2 },
   ...{ lr: 1e-2, warmup: 0, loraDropout: 0.1, weightDecay: 0.01, keep: 9 },
 };
+const withoutText = { evalFraction: 0, evalTokens: undefined, evalEvery: undefined };
 const copyOf = (run: string): string => {
   const out = freshRun();
   cpSync(run, out, { recursive: true });
@@ -93,7 +94,7 @@ resumes.run();
 const epochs = suite('--epochs');
 
 for (const [what, change] of [
-  ['a stream', { evalFraction: 0 }],
+  ['a stream', withoutText],
   ['best-fit, some of it held out', { packing: 'best-fit', evalFraction: 0.2 }],
 ] satisfies [string, Partial<TrainInput>][]) {
   epochs(`of ${what}: every document is read so many times`, async () => {
@@ -119,7 +120,7 @@ for (const [what, change] of [
 epochs('shards come to the same', async () => {
   const shards = join(fixture.folder, 'shards');
   await tokenize({ model: fixture.student, data: [fixture.jsonl], out: shards });
-  const given = { ...base, evalFraction: 0, epochs: 0.5, checkpointEvery: 1000 };
+  const given = { ...base, ...withoutText, epochs: 0.5, checkpointEvery: 1000 };
   same(await outcomeOf({ ...given, data: [shards] }), await outcomeOf(given));
 });
 
@@ -215,6 +216,25 @@ plans('serves again and again: each run has a folder and a micro-batch of its ow
     assert.match(run.stdout, `runs/${folder}/adapter`);
   }
   assert.ok(adapterBytes(join(cwd, 'runs/0001')).equals(adapterBytes(join(cwd, 'runs/0002'))));
+});
+
+plans('of a run that goes on for so many epochs, too', async () => {
+  const cwd = mkdtempSync(join(fixture.folder, 'longer-'));
+  const run = await outcomeOf({ ...base, ...withoutText, epochs: 0.1, checkpointEvery: 1 });
+  for (const [from, expected] of [
+    [['--resume', '--out', run.out], /^# {3}length {4}\d+ steps?, /m],
+    [['--fork', `${run.out}@1`, '--batch', '2'], /^epochs: 0\.1$/m],
+  ] as const) {
+    const { stdout, stderr, code } = await runProgram('train', [...from, '--dry-run'], { cwd });
+    assert.is(code, 0, stderr);
+    assert.match(stdout, expected);
+    writeFileSync(join(cwd, 'run.yaml'), stdout);
+    const given = ['--config', 'run.yaml', '--out', 'new', '--dry-run'];
+    const again = await runProgram('train', given, { cwd });
+    assert.is(again.code, 0, again.stderr);
+    const length = (text: string) => /length.*/.exec(text)![0];
+    assert.is(length(again.stdout), length(stdout));
+  }
 });
 
 plans.run();

@@ -35,8 +35,9 @@ const freshOptions = (): TrainInput => ({
   out: join(mkdtempSync(join(fixture.folder, 'metrics-')), 'run'),
 });
 
+const withoutText = { evalFraction: 0, evalTokens: undefined, evalEvery: undefined };
 /** Options of a run that fails at its second step. */
-const failing = (): TrainInput => ({ ...freshOptions(), lr: 1e30, warmup: 0, evalFraction: 0 });
+const failing = (): TrainInput => ({ ...freshOptions(), lr: 1e30, warmup: 0, ...withoutText });
 
 /** Options of a run that is refused at once. */
 const refused = (): TrainInput => ({ ...freshOptions(), rank: 0 });
@@ -246,7 +247,7 @@ processes('a failure of the input in the middle of a run ends it', async () => {
   const data = join(fixture.folder, 'broken.jsonl');
   const good = readFileSync(fixture.jsonl, 'utf8').split('\n').slice(0, 30);
   writeFileSync(data, `${[...good, '{"text": 3}'].join('\n')}\n`);
-  const options = { ...freshOptions(), data: [data], evalFraction: 0, shuffleRows: 1, steps: 100 };
+  const options = { ...freshOptions(), data: [data], ...withoutText, shuffleRows: 1, steps: 100 };
   const body = `run.finished.catch((error) => console.log(error.name, error.message));`;
   const printed = await runScript(script(options, body));
   assert.match(printed, /^InputError .*broken\.jsonl: line 31, byte \d+: /);

@@ -319,7 +319,10 @@ const resumes = suite('--resume');
 const stored = freshFolder();
 writeFileSync(
   join(stored, 'run.json'),
-  JSON.stringify({ version: '0.1.0', options: { ...base, init: 'elsewhere', evalData: 'text.txt' } }),
+  JSON.stringify({
+    version: '0.1.0',
+    options: { ...base, teacher: 'elsewhere', init: 'elsewhere', evalData: 'text.txt' },
+  }),
 );
 
 for (const [name, { change }] of Object.entries(cases)) {

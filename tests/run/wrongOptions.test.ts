@@ -158,7 +158,15 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
   ],
   'options of tasks without any': [
     { shots: 2, limit: 3, taskData: 'x', maxTokens: 3 },
-    /^--shots: expected --eval-tasks TASK,\.\.\. with it, found none; .*--limit: .*--task-data: .*--max-tokens: /,
+    /^--limit: expected --eval-tasks TASK,\.\.\. with it, found none; .*--task-data: .*--shots: .*--max-tokens: /,
+  ],
+  'shots and answers of tasks that have none': [
+    { evalTasks: ['truthfulqa_mc2'], taskData, shots: 2, maxTokens: 3 },
+    /^--shots: expected one of --eval-tasks arc_challenge,.* with it, found --eval-tasks truthfulqa_mc2; .*--max-tokens: expected one of --eval-tasks gsm8k,qmsum, or --eval-generate N, with it, found /,
+  ],
+  'options of evaluations without any': [
+    { evalTokens: 5, evalEvery: 3 },
+    /^--eval-tokens: expected --eval-data PATH or --eval-fraction F with it, found nothing held out; leave one out; --eval-every: /,
   ],
   'a device that runs no whole steps': [
     { device: 'gpu' },

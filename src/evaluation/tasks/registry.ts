@@ -1,4 +1,4 @@
-import type { TaskName } from '../../options/tasks.js';
+import { TASK_NAMES, type TaskName } from '../../options/tasks.js';
 import { arcChallenge } from './arcChallenge.js';
 import { gsm8k } from './gsm8k.js';
 import { hellaswag } from './hellaswag.js';
@@ -18,3 +18,9 @@ export const TASKS: Readonly<Record<TaskName, Task>> = {
   gsm8k,
   qmsum,
 };
+
+/** Those whose answers are written. */
+export const WRITTEN: readonly TaskName[] = TASK_NAMES.filter((name) => TASKS[name].kind === 'written');
+
+/** Those that are shown as many examples as one likes. */
+export const WITH_SHOTS: readonly TaskName[] = TASK_NAMES.filter((name) => !TASKS[name].isFixed);
