@@ -35,6 +35,9 @@ export function permutation(length: number, seed: number, stream: number): Uint3
   return order;
 }
 
+/** A seed of up to 53 bits as one of 32, for hashes on devices: itself where it fits. */
+export const shortSeed = (seed: number): number => (seed < 2 ** 32 ? seed : randomUint32(seed, 0, 0));
+
 function absorb(state: number, value: number): number {
   return mix(mix(state ^ (value | 0)) + Math.floor(value / 2 ** 32));
 }

@@ -6,7 +6,7 @@ import type { RunState } from '../messages.js';
 import { BEST_FOLDER, keepBest } from './best.js';
 import { checkpointPath, publishFile, publishFolder } from './checkpointFiles.js';
 import { checkHashes, HASHES_FILE, hashFolder } from './hashes.js';
-import { readJsonFile } from './json.js';
+import { readJsonFile, systemCode } from './json.js';
 import { type Artifact, readParameters, writeParameters } from './parameters.js';
 import { type RunFile, runSchema } from './runFile.js';
 import { openSafetensors, readFloat32, streamSafetensors } from './safetensors.js';
@@ -85,12 +85,25 @@ const OF_EVALUATIONS = [SNAPSHOT_FILE, BEST_FOLDER];
 export async function copyCheckpoint(path: string, folder: string, state: RunState): Promise<string> {
   const copy = checkpointPath(folder, state.step);
   await publishFolder(copy, async (unfinished) => {
-    cpSync(path, unfinished, { recursive: true, filter: (file) => !OF_EVALUATIONS.includes(basename(file)) });
+    try {
+      cpSync(path, unfinished, {
+        recursive: true,
+        filter: (file) => !OF_EVALUATIONS.includes(basename(file)),
+      });
+    } catch (error) {
+      throw systemCode(error) === 'ENOENT' ? isDeleted(path) : error;
+    }
     writeState(unfinished, state);
     await writeHashes(unfinished);
   });
   return copy;
 }
+
+/** A run that is still going deletes old ones (`--keep`). */
+const isDeleted = (path: string): InputError =>
+  new InputError(
+    `${path}: expected the checkpoint to fork, found that its run has deleted it meanwhile; fork a newer one`,
+  );
 
 /** A run's state as a checkpoint holds it, with what run.json said then. */
 export type CheckpointState<C> = Omit<RunState, 'run'> & {

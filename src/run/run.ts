@@ -14,7 +14,7 @@ import { checkpointPath, setAside } from '../formats/checkpointFiles.js';
 import type { RunFile } from '../formats/runFile.js';
 import { prepareRunFolder, runPaths } from '../formats/runFolder.js';
 import type { CheckpointOrders, HeldRecord, StepOrders } from '../messages.js';
-import { checkTexts } from '../prepare/checkTexts.js';
+import { checkTexts, hashTokenizers } from '../prepare/checkTexts.js';
 import { evaluates } from '../prepare/evaluates.js';
 import { parseFork } from '../prepare/origin.js';
 import type { Preparation } from '../prepare/prepare.js';
@@ -122,9 +122,13 @@ export class Run {
 
   /** Of what the run reads: a resume is held to it. */
   async #hashes(): Promise<Record<string, string>> {
-    const { text, evaluation } = this.#prepared;
+    const { text, evaluation, models, options } = this.#prepared;
     const texts = await hashTexts([...text.data, ...(text.evalData ?? [])]);
-    return { ...texts, ...(await hashPlans(evaluation.plans)) };
+    const tokenizers = await hashTokenizers({
+      [options.student ?? options.fromConfig!]: models.student,
+      ...(text.idsTokenizer !== undefined && { [options.idsTokenizer!]: text.idsTokenizer }),
+    });
+    return { ...texts, ...tokenizers, ...(await hashPlans(evaluation.plans)) };
   }
 
   /** The first files that are written: run.json, metrics.jsonl up to the checkpoint, of a fork its first checkpoint. */

@@ -1,3 +1,4 @@
+import { shortSeed } from '../data/random.js';
 import { PRIORITY, type RunStats, type Session } from '../devices/device.js';
 import type { MicroBatch, TeacherSignal } from '../messages.js';
 import { foldsIn, type Part, programOf } from '../model/gradientTree.js';
@@ -81,7 +82,7 @@ export class TrainingStep {
     await this.#session.write(step.labels, rows.labels);
     await this.#session.write(step.positions, rows.positions);
     await this.#session.write(step.place, rows.place);
-    await this.#session.write(step.seedStep, Uint32Array.of(seed, rows.step));
+    await this.#session.write(step.seedStep, Uint32Array.of(shortSeed(seed), rows.step));
     await writeSignal(this.#session, step, signal);
     if (optimizer.lossScale) await this.#write(optimizer.lossScale, lossScale!.value);
     const losses = [step.ce, step.kl, optimizer.microSquares];

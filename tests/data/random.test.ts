@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { permutation, randomStream, randomUint32 } from '#src/data/random.js';
+import { permutation, randomStream, randomUint32, shortSeed } from '#src/data/random.js';
 
 test('the numbers stay what they are: resumes of older runs depend on them', () => {
   assert.equal(
@@ -85,6 +85,12 @@ test('all 24 permutations of four come equally often', () => {
   }
   assert.is(counts.size, 24);
   for (const count of counts.values()) assert.ok(Math.abs(count - 1000) < 200, `${[...counts]}`);
+});
+
+test('seeds that fit into 32 bits stay as they are, longer ones are others than their last 32 bits', () => {
+  for (const seed of [0, 1, 2 ** 32 - 1]) assert.is(shortSeed(seed), seed);
+  const long = [0, 1, 2, 2 ** 20].flatMap((high) => [0, 1, 7].map((low) => high * 2 ** 32 + low));
+  assert.is(new Set(long.map(shortSeed)).size, long.length);
 });
 
 test.run();

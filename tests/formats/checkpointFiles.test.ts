@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { copyCheckpoint } from '#src/formats/checkpoint.js';
 import {
   checkpointPath,
   listCheckpoints,
@@ -14,6 +15,7 @@ import {
   publishFolder,
   removeLeftovers,
 } from '#src/formats/checkpointFiles.js';
+import { inputErrorOf } from '../inputErrors.js';
 import { temporaryFolder } from '../support.js';
 
 const text = (path: string) => readFileSync(path, 'utf8');
@@ -170,6 +172,17 @@ test('kill -9 amid a deletion leaves no checkpoint with half its files', async (
     await killWhen('pruneLoop.js', parent, (told) => told > 0 && isHalfDeleted(parent));
     for (const { path } of listCheckpoints(parent)) assert.is(readdirSync(path).length, 2000);
   }
+});
+
+test('a checkpoint that is gone when it is to be copied is named, and leaves nothing', async () => {
+  const folder = join(temporaryFolder('copy'), 'checkpoints');
+  const state = { step: 3, tokens: 0, elapsedSeconds: 0, cursor: null, metricsBytes: 0 };
+  const message = await inputErrorOf(() => copyCheckpoint(join(folder, 'step-00000003'), folder, state));
+  assert.match(
+    message,
+    /step-00000003: expected the checkpoint to fork, found that its run has deleted it meanwhile; /,
+  );
+  assert.not(existsSync(folder));
 });
 
 test.run();

@@ -31,6 +31,35 @@ const goOn = (out: string, more: object = {}) => outcomeOf({ resume: true, out, 
 const refusal = (options: object) => inputErrorOf(() => train(options as TrainInput).finished);
 const plain = await outcomeOf({ ...base, checkpointEvery: 1 });
 
+const tokenizers = suite('a tokenizer');
+
+tokenizers('that is another one by now: refused', async () => {
+  const student = join(mkdtempSync(join(fixture.folder, 'model-')), 'student');
+  cpSync(fixture.student, student, { recursive: true });
+  const { out } = await outcomeOf({ ...base, student });
+  const path = join(student, 'tokenizer.json');
+  writeFileSync(path, readFileSync(path, 'utf8').replaceAll('<0x41>', '<0xZZ>'));
+  const expected =
+    /^tokenizer in .*student: expected the one that the run began with \(SHA-256 [0-9a-f]{16}\), found /;
+  assert.match(await refusal({ resume: true, out, steps: 4 }), expected);
+  assert.match(await refusal({ fork: `${out}@2`, steps: 4, out: freshRun() }), expected);
+});
+
+tokenizers.run();
+
+const seeds = suite('a seed');
+
+seeds('of more than 32 bits drops other elements than its last 32 bits do', async () => {
+  const { rank: _, ...others } = base;
+  // Its rows and its start are those of any seed.
+  const options = { ...others, init: join(plain.out, 'adapter'), loraDropout: 0.5, shuffleRows: 1 };
+  const losses = async (seed: number) =>
+    recordsOf(await outcomeOf({ ...options, seed }), 'step').map(({ loss }) => loss);
+  assert.not.equal(await losses(2 ** 32 + 1), await losses(1));
+});
+
+seeds.run();
+
 const adapters = suite('a run from an adapter');
 
 adapters('goes on with it as it was, also where it is another one by now, or gone', async () => {

@@ -4,7 +4,8 @@ import type { Channel, Parts, World } from '#src/world/world.js';
 
 /** What a rank brings to a meeting, and how it learns what came of it. */
 interface Guest {
-  readonly what: string;
+  /** Undefined: it waits for whatever the others come for. */
+  readonly what: string | undefined;
   readonly own: unknown;
   readonly resolve: (all: readonly unknown[]) => void;
   readonly reject: (reason: Error) => void;
@@ -96,8 +97,8 @@ class InMemoryChannel {
 
   of(rank: number): Channel {
     return {
-      gather: async <T>(own: T, doing: string) =>
-        (await this.#meet(rank, `gather ${doing}`, structuredClone(own))) as T[],
+      gather: async <T>(own: T, doing: string | undefined) =>
+        (await this.#meet(rank, doing && `gather ${doing}`, structuredClone(own))) as T[],
       exchange: async (sent, received, doing) => {
         const all = (await this.#meet(rank, `exchange ${doing}`, copied(sent))) as Parts[];
         fill(
@@ -112,7 +113,7 @@ class InMemoryChannel {
     };
   }
 
-  async #meet(rank: number, what: string, own: unknown): Promise<readonly unknown[]> {
+  async #meet(rank: number, what: string | undefined, own: unknown): Promise<readonly unknown[]> {
     if (this.#world.failure) throw this.#world.failure;
     const number = this.#next[rank]!++;
     this.#meetings[number] ??= new Map();
@@ -132,7 +133,9 @@ class InMemoryChannel {
       const missing = [...this.#gone].find((rank) => !meeting.has(rank));
       const [guest] = meeting.values();
       if (missing === undefined || !guest) continue;
-      const error = new Error(`expected rank ${missing} at ${guest.what}, found that it had left`);
+      const error = new Error(
+        `expected rank ${missing} at ${guest.what ?? 'a meeting'}, found that it had left`,
+      );
       for (const { reject } of meeting.values()) reject(error);
     }
   }
@@ -145,7 +148,7 @@ class InMemoryChannel {
 /** @throws to all of them where they came for different purposes */
 function settle(meeting: ReadonlyMap<number, Guest>): void {
   const guests = [...meeting].sort(([a], [b]) => a - b).map(([, guest]) => guest);
-  const purposes = [...new Set(guests.map(({ what }) => what))];
+  const purposes = [...new Set(guests.flatMap(({ what }) => what ?? []))];
   if (purposes.length > 1) {
     const error = new Error(`expected all ranks to meet for the same, found ${purposes.join(' and ')}`);
     for (const { reject } of guests) reject(error);
