@@ -87,7 +87,7 @@ export function refuseLost(
   const { adapter, model, metrics, checkpoints } = runPaths(out);
   const shown = [
     ...(fork === undefined ? [] : [`a fork of ${fork}, which begins with one`]),
-    ...[adapter, model].filter((path) => existsSync(path)),
+    ...[adapter, model].filter((path) => existsSync(path)).map((path) => `${path}, which it has made`),
     ...(existsSync(metrics) && SAVED.test(readFileSync(metrics, 'utf8'))
       ? [`records of some in ${metrics}`]
       : []),

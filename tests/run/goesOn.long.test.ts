@@ -92,9 +92,12 @@ const withoutCheckpoints = (run: string, ...others: readonly string[]): string =
 
 lost('of a run that has made something: refused, and left as it is', async () => {
   for (const [others, shown] of [
-    [[], /expected the checkpoints of the run, found none, but .*adapter; put them back, or begin a new run/],
+    [
+      [],
+      /expected the checkpoints of the run, found none, but .*adapter, which it has made; put them back, or begin a new run/,
+    ],
     [['adapter'], /found none, but records of some in .*metrics\.jsonl; /],
-    [['metrics.jsonl'], /found none, but .*adapter; /],
+    [['metrics.jsonl'], /found none, but .*adapter, which it has made; /],
   ] as const) {
     const out = withoutCheckpoints(plain.out, ...others);
     const before = await hashFolder(out);
