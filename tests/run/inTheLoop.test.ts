@@ -154,7 +154,7 @@ test('training has the same bits with evaluations of any kind, and with none', a
 });
 
 test('a resume is held to what the tasks asked', async () => {
-  const { keepBest: _, earlyStop: __, evalGenerate: ___, ...given } = options;
+  const { keepBest: _, earlyStop: __, evalGenerate: ___, maxTokens: ____, ...given } = options;
   const taskData = madeUpData();
   const { out } = await outcomeOf({
     ...given,
