@@ -32,11 +32,12 @@ async function listening(answer: RequestListener): Promise<{ server: Server; url
 async function failureOf(
   answer: RequestListener,
   errorOf: (work: () => Promise<unknown>) => Promise<string> = (work) => runErrorOf(work()),
+  signal?: AbortSignal,
 ): Promise<string> {
   const { server, url } = await listening(answer);
   const environment = { endpoint: url, cache: temporaryFolder('hostile'), offline: false, token: TOKEN };
   try {
-    return await errorOf(() => resolveModel(NAME, { environment, delay: async () => {} }));
+    return await errorOf(() => resolveModel(NAME, { environment, delay: async () => {}, signal }));
   } finally {
     server.closeAllConnections();
     server.close();
@@ -95,6 +96,21 @@ for (const [what, answer] of Object.entries(ENDLESS)) {
     assert.match(await failureOf(answer('a'.repeat(2 ** 20))), /found more than 67108864 bytes/);
   });
 }
+
+hostile('an answer that takes too long, whether or not the caller may stop it', async () => {
+  const { timeout } = AbortSignal;
+  AbortSignal.timeout = () => timeout.call(AbortSignal, 50);
+  try {
+    const slow: RequestListener = (_, response) => response.write(' ');
+    for (const answer of [slow, withTree(slow)]) {
+      for (const signal of [undefined, new AbortController().signal]) {
+        assert.match(await failureOf(answer, undefined, signal), /expected .*, found none in time; check/);
+      }
+    }
+  } finally {
+    AbortSignal.timeout = timeout;
+  }
+});
 
 function flood(response: Parameters<RequestListener>[1], start: string, part: string): void {
   response.write(start);

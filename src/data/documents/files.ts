@@ -117,10 +117,11 @@ function matches(pattern: string): string[] {
   const folder = fixedPart(pattern);
   const isThere = statusOf(folder || '.')?.isDirectory();
   if (!isThere && folder !== '') return [];
-  const root = folder === '' ? (pattern.startsWith('/') ? '/' : '.') : folder;
   const isMatch = patternMatcher(pattern);
-  return filesUnder(root)
-    .map((path) => (root === '.' ? path : `${root === '/' ? '' : root}/${path}`))
+  // As the pattern begins, `./` included.
+  const prefix = folder === '' && !pattern.startsWith('/') ? '' : `${folder}/`;
+  return filesUnder(prefix || '.')
+    .map((path) => `${prefix}${path}`)
     .filter(isMatch);
 }
 

@@ -52,6 +52,19 @@ for (const [pattern, texts] of Object.entries(PATTERNS)) {
   paths(`the pattern ${pattern}`, async () => assert.equal(await textsOf(under(pattern)), texts));
 }
 
+paths('patterns below the working folder, with and without ./', async () => {
+  const before = process.cwd();
+  process.chdir(under('b'));
+  try {
+    for (const pattern of ['./*.txt', '*.txt', './{one,?odd?}.txt', './**/*o*.txt', '././*.txt']) {
+      assert.equal(await textsOf(pattern), ['odd', 'one'], pattern);
+    }
+    assert.equal(await textsOf('../b/*.txt'), ['odd', 'one']);
+  } finally {
+    process.chdir(before);
+  }
+});
+
 paths('links to files are followed', async () => {
   mkdirSync(under('links'));
   symlinkSync('../b/one.txt', under('links/a.txt'));
