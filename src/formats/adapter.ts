@@ -212,6 +212,12 @@ function openFiles(folder: string): { config: PeftConfig; infos: Map<string, Ten
   if (tensors.size === 0) {
     throw new InputError(`${path}: expected the factors of an adapter, found no tensors; save it again`);
   }
+  const twice = [...tensors.keys()].find((key) => tensors.has(PREFIX + key));
+  if (twice !== undefined) {
+    throw new InputError(
+      `${path}: expected each tensor once, found ${excerpt(twice)} and ${excerpt(PREFIX + twice)}, which are one; save it again`,
+    );
+  }
   const bare = (key: string) => (key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key);
   return { config, infos: new Map([...tensors].map(([key, info]) => [bare(key), info])) };
 }

@@ -102,11 +102,13 @@ interface AdapterArgument {
   readonly weight: number;
 }
 
+const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
+
 /** What is there by its whole name is meant as it is, and `C:\` is no weight. */
 function parseAdapter(text: string): AdapterArgument {
   const [, path, digits] = /^(.*):([^:/\\]*)$/s.exec(text) ?? [];
   if (path === undefined || digits === undefined || existsSync(text)) return { path: text, weight: 1 };
-  const weight = digits.trim() === '' ? Number.NaN : Number(digits);
+  const weight = DECIMAL.test(digits) ? Number(digits) : Number.NaN;
   if (path !== '' && Number.isFinite(weight)) return { path, weight };
   const expected = path === '' ? 'an adapter before its weight' : 'a finite number as its weight';
   throw new InputError(

@@ -34,7 +34,7 @@ export const SAMPLING_OPTIONS = {
   topP: {
     group: 'run',
     value: 'P',
-    schema: share.gt(0, 'expected above 0'),
+    schema: share.refine((value) => value > 0, 'expected above 0'),
     default: 1,
     help: 'draw from the likeliest tokens that together have at least this probability',
   },

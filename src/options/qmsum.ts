@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { named, number } from './schemas.js';
 
 /** How queries about meetings, as QMSum has them, become examples. */
 
@@ -7,23 +8,14 @@ const PARTS = 'transcript, queries, tokens, keep or prompt';
 const TOKENS = 'expected tokens to be all or a whole number of at least 1';
 
 /** `transcript=whole,tokens=2000` on the command line, a map in files and code. */
-export const qmsum = z.preprocess(
-  (given, context) => {
-    if (typeof given !== 'string') return given;
-    const parts = given.split(',').map((part) => part.split('='));
-    const names = new Set(parts.map(([name]) => name));
-    if (parts.every(({ length }) => length === 2) && names.size === parts.length) {
-      return Object.fromEntries(parts);
-    }
-    context.addIssue('expected NAME=VALUE once for each name, with commas between several');
-    return z.NEVER;
-  },
+export const qmsum = named(
+  'NAME=VALUE',
   z.strictObject(
     {
       transcript: part('transcript', 'spans', 'whole').default('spans'),
       queries: part('queries', 'specific', 'all').default('specific'),
       tokens: z
-        .union([z.literal('all'), z.coerce.number(TOKENS).int(TOKENS).min(1, TOKENS)], TOKENS)
+        .union([z.literal('all'), number((value) => value.int(TOKENS).min(1, TOKENS), TOKENS)], TOKENS)
         .default(768),
       keep: part('keep', 'head', 'tail', 'middle', 'ends').default('head'),
       prompt: part('prompt', 'text', 'chat').default('text'),

@@ -63,10 +63,7 @@ export function problemsOf(table: OptionTable, given: Readonly<Record<string, un
 /** What was expected of a value; undefined where that is what it is. */
 function problemOf({ schema }: Option, value: unknown): string | undefined {
   const result = schema.safeParse(value);
-  if (!result.success) return result.error.issues[0]!.message;
-  // Number() makes numbers of much else: of true, [2], null and "".
-  const isRead = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
-  return typeof result.data === 'number' && !isRead ? 'expected a number' : undefined;
+  return result.success ? undefined : result.error.issues[0]!.message;
 }
 
 /** What to say of an option that is needed and was not given. */

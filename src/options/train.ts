@@ -100,7 +100,7 @@ export const TRAIN_OPTIONS = {
   beta: {
     group: 'objective',
     value: 'X',
-    schema: number().gt(0, 'expected above 0').lt(1, 'expected below 1'),
+    schema: number((value) => value.gt(0, 'expected above 0').lt(1, 'expected below 1')),
     default: 0.5,
     help: "the teacher's share in the mixture of jsd",
   },

@@ -6,6 +6,7 @@ import {
   type AdapterConfig,
   type AdapterTensor,
   checkAdapter,
+  openAdapter,
   readAdapter,
   writeAdapter,
 } from '#src/formats/adapter.js';
@@ -197,6 +198,19 @@ test('f16 and bf16 tensors are read as float32', () => {
   );
   const { tensors: read } = readAdapter(folder);
   for (const name of ['a', 'b']) assert.equal(read.get(name), { shape: [2], data: Float32Array.of(1, -2) });
+});
+
+test('a tensor under two names is refused', async () => {
+  const folder = peftFolder({});
+  const tensor: TensorData = { dtype: 'F32', shape: [1], data: Float32Array.of(1) };
+  const keys = ['x', 'base_model.model.x'];
+  writeSafetensors(join(folder, 'adapter_model.safetensors'), new Map(keys.map((key) => [key, tensor])));
+  for (const read of [readAdapter, openAdapter]) {
+    assert.match(
+      await inputErrorOf(() => read(folder)),
+      /adapter_model\.safetensors: expected each tensor once, found "x" and "base_model\.model\.x", which are one; save it/,
+    );
+  }
 });
 
 test('layers that are left out of an adapter are those that it has no tensors for', () => {

@@ -299,6 +299,10 @@ const WRONG: Record<string, [change: Partial<MergeInput>, message: RegExp]> = {
   ],
   'NaN as a weight': [{ adapter: [`${good}:NaN`] }, /expected a finite number as its weight, found NaN/],
   'too large a weight': [{ adapter: [`${good}:1e999`] }, /a finite number as its weight, found 1e999/],
+  'a number of another kind as a weight': [
+    { adapter: [`${good}:0x10`] },
+    /expected a finite number as its weight, found 0x10/,
+  ],
   'a colon alone': [{ adapter: [`${good}:`] }, /a finite number as its weight, found nothing/],
   'a weight alone': [
     { adapter: [':0.5'] },

@@ -158,7 +158,7 @@ const values: Record<string, [given: Record<string, unknown>, message: string]> 
   ],
   'a pattern without a number': [
     { rankPattern: 'q_proj' },
-    '--rank-pattern: expected NAME=NUMBER, with commas between several, found q_proj',
+    '--rank-pattern: expected NAME=NUMBER once for each name, with commas between several, found q_proj',
   ],
   'a pattern with something else': [
     { rankPattern: 'q_proj=x' },

@@ -58,6 +58,14 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
   ],
   'steps and tokens': [{ tokens: 100 }, /^--tokens: expected it without --steps/],
   'unknown layers': [{ targetModules: 'q_proj,head' }, /^--target-modules: expected .*, found head$/],
+  'patterns with a name twice': [
+    { rankPattern: 'q_proj=4,q_proj=16', alphaPattern: 'v_proj=4,q_proj=1,v_proj=4' },
+    /^--rank-pattern: expected NAME=NUMBER once for each name, .*; --alpha-pattern: expected NAME=NUMBER once /,
+  ],
+  'maps with what is no number': [
+    { rankPattern: { q_proj: true }, alphaPattern: { q_proj: [4] }, qmsum: { tokens: true } },
+    /^--rank-pattern: expected a number, .*; --alpha-pattern: expected a number, .*; --qmsum: expected tokens to be all or /,
+  ],
   'options of a teacher without one': [
     { alpha: 0.3, temperature: 2, divergence: 'reverse-kl' },
     /^--alpha: expected --teacher MODEL with it, found --teacher none; leave one out; --divergence: .*; --temperature: /,

@@ -48,6 +48,13 @@ const NOT_SUPPORTED = [
 
 const goldens = suite("as Python's Jinja2");
 
+goldens('letters whose title case is several characters', () => {
+  const cases = { ŉ: 'ʼN', ᾲ: '\u1fba\u0345', ῷ: '\u03a9\u0342\u0345', ŉŉ: 'ʼNŉ', ﬃ: 'Ffi', ß: 'Ss' };
+  for (const [text, expected] of Object.entries(cases)) {
+    assert.is(outcomeOf(`{{ '${text}'.capitalize() }}`, []).text, expected, text);
+  }
+});
+
 goldens('features one by one, and random expressions', () => {
   const golden = readExactly(join(projectRoot, 'tests/goldens/jinja/expected.json'));
   const { data, cases } = golden as { data: object; cases: [string, string | null][] };

@@ -234,9 +234,9 @@ tests('the option as it is written on a command line', () => {
     messageOf('token=3'),
     'expected transcript, queries, tokens, keep or prompt, each with its value',
   );
-  for (const tokens of ['0', '-1', '1.5', 'many', '']) {
-    assert.is(messageOf(`tokens=${tokens}`), 'expected tokens to be all or a whole number of at least 1');
-  }
+  const expected = 'expected tokens to be all or a whole number of at least 1';
+  for (const tokens of ['0', '-1', '1.5', 'many', '']) assert.is(messageOf(`tokens=${tokens}`), expected);
+  for (const tokens of [true, [2], null]) assert.is(messageOf({ tokens }), expected);
 });
 
 tests.run();

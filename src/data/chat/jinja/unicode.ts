@@ -64,8 +64,10 @@ export function titleCase(character: string): string {
   const code = character.codePointAt(0)!;
   if (code >= 0x1f80 && code < 0x1fb0) return String.fromCodePoint(code | 8);
   if (code === 0x1fb3 || code === 0x1fc3 || code === 0x1ff3) return String.fromCodePoint(code + 9);
+  if (character === 'ŉ') return 'ʼN';
   const [first = '', ...rest] = character.toUpperCase();
-  return first + rest.join('').toLowerCase();
+  // An iota that stands below a letter stays there.
+  return first + rest.join('').toLowerCase().replace('ι', '\u0345');
 }
 
 const escapedCode = (character: string): string => {
