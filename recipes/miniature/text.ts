@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import { InputError } from '#src/base/errors.js';
 import { runProgram } from '#src/cli/program.js';
+import { writeTo } from '../writeTo.js';
 import { DOCUMENTS, makeCorpora, toJsonl, toLines } from './corpora.js';
 import { equationOf, type MiniatureExample, makeExamples, puzzleOf, taleOf } from './examples.js';
 
@@ -40,5 +40,5 @@ await runProgram(async () => {
         `${process.argv.slice(2).join(' ') || 'nothing'}; give all three, as in text 20000 text.jsonl`,
     );
   }
-  writeFileSync(file, make(count));
+  writeTo(file, make(count));
 });

@@ -1,12 +1,15 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { InputError } from '#src/base/errors.js';
+import { z } from 'zod';
+import { excerpt, InputError } from '#src/base/errors.js';
 import { runProgram } from '#src/cli/program.js';
+import { localFiles } from '#src/data/documents/files.js';
+import { readTable, type TableRow } from '#src/data/documents/tables.js';
 import { permutation } from '#src/data/random.js';
+import { writeTo } from '../writeTo.js';
 
 /** A record of QMSum, as far as it is read here. */
-interface Meeting {
-  readonly meeting_transcripts: readonly { readonly speaker: string; readonly content: string }[];
-}
+const meetingSchema = z.object({
+  meeting_transcripts: z.array(z.object({ speaker: z.string(), content: z.string() })),
+});
 
 /**
  * Writes the transcripts of QMSum's meetings as text to learn from, a document each:
@@ -23,15 +26,22 @@ await runProgram(async () => {
         `${process.argv.slice(2).join(' ') || 'nothing'}; give them as in train.jsonl meetings.jsonl 500`,
     );
   }
-  const lines = readFileSync(from, 'utf8').split('\n').filter(Boolean);
-  const texts = Array.from(permutation(lines.length, 0, 0), (i) => middleOf(transcriptOf(lines[i]!), words));
-  writeFileSync(to, texts.map((text) => `${JSON.stringify({ text })}\n`).join(''));
+  const rows = (await Promise.all(localFiles(from).map(readTable))).flat();
+  const transcripts = rows.map(transcriptOf);
+  const texts = Array.from(permutation(rows.length, 0, 0), (i) => middleOf(transcripts[i]!, words));
+  writeTo(to, texts.map((text) => `${JSON.stringify({ text })}\n`).join(''));
 });
 
 /** Turns as lines `SPEAKER: WORDS`, as in the prompts of queries. */
-function transcriptOf(line: string): string {
-  const { meeting_transcripts } = JSON.parse(line) as Meeting;
-  return meeting_transcripts.map(({ speaker, content }) => `${speaker}: ${content.trim()}`).join('\n');
+function transcriptOf({ value, place }: TableRow): string {
+  const meeting = meetingSchema.safeParse(value);
+  if (!meeting.success) {
+    throw new InputError(
+      `${place}: expected meeting_transcripts with turns of speaker and content, found ${excerpt(value)}; give a file of QMSum`,
+    );
+  }
+  const { meeting_transcripts: turns } = meeting.data;
+  return turns.map(({ speaker, content }) => `${speaker}: ${content.trim()}`).join('\n');
 }
 
 function middleOf(text: string, words = Number.POSITIVE_INFINITY): string {

@@ -1,6 +1,6 @@
 import { InputError } from '../base/errors.js';
 import { BadDocument, type DocumentSource } from './documents.js';
-import { type Example, fractionOf } from './examples.js';
+import { type EncodedExample, type Example, fractionOf, isText } from './examples.js';
 import { mapDocuments } from './mapDocuments.js';
 
 export interface HeldOutSplit {
@@ -16,7 +16,7 @@ export interface HeldOutSplit {
  * document of the least one is held out; where all are, that of the greatest is left to train on. Each
  * document is held out once, also one of a mixture's source that starts over before the others have ended.
  * @param fraction of the characters or documents to hold out, above 0 and below 1
- * @throws InputError while either part is read, when a single document can't be cut
+ * @throws InputError when there is a single document, or copies of one, that can't be cut
  */
 export async function holdOut(documents: DocumentSource, fraction: number): Promise<HeldOutSplit> {
   const limit = await limitOf(documents, fraction);
@@ -39,41 +39,42 @@ const once = (documents: DocumentSource, map: (example: Example) => Example | un
 
 /**
  * The hash below which documents are held out: the fraction, unless it would leave nothing on one side. Reads until there
- * is something on both, which of many documents takes few. Undefined where all documents are one and the same.
+ * is something on both, which of many documents takes few. Undefined where all documents are one and the same text.
+ * @throws InputError where they are one and the same conversation, prompt or query
  */
 async function limitOf(documents: DocumentSource, fraction: number): Promise<number | undefined> {
   let [least, greatest, next] = [1, 0, 1];
-  let found = false;
+  let found: Example | undefined;
   for await (const item of documents.read()) {
     if (item instanceof BadDocument) continue;
     const hash = fractionOf(item.example);
+    const isFirst = found === undefined;
     if (hash > least) next = Math.min(next, hash);
-    else if (hash < least) [least, next] = [hash, found ? least : next];
-    greatest = found ? Math.max(greatest, hash) : hash;
-    found = true;
+    else if (hash < least) [least, next] = [hash, isFirst ? next : least];
+    greatest = isFirst ? hash : Math.max(greatest, hash);
+    found = item.example;
     if (least < fraction && greatest >= fraction) return fraction;
   }
-  if (!found) return fraction;
-  if (least === greatest) return undefined;
-  return greatest < fraction ? greatest : next;
+  if (found === undefined) return fraction;
+  if (least !== greatest) return greatest < fraction ? greatest : next;
+  if (isText(found)) return undefined;
+  throw new InputError(
+    'expected several conversations, prompts or queries to hold some out, found one; give more, or --eval-fraction 0',
+  );
 }
 
-/** An example's first part and the rest. */
+/** The first part and the rest of a text. */
 function cut(example: Example, fraction: number): [Example, Example] {
   if (typeof example === 'string') {
     const at = cutOf(example, fraction);
     return [example.slice(0, at), example.slice(at)];
   }
-  if (!('tokens' in example)) {
-    throw new InputError(
-      'expected several conversations to hold some out, found one; give more, or --eval-fraction 0',
-    );
-  }
-  const { tokens, learned } = example;
+  const encoded = example as EncodedExample;
+  const { tokens } = encoded;
   const at = Math.floor(tokens.length * (1 - fraction));
   return [
-    { ...example, tokens: tokens.slice(0, at), learned: learned?.slice(0, at) },
-    { ...example, tokens: tokens.slice(at), learned: learned?.slice(at) },
+    { ...encoded, tokens: tokens.slice(0, at) },
+    { ...encoded, tokens: tokens.slice(at) },
   ];
 }
 

@@ -8,9 +8,10 @@ import type { ProgressRecord } from '../records.js';
 const RECORD_MS = 100;
 
 /**
- * What of a run's text is trained on. Examples are chosen before anything is written, so that too many of them are refused.
+ * What of a run's text is trained on. It is read as far as that takes before anything is written, so that too little of it
+ * is refused.
  * @param emit is told how far it is, and may throw to end it
- * @throws InputError as `chooseExamples` does
+ * @throws InputError as `trainingDocuments` and `chooseExamples` do
  */
 export async function trainingPart(
   { evalData, evalFraction: share, examples: count, seed }: TrainOptions,
@@ -18,6 +19,7 @@ export async function trainingPart(
   emit: (record: ProgressRecord) => void,
 ): Promise<TrainingPart> {
   const evalFraction = evalData === undefined ? share : 0;
+  const training = await trainingDocuments(documents, { evalFraction });
   if (!count) return { evalFraction };
   let told = 0;
   const onFound = async (done: number) => {
@@ -28,6 +30,5 @@ export async function trainingPart(
     // Signals are looked at between the documents, too.
     await new Promise(setImmediate);
   };
-  const training = await trainingDocuments(documents, { evalFraction });
   return { evalFraction, examples: await chooseExamples(training, count, seed, { onFound }) };
 }

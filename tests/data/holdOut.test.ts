@@ -1,8 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { DocumentSource, Place } from '#src/data/documents.js';
-import { fractionOf } from '#src/data/examples.js';
+import { type Example, fractionOf } from '#src/data/examples.js';
 import { holdOut } from '#src/data/holdOut.js';
+import { inputErrorOf } from '../inputErrors.js';
 import { sharedPath } from '../support.js';
 import { jsonl, Library, open, read } from './documents/support.js';
 
@@ -15,8 +16,8 @@ const placeOf = (index: number): Place => ({
   taken: [0],
 });
 
-/** A source of ready texts. */
-const listOf = (values: string[]): DocumentSource => ({
+/** A source of ready examples. */
+const listOf = (values: readonly Example[]): DocumentSource => ({
   start: placeOf(0),
   async *read(place) {
     for (let i = place?.sources[0]?.at?.index ?? 0; i < values.length; i++) {
@@ -138,6 +139,23 @@ test('of copies in a mixture, too, the part that is cut off is held out once', a
     await texts(evaluation),
     Array.from({ length: 21 }, () => '89'),
   );
+});
+
+test('a single example that is no text is refused, and so are copies of one', async () => {
+  const expected =
+    /expected several conversations, prompts or queries to hold some out, found one; give more, or --eval-/;
+  const learned = Uint8Array.of(0, 1);
+  const examples: Example[] = [
+    { prompt: 'a', completion: 'b' },
+    { query: 'a', answer: 'b', transcript: 'c' },
+    { messages: [{ role: 'assistant', content: 'a' }] },
+    { tokens: Uint32Array.of(1, 2), learned, bytes: 2, fraction: 0.5 },
+  ];
+  for (const example of examples) {
+    for (const all of [[example], [example, example]]) {
+      assert.match(await inputErrorOf(() => holdOut(listOf(all), 0.2)), expected);
+    }
+  }
 });
 
 test('telling whether there is something on both sides takes few of many documents', async () => {

@@ -31,6 +31,9 @@ const copyOf = (model: string, change: (folder: string) => void): string => {
 const editJson = (path: string, edit: (json: string) => string) =>
   writeFileSync(path, edit(readFileSync(path, 'utf8')));
 
+const onePrompt = join(freshFolder(), 'one.jsonl');
+writeFileSync(onePrompt, '{"prompt": "one", "completion": " two"}\n');
+
 const wrongInputs: Record<string, [change: Record<string, unknown>, message: RegExp]> = {
   'no student': [{ student: undefined }, /^--student: expected MODEL, found nothing/],
   'a student that is not there': [
@@ -143,6 +146,10 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
   'the best of no evaluations': [
     { keepBest: 'nll', earlyStop: 'nll:2' },
     /^--keep-best: expected --eval-data PATH, .* with it, found no evaluations; leave one out; --early-stop: /,
+  ],
+  'a single example to hold some out of': [
+    { data: [onePrompt], evalFraction: 0.05, dryRun: true },
+    /^expected several conversations, prompts or queries to hold some out, found one; give more, or --eval-fraction 0$/,
   ],
   'answers to plain text': [
     { evalFraction: 0.3, evalGenerate: 2 },
