@@ -28,9 +28,9 @@ function isDeep(value: unknown, levels = MOST_LEVELS): boolean {
   return levels === 0 || Object.values(value).some((part) => isDeep(part, levels - 1));
 }
 
-/** Functions: a list, or one as JSON in a text, which is how a table with one type a column can hold it. */
+/** Functions: a list, or one as JSON in a text, which is how a table with one type a column can hold it; empty for none. */
 export function toolsOf(value: unknown): readonly unknown[] | undefined {
-  if (value === undefined || value === null) return undefined;
+  if (value === undefined || value === null || value === '') return undefined;
   const tools = typeof value === 'string' ? parsed(value) : value;
   if (!Array.isArray(tools) || isDeep(tools)) {
     throw new Problem(`expected a list of functions in tools, found ${excerpt(value)}; mend the record`);

@@ -4,10 +4,18 @@ import { Chunks } from './bytes.js';
 import { contentOf } from './content.js';
 import { FILE_START, type Position } from './position.js';
 import { Problem } from './problems.js';
-import { listed, noColumn, parseJson } from './records.js';
+import {
+  BESIDE_TURNS,
+  exampleOfRecord,
+  holdsDocuments,
+  listed,
+  noColumn,
+  parseJson,
+  RECORD_COLUMNS,
+} from './records.js';
 import { type Cut, LocatedProblem, type Slice, type Splitter, slicesOf } from './splitter.js';
 import { decode, type Opened, type Reader, type ReadOptions, textItems } from './text.js';
-import { type DecodeIds, IDS_COLUMN, isIds } from './tokenIds.js';
+import { IDS_COLUMN, isIds } from './tokenIds.js';
 
 /** RFC 4180: a header, commas, fields in quotes may hold commas, line breaks and doubled quotes. */
 export const readCsv: Reader = (...given) => readSeparated(',', ...given);
@@ -78,28 +86,36 @@ const fieldCount = (columns: readonly string[], fields: readonly string[]): Prob
     `expected ${columns.length} fields as in the header, found ${fields.length}; mend or delete the record`,
   );
 
-/** Which columns hold a row's text, or its prompt and completion. */
+/** What a row holds, by those of its columns that say so. */
 function rowReader(
   columns: readonly string[],
   { textColumn, decodeIds }: ReadOptions,
 ): (fields: readonly string[]) => Example {
-  const ids = columns.indexOf(textColumn ?? IDS_COLUMN);
-  if (decodeIds && ids >= 0) return (fields) => textOfField(fields[ids]!, decodeIds);
-  const [prompt, completion] = [columns.indexOf('prompt'), columns.indexOf('completion')];
-  if (textColumn === undefined && prompt >= 0 && completion >= 0) {
-    return (fields) => ({ prompt: fields[prompt]!, completion: fields[completion]! });
+  const has = (name: string) => columns.includes(name);
+  const idsColumn = textColumn ?? IDS_COLUMN;
+  const ofIds = decodeIds && has(idsColumn) ? idsColumn : undefined;
+  const holdsSome = textColumn === undefined ? holdsDocuments(has) : has(textColumn);
+  if (!holdsSome && ofIds === undefined) {
+    const { message } = noColumn(textColumn, `columns: ${listed(columns)}`);
+    throw new Problem(message, { endsFile: true });
   }
-  const text = columns.indexOf(textColumn ?? 'text');
-  if (text >= 0) return (fields) => fields[text]!;
-  const { message } = noColumn(textColumn, `columns: ${listed(columns)}`);
-  throw new Problem(message, { endsFile: true });
+  const wanted = textColumn === undefined ? RECORD_COLUMNS : [textColumn, ...BESIDE_TURNS];
+  const names = new Set(ofIds === undefined ? wanted : [...wanted, ofIds]);
+  const places = Array.from(names)
+    .filter(has)
+    .map((name) => [name, columns.indexOf(name)] as const);
+  return (fields) => {
+    const read = (name: string, field: string) => (name === ofIds ? idsOrText(field) : field);
+    const record = Object.fromEntries(places.map(([name, at]) => [name, read(name, fields[at]!)]));
+    return exampleOfRecord(record, textColumn, decodeIds);
+  };
 }
 
 /** A list of ids as JSON, or a text. */
-function textOfField(field: string, decodeIds: DecodeIds): string {
+function idsOrText(field: string): unknown {
   if (!/^\s*\[/.test(field)) return field;
   const value = parseJson(field);
-  return isIds(value) ? decodeIds(value) : field;
+  return isIds(value) ? value : field;
 }
 
 interface Header {

@@ -9,7 +9,15 @@ import { type ColumnChunk, type Page, pagesOf, understood } from './parquet/page
 import { entriesOf, rowsOf } from './parquet/rows.js';
 import type { Position } from './position.js';
 import { Problem } from './problems.js';
-import { anotherType, exampleOfRecord, listed, noColumn } from './records.js';
+import {
+  anotherType,
+  BESIDE_TURNS,
+  exampleOfRecord,
+  holdsRecords,
+  listed,
+  noColumn,
+  RECORD_COLUMNS,
+} from './records.js';
 import { spooled } from './spool.js';
 import { decode, type Item, type Reader } from './text.js';
 import { type DecodeIds, IDS_COLUMN, idsOfNobody } from './tokenIds.js';
@@ -34,6 +42,7 @@ export const readParquet: Reader = async function* (file, start, { textColumn, d
         chunks,
         understood(() => textChunks(metadata, root, textColumn, size)),
         start,
+        textColumn,
       );
   } finally {
     await spool?.remove();
@@ -44,12 +53,13 @@ async function* textColumnItems(
   chunks: Chunks,
   columns: readonly ColumnChunk[],
   start: Position,
+  textColumn: string | undefined,
 ): AsyncGenerator<Item> {
   for (const column of columns) {
     if (start.index >= column.firstRow + column.rows) continue;
     const isHere = start.restart && start.restart.at >= column.start && start.restart.at < column.end;
     for await (const page of pagesOf(chunks, column, isHere ? start.restart : undefined)) {
-      yield* items(page, start.index);
+      yield* items(page, start.index, textColumn);
     }
   }
 }
@@ -57,12 +67,14 @@ async function* textColumnItems(
 interface RecordColumns {
   readonly nodes: readonly Node[];
   readonly leaves: readonly Leaf[];
+  /** Why what goes with turns can't be read. */
+  readonly problem: Problem | undefined;
 }
 
 async function* recordItems(
   chunks: Chunks,
   metadata: FileMetaData,
-  { nodes, leaves }: RecordColumns,
+  { nodes, leaves, problem }: RecordColumns,
   from: number,
   textColumn: string | undefined,
 ): AsyncGenerator<Item> {
@@ -72,7 +84,11 @@ async function* recordItems(
     const ofGroup = columns.map((column) => column[group]!);
     for await (const { number, value } of rowsOf(chunks, ofGroup, nodes, from)) {
       const position: Position = { index: number, byteOffset: 0, line: 0 };
-      yield itemOf(position, () => exampleOfRecord(value(), textColumn));
+      yield itemOf(position, () => {
+        const example = exampleOfRecord(value(), textColumn);
+        if (problem && typeof example === 'object' && 'messages' in example) throw problem;
+        return example;
+      });
     }
   }
 }
@@ -116,29 +132,42 @@ function outcomeOf(read: () => Example): Example | Problem {
   }
 }
 
-/** The columns of conversations or prompts with completions; undefined where there is text instead. */
+/** The columns that records are made of; undefined where one column of text is all. */
 function recordColumns(root: SchemaTree, textColumn: string | undefined): RecordColumns | undefined {
   const named = (name: string) => root.children.find(({ element }) => element.name === name);
-  const holdsLists = (tree: SchemaTree): boolean =>
-    tree.element.repetition_type === 'REPEATED' || tree.children.some(holdsLists);
-  const leaves: Leaf[] = [];
-  const nodesOf = (...trees: (SchemaTree | undefined)[]) => {
-    const nodes = trees.flatMap((tree) => (tree && nodeOf(tree, { level: 0, repetition: 0 }, leaves)) ?? []);
-    return nodes.length > 0 ? { nodes, leaves } : undefined;
-  };
-  if (textColumn !== undefined) {
-    const found = find(root, textColumn);
-    return found && holdsLists(found.at(-1)!) && !found.slice(0, -1).some(isRepeated)
-      ? nodesOf(withOnly(found))
-      : undefined;
+  const those = (names: readonly string[]) => names.flatMap((name) => named(name) ?? []);
+  if (textColumn === undefined) {
+    return holdsRecords((name) => named(name) !== undefined) ? columnsIn(those(RECORD_COLUMNS)) : undefined;
   }
-  const [messages, shared, prompt, completion] = ['messages', 'conversations', 'prompt', 'completion'].map(
-    named,
-  );
-  if (messages && (holdsLists(messages) || !named('text'))) return nodesOf(messages, named('tools'));
-  if (shared && holdsLists(shared)) return nodesOf(shared, named('system'), named('tools'));
-  return prompt && completion ? nodesOf(prompt, completion, named('tools')) : undefined;
+  const found = find(root, textColumn);
+  if (!found || found.slice(0, -1).some(isRepeated)) return undefined;
+  const beside = those(BESIDE_TURNS).filter((tree) => tree !== found[1]);
+  const last = found.at(-1)!;
+  // A text may be messages as JSON.
+  if (!holdsLists(last) && !(isText(last) && beside.length > 0)) return undefined;
+  return columnsIn([withOnly(found), ...beside]);
 }
+
+/** What is wrong with what goes with turns counts once there are turns. */
+function columnsIn(trees: readonly SchemaTree[]): RecordColumns | undefined {
+  const nodes: Node[] = [];
+  let leaves: readonly Leaf[] = [];
+  let problem: Problem | undefined;
+  for (const tree of trees) {
+    const more = [...leaves];
+    try {
+      const node = nodeOf(tree, { level: 0, repetition: 0 }, more);
+      if (node) nodes.push(node);
+      leaves = more;
+    } catch (error) {
+      if (!(error instanceof Problem) || !BESIDE_TURNS.includes(tree.element.name)) throw error;
+      problem = error;
+    }
+  }
+  return nodes.length > 0 ? { nodes, leaves, problem } : undefined;
+}
+
+const holdsLists = (tree: SchemaTree): boolean => isRepeated(tree) || tree.children.some(holdsLists);
 
 const isRepeated = ({ element }: SchemaTree): boolean => element.repetition_type === 'REPEATED';
 
@@ -146,21 +175,18 @@ const isRepeated = ({ element }: SchemaTree): boolean => element.repetition_type
 const withOnly = ([, ...path]: readonly SchemaTree[]): SchemaTree =>
   path.reduceRight((below, tree) => ({ ...tree, children: [below] }));
 
-function* items({ restart, texts }: Page, from: number): Generator<Item> {
+function* items({ restart, texts }: Page, from: number, name: string | undefined): Generator<Item> {
   for (let i = Math.max(0, from - restart.before); i < texts.length; i++) {
     const position: Position = { index: restart.before + i, byteOffset: 0, line: 0, restart };
-    const outcome = textOrProblem(texts[i]);
-    yield typeof outcome === 'string' ? { position, example: outcome } : { position, problem: outcome };
+    yield itemOf(position, () => exampleOfText(texts[i], name));
   }
 }
 
-function textOrProblem(bytes: Buffer | undefined): string | Problem {
-  if (!bytes) return new Problem('expected a text, found null; leave such rows out');
-  try {
-    return decode(bytes);
-  } catch (error) {
-    return error as Problem;
-  }
+/** @param name of a column that was named, which may hold messages */
+function exampleOfText(bytes: Buffer | undefined, name: string | undefined): Example {
+  if (!bytes) throw new Problem('expected a text, found null; leave such rows out');
+  const text = decode(bytes);
+  return name === undefined ? text : exampleOfRecord({ [name]: text }, name);
 }
 
 function textChunks(

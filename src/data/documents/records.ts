@@ -1,5 +1,5 @@
 import { excerpt } from '../../base/errors.js';
-import type { Example } from '../examples.js';
+import type { Conversation, Example } from '../examples.js';
 import { conversationOf, toolsOf } from './conversations.js';
 import { parseExactly } from './exactJson.js';
 import { Problem } from './problems.js';
@@ -48,31 +48,69 @@ export function exampleOfRecord(record: unknown, column: string | undefined, dec
       ? valueAt(record, [IDS_COLUMN])
       : (valueAt(record, [column]) ?? valueAt(record, column.split('.')));
   if (decodeIds && isIds(value)) return decodeIds(value);
-  return column === undefined ? detected(record) : exampleOf(value, column, record);
+  return column === undefined ? detected(record) : exampleIn(value, column, record);
 }
 
+/** Columns that hold turns. */
+const TURNS = ['messages', 'conversations'];
+/** Columns with what goes with turns. */
+export const BESIDE_TURNS = ['system', 'tools'];
+const FIELDS = [...TURNS, 'prompt', 'completion', 'text'];
+
+/** Those of a record's columns that say what it holds. */
+export const RECORD_COLUMNS = [...FIELDS, ...BESIDE_TURNS];
+
+/** Whether records with such columns hold something. */
+export const holdsDocuments = (has: (column: string) => boolean): boolean => holdsRecords(has) || has('text');
+
+/** Whether several of such columns have a say in what a record holds. */
+export const holdsRecords = (has: (column: string) => boolean): boolean =>
+  TURNS.some(has) || (has('prompt') && has('completion'));
+
 function detected(record: unknown): Example {
-  const [messages, shared, prompt, completion] = FIELDS.map((name) => valueAt(record, [name]));
-  const tools = () => toolsOf(valueAt(record, ['tools']));
-  const listed = listIn(messages);
-  if (listed) return conversationOf(listed, tools());
-  if (Array.isArray(shared)) return conversationOf([...systemOf(record, shared), ...shared], tools());
+  const [messages, shared, prompt, completion, text] = FIELDS.map((name) => valueAt(record, [name]));
+  for (const [i, value] of [messages, shared].entries()) {
+    const turns = listIn(value);
+    if (turns) return conversation(turns, TURNS[i]!, record);
+  }
   if (Array.isArray(prompt)) {
     const said = saidIn(completion);
-    if (said) return { ...conversationOf([...prompt, ...said], tools()), given: prompt.length };
+    if (said) return { ...conversationOf([...prompt, ...said], toolsIn(record)), given: prompt.length };
   }
   if (typeof prompt === 'string' && typeof completion === 'string') return { prompt, completion };
   if (isThere(prompt) && isThere(completion)) throw mixed(prompt, completion);
-  const text = valueAt(record, ['text']);
-  if (text === undefined) {
-    throw isIds(valueAt(record, [IDS_COLUMN])) ? idsOfNobody() : noColumn(undefined, keysOf(record));
-  }
-  if (Array.isArray(text)) throw anotherType('text', 'a list');
-  return exampleOf(text, 'text', record);
+  if (typeof text === 'string') return text;
+  if (text !== undefined) throw anotherType('text', Array.isArray(text) ? 'a list' : typeOf(text));
+  const wrong = [messages, shared].find(isThere);
+  if (wrong !== undefined) throw noTurns(wrong);
+  throw isIds(valueAt(record, [IDS_COLUMN])) ? idsOfNobody() : noColumn(undefined, keysOf(record));
 }
 
-const FIELDS = ['messages', 'conversations', 'prompt', 'completion'];
 const isThere = (value: unknown): boolean => value !== undefined && value !== null;
+
+const noTurns = (found: unknown): Problem =>
+  new Problem(
+    `expected messages in a list, or as JSON in a text, found ${excerpt(found)}; mend the record, or set --text-column`,
+  );
+
+/** What a column that was named holds. */
+function exampleIn(value: unknown, column: string, record: unknown): Example {
+  if (isIds(value) && typeof value[0] === 'number') throw idsOfNobody(column);
+  const name = column.slice(column.lastIndexOf('.') + 1);
+  const turns = TURNS.includes(name) || Array.isArray(value) ? listIn(value) : turnsIn(value);
+  if (turns) return conversation(turns, name, record);
+  if (typeof value === 'string') return value;
+  if (value === undefined) throw noColumn(column, keysOf(record));
+  throw anotherType(column, typeOf(value));
+}
+
+const typeOf = (value: unknown): string => (value === null ? 'null' : typeof value);
+
+function conversation(turns: readonly unknown[], name: string, record: unknown): Conversation {
+  return conversationOf([...systemOf(record, turns, name), ...turns], toolsIn(record));
+}
+
+const toolsIn = (record: unknown) => toolsOf(valueAt(record, ['tools']));
 
 /** A list, or one as JSON in a text. */
 function listIn(value: unknown): readonly unknown[] | undefined {
@@ -80,6 +118,28 @@ function listIn(value: unknown): readonly unknown[] | undefined {
   const list = parseExactly(value, parseJson(value));
   return Array.isArray(list) ? list : undefined;
 }
+
+/** The turns that are all of a text, as JSON. Any other text is one, JSON that holds something else too. */
+function turnsIn(value: unknown): readonly unknown[] | undefined {
+  if (typeof value !== 'string' || !/^\s*\[\s*\{/.test(value)) return undefined;
+  try {
+    const list: unknown = JSON.parse(value);
+    const areTurns = Array.isArray(list) && list.every(isTurn);
+    return areTurns ? (parseExactly(value, list) as readonly unknown[]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isTurn(value: unknown): boolean {
+  const [role, content, calls] = ['role', 'content', 'tool_calls'].map((name) => valueAt(value, [name]));
+  if (typeof role === 'string') return content !== undefined || calls !== undefined;
+  return isShared(value) && valueAt(value, ['value']) !== undefined;
+}
+
+/** Of ShareGPT's form. */
+const isShared = (turn: unknown): boolean =>
+  valueAt(turn, ['role']) === undefined && typeof valueAt(turn, ['from']) === 'string';
 
 /** What is said to a prompt of messages: messages, or what the assistant says. */
 function saidIn(completion: unknown): readonly unknown[] | undefined {
@@ -93,20 +153,13 @@ const mixed = (prompt: unknown, completion: unknown): Problem =>
       `${excerpt(completion)}; write both as lists of messages with role and content`,
   );
 
-/** The field `system` that stands beside turns with from and value. */
-function systemOf(record: unknown, turns: readonly unknown[]): readonly unknown[] {
+/** The field `system` that stands beside turns with from and value, or beside `conversations`. */
+function systemOf(record: unknown, turns: readonly unknown[], name: string): readonly unknown[] {
   const system = valueAt(record, ['system']);
   const begins = (turn: unknown) => ['from', 'role'].some((field) => valueAt(turn, [field]) === 'system');
   if (typeof system !== 'string' || system === '' || begins(turns[0])) return [];
+  if (name !== 'conversations' && !turns.some(isShared)) return [];
   return [{ role: 'system', content: system }];
-}
-
-function exampleOf(value: unknown, column: string, record: unknown): Example {
-  if (typeof value === 'string') return value;
-  if (isIds(value) && typeof value[0] === 'number') throw idsOfNobody(column);
-  if (Array.isArray(value)) return conversationOf(value, toolsOf(valueAt(record, ['tools'])));
-  if (value === undefined) throw noColumn(column, keysOf(record));
-  throw anotherType(column, value === null ? 'null' : typeof value);
 }
 
 /** A column that is there, and can't be read. */

@@ -14,11 +14,12 @@ export function truncated(encoded: Encoded, sequence: number): Encoded {
 }
 
 /**
- * What is wrong with a document that has tokens to predict, but none of them to be learned; undefined otherwise.
+ * What is wrong with a document of which no token is to be learned; undefined otherwise.
  * @param most pairs of it that are used
  */
 export function nothingToLearn({ tokens, learned }: Encoded, most: number): string | undefined {
-  if (!learned || tokens.length < 2) return undefined;
+  if (tokens.length < 2) return `expected two tokens or more, found ${tokens.length}; leave it out`;
+  if (!learned) return undefined;
   const before = learned.indexOf(1, 1);
   if (before === -1) return `expected a token to learn, found none among ${tokens.length}; leave it out`;
   if (before <= most) return undefined;

@@ -139,7 +139,7 @@ export class PieceReader {
       return;
     }
     this.#encoded = truncated(encoded, most);
-    if (this.#encoded.tokens.length > 1) this.#isFruitful = true;
+    this.#isFruitful = true;
   }
 
   #leaveOut(message: string, isNew: boolean): void {
@@ -166,9 +166,7 @@ export class PieceReader {
   #startEpoch(place: Place): true {
     if (!this.#isFruitful) {
       throw new InputError(
-        this.#leftOut === undefined
-          ? 'expected a document of two tokens or more, found none; give longer text'
-          : `expected a document with something to learn, found none; ${this.#leftOut}`,
+        `expected a document with something to learn, found none; ${this.#leftOut ?? 'give more text'}`,
       );
     }
     this.#position = { epoch: this.#position.epoch + 1, place, pair: 0 };

@@ -1,10 +1,13 @@
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { conversationOf } from '#src/data/documents/conversations.js';
+import { ExactNumber } from '#src/data/documents/exactJson.js';
 import { Problem } from '#src/data/documents/problems.js';
 import { exampleOfJson } from '#src/data/documents/records.js';
-import { BadDocument } from '#src/data/documents.js';
-import { Library, open } from './support.js';
+import { BadDocument, type Document } from '#src/data/documents.js';
+import type { Conversation } from '#src/data/examples.js';
+import { Library, open, problemOf, textsOf } from './support.js';
 
 /** What a record holds, by its fields. */
 
@@ -103,6 +106,46 @@ holds(
   'x',
 );
 
+const beside = { system: 'Be a cat.', tools: JSON.stringify([tool]) };
+const withAll = {
+  messages: [{ role: 'system', content: 'Be a cat.' }, user, assistant],
+  tools: [tool],
+};
+holds(
+  'what --text-column says: turns with from and value, with what is beside them',
+  { ...beside, conversations: [spoken('human', 'Hi'), spoken('gpt', 'Meow')] },
+  withAll,
+  'conversations',
+);
+holds(
+  'such turns as JSON in a text',
+  { ...beside, conversations: JSON.stringify([spoken('human', 'Hi'), spoken('gpt', 'Meow')]) },
+  withAll,
+);
+holds(
+  'such turns in a column of any name',
+  { ...beside, talk: JSON.stringify([spoken('human', 'Hi'), spoken('gpt', 'Meow')]) },
+  withAll,
+  'talk',
+);
+holds('no system prompt beside messages', { ...beside, tools: '', messages: [user] }, { messages: [user] });
+for (const column of ['messages', 'data.turns']) {
+  const json = JSON.stringify([user, { ...call, id: 1 }]).replace('"id":1', '"id":1.0');
+  detected(`what --text-column ${column} says: messages as JSON in a text, of which nothing is lost`, () => {
+    const record = column === 'messages' ? { messages: json } : { data: { turns: json } };
+    const found = exampleOfJson(JSON.stringify(record), column) as Conversation;
+    assert.equal(found.messages[1]!.id, new ExactNumber('1.0'));
+  });
+}
+for (const text of ['[{"role":"user"}]', '[{"name":"f"}]', '[1]', '[{"role":', '[INST] Hi', '[]', '{}']) {
+  holds(`other text than turns: ${text}`, { story: text }, text, 'story');
+}
+holds(
+  'a text that may be turns, which nobody says',
+  { text: '[{"role":"user","content":"x"}]' },
+  '[{"role":"user","content":"x"}]',
+);
+
 detected.run();
 
 const refused = suite('a record is refused');
@@ -146,6 +189,11 @@ isRefused(
   /^turn 1: expected from to be human, gpt, .*, found "narrator"; give the turn a role and content in its place$/,
 );
 isRefused({ conversations: [spoken('function_call', 'x')] }, /^turn 1: expected a function_call as JSON/);
+isRefused(
+  { messages: 'Hi' },
+  /^expected messages in a list, or as JSON in a text, found "Hi"; mend the record, or set/,
+);
+isRefused({ messages: '', conversations: null }, /^expected messages in a list, .*, found "";/);
 isRefused({ messages: '[{"role":' }, /^expected JSON, found .*; mend or delete the record$/);
 isRefused(
   { prompt: 'x', completion: [assistant] },
@@ -188,6 +236,78 @@ files('may be a .csv file of prompts and completions', async () => {
   };
   assert.equal(await examples({}), [{ prompt: 'a, or', completion: ' b' }]);
   assert.equal(await examples({ textColumn: 'completion' }), [' b']);
+});
+
+/** Texts by column, in a file of each kind. */
+function written(records: readonly Readonly<Record<string, string>>[]): string[] {
+  const names = Object.keys(records[0]!);
+  const rows = [names, ...records.map((record) => names.map((name) => record[name]!))];
+  const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+  const columnData = names.map((name) => ({
+    name,
+    data: records.map((record) => record[name]!),
+    type: 'STRING' as const,
+  }));
+  return [
+    library.put('same.jsonl', records.map((record) => `${JSON.stringify(record)}\n`).join('')),
+    library.put('same.json', JSON.stringify(records)),
+    library.put('same.csv', rows.map((fields) => `${fields.map(quoted).join()}\n`).join('')),
+    library.put('same.tsv', rows.map((fields) => `${fields.map(quoted).join('\t')}\n`).join('')),
+    library.put('same.parquet', Buffer.from(parquetWriteBuffer({ columnData }))),
+  ];
+}
+
+files('holds the same in every format', async () => {
+  const [messages, text] = [JSON.stringify([user, assistant]), 'a text'];
+  const conversations = JSON.stringify([spoken('human', 'Hi'), spoken('gpt', 'Meow')]);
+  const plain = { messages: [user, assistant] };
+  const pair = { prompt: 'a', completion: 'b' };
+  const cases: [record: Record<string, string>, column: string | undefined, expected: unknown][] = [
+    [{ messages }, undefined, plain],
+    [{ messages }, 'messages', plain],
+    [{ text, messages }, undefined, plain],
+    [{ text, messages }, 'text', text],
+    [{ text: messages }, undefined, messages],
+    [{ text: messages }, 'text', plain],
+    [{ ...pair, messages, tools: beside.tools }, undefined, { ...plain, tools: [tool] }],
+    [{ ...pair, messages, tools: beside.tools }, 'messages', { ...plain, tools: [tool] }],
+    [{ ...pair, text }, undefined, pair],
+    [{ prompt: 'a', text }, undefined, text],
+    [{ messages: 'none', text }, undefined, text],
+    [{ messages: 'none', text }, 'messages', 'none'],
+    [{ ...beside, conversations, text }, undefined, withAll],
+    [{ ...beside, conversations, text }, 'conversations', withAll],
+    [{ ...beside, talk: conversations }, 'talk', withAll],
+    [{ ...beside, talk: text }, 'talk', text],
+    [{ ...beside, talk: text }, 'system', beside.system],
+  ];
+  for (const [record, textColumn, expected] of cases) {
+    for (const path of written([record, record])) {
+      const source = await open(path, { textColumn });
+      const found: Document[] = [];
+      for await (const item of source.read()) if (!(item instanceof BadDocument)) found.push(item);
+      const examples = found.map(({ example }) => example);
+      assert.equal(examples, [expected, expected], `${path}: ${JSON.stringify(record)}, ${textColumn}`);
+      for await (const item of source.read(found[1]!.place)) assert.equal(item, found[1]);
+    }
+  }
+});
+
+files('may have tools of other types in Parquet, as long as there are no turns', async () => {
+  const text = (name: string, value: string) => ({ name, data: [value], type: 'STRING' as const });
+  const columnData = [
+    text('messages', JSON.stringify([user])),
+    text('story', 'a text'),
+    { name: 'tools', data: [1], type: 'INT32' as const },
+  ];
+  const path = library.put('tools.parquet', Buffer.from(parquetWriteBuffer({ columnData })));
+  assert.equal(await textsOf(path, { textColumn: 'story' }), ['a text']);
+  for (const textColumn of [undefined, 'messages']) {
+    assert.match(
+      await problemOf(path, { textColumn }),
+      /expected texts in tools, found another type \(INT32\)/,
+    );
+  }
 });
 
 files.run();
