@@ -20,6 +20,7 @@ import { resolveModel } from '../hub/resolveModel.js';
 import { checkedOptions } from '../options/table.js';
 import { TOKENIZE_OPTIONS, type TokenizeInput } from '../options/tokenize.js';
 import { textOptions } from '../prepare/locateText.js';
+import { encoderOf } from '../prepare/prepareText.js';
 import type { DownloadRecord } from '../records.js';
 import { fromFirst } from '../world/together.js';
 import { ALONE, type World } from '../world/world.js';
@@ -93,18 +94,22 @@ async function tokenizeAll(input: TokenizeInput, hooks: TokenizeHooks): Promise<
   const { onDownload: onProgress, signal } = hooks;
   const find = () => resolveModel(model, { kind: 'tokenizer', onProgress, signal });
   const { folder } = await untilStopped(find, signal, READING);
-  const encoder = { tokenizer: await loadTokenizer(folder), name: model, bos, eos };
-  const documents = await openDocuments({ ...textOptions(options, data), encoder });
-  const chatTemplate = readChatTemplate(folder, options.chatTemplate);
   const { lossOn, qmsum } = options;
-  const encode = createEncode(encoder.tokenizer, { bos, eos, lossOn, chatTemplate, qmsum });
+  const tokenizer = await loadTokenizer(folder);
+  const encoding = { bos, eos, lossOn, chatTemplate: readChatTemplate(folder, options.chatTemplate), qmsum };
+  const encoder = encoderOf(options, { tokenizer, folder, name: model });
+  const documents = await openDocuments({ ...textOptions(options, data), encoder });
+  const encode = createEncode(tokenizer, encoding);
   const packing = { sequence: options.sequence, onBad: options.onBadDocument };
   const read = (writer?: ShardWriter) => readCorpus(documents, encode, packing, hooks, writer);
   if (out === undefined) return read();
   let corpus: Corpus | undefined;
   let files = 0;
   await publishFolder(out, async (unfinished) => {
-    const writer = new ShardWriter(unfinished, { encoding: encodingOf(encoder), sources: data });
+    const writer = new ShardWriter(unfinished, {
+      encoding: encodingOf({ ...encoding, tokenizer, name: model }),
+      sources: data,
+    });
     corpus = await read(writer);
     files = writer.end();
   });
@@ -141,7 +146,7 @@ async function readCorpus(
     counter.add({ ...ids, ...known }, id);
     const most = known.isText ? ids.tokens.length : sequence;
     if (!nothingToLearn(ids, most)) bestFit.add(Math.min(most, ids.tokens.length - 1));
-    writer?.add({ ...ids, ...known });
+    writer?.add({ ...ids, ...known }, example);
     return { ...ids, ...known };
   });
   const { skipped, ...stream } = await packOnce(encoded, packing, () => {

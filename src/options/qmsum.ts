@@ -43,3 +43,9 @@ export interface QmsumOptions {
 }
 
 export const QMSUM_DEFAULTS: QmsumOptions = qmsum.parse({});
+
+/** As it is written on a command line. */
+export const qmsumText = (options: QmsumOptions): string =>
+  Object.entries(options)
+    .map(([name, value]) => `${name}=${value}`)
+    .join();

@@ -13,6 +13,7 @@ import { systemCode } from '../formats/json.js';
 import { isRemote } from '../hub/address.js';
 import type { EvaluateOptions } from '../options/evaluate.js';
 import { textOptions } from './locateText.js';
+import { encoderOf } from './prepareText.js';
 
 /** How text to evaluate on is read: as `train` reads its text. */
 export type EvaluationTextOptions = Pick<
@@ -42,8 +43,9 @@ export async function findEvaluationText(options: EvaluationTextOptions): Promis
   if (!whole && !isRemote(path)) await openDocuments(reading);
   return {
     async rows({ tokenizer, folder, name }, { sequence, onDocument }) {
+      const model = { tokenizer, folder, name };
       const documents =
-        whole ?? (await openDocuments({ ...reading, encoder: { tokenizer, name, bos, eos: false } }));
+        whole ?? (await openDocuments({ ...reading, encoder: encoderOf({ ...options, eos: false }, model) }));
       const chatTemplate = whole ? undefined : readChatTemplate(folder, options.chatTemplate);
       const encode = createEncode(tokenizer, { bos, eos: false, lossOn, chatTemplate, qmsum });
       return windowsOf(documents, encode, { sequence, onBad, ...(onDocument && { onDocument }) });

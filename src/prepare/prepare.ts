@@ -28,7 +28,7 @@ import { locateModels, type Models, openModel } from './locateModels.js';
 import { locateText, type TextPaths, textOptions } from './locateText.js';
 import { chooseWay, type Plans, type Way } from './memory.js';
 import { checkEnded, checkLength, findOrigin, type Origin } from './origin.js';
-import { prepareText, type TextPreparation } from './prepareText.js';
+import { encoderOf, prepareText, type TextPreparation } from './prepareText.js';
 import type { Given, RunRequest } from './resolveOptions.js';
 import { type FoundCache, findCache, textKey } from './teacherCache.js';
 import { trainingPart } from './trainingPart.js';
@@ -176,7 +176,7 @@ async function openTexts(
 ): Promise<TextPreparation & { readonly packing: Packing } & OpenTexts> {
   const from = resume?.state.cursor.place;
   const bos = bosOf(options, tokenizer);
-  const encoder = { tokenizer, name: options.student ?? folder, bos, eos: options.eos };
+  const encoder = encoderOf({ ...options, bos }, { tokenizer, folder, name: options.student ?? folder });
   const open = (paths: readonly string[], from?: Place) =>
     openDocuments({ ...textOptions(options, paths, text.idsTokenizer), from, encoder });
   const documents = await open(text.data, from);

@@ -10,7 +10,7 @@ import type { ModelFiles } from '../model/weights.js';
 import type { CacheOptions } from '../options/cache.js';
 import { locateText, textOptions } from './locateText.js';
 import { totalBytes } from './memory.js';
-import { prepareText } from './prepareText.js';
+import { encoderOf, prepareText } from './prepareText.js';
 import { type FoundCache, findCache, textKey } from './teacherCache.js';
 
 /** All that filling a cache needs to know before anything is written. */
@@ -38,7 +38,7 @@ export async function prepareCache(
   host: DeviceHost,
   signal?: AbortSignal,
 ): Promise<CachePreparation> {
-  const { sequence, bos, eos, out, model } = options;
+  const { sequence, bos, out, model } = options;
   const teacher = openModelFiles(folder);
   const tokenizer = await loadTokenizer(folder);
   checkSequence(teacher, sequence);
@@ -48,7 +48,7 @@ export async function prepareCache(
   const { data: paths, idsTokenizer } = located;
   const documents = await openDocuments({
     ...textOptions(options, paths, idsTokenizer),
-    encoder: { tokenizer, name: model, bos, eos },
+    encoder: encoderOf(options, { tokenizer, folder, name: model }),
   });
   const { encoding } = await prepareText({ ...options, resume: false }, { folder, bos }, undefined, [
     { documents },

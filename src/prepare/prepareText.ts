@@ -3,6 +3,7 @@ import { hashOfTemplate, readChatTemplate } from '../data/chat/source.js';
 import { BadDocument, type DocumentSource, type Place } from '../data/documents.js';
 import { type Bos, type EncodingOptions, noTemplate } from '../data/encoding.js';
 import type { Example } from '../data/examples.js';
+import type { Encoder } from '../data/shards/fingerprint.js';
 import type { RunFile } from '../formats/runFile.js';
 import type { TrainOptions } from '../options/train.js';
 
@@ -16,6 +17,20 @@ export interface TextPreparation {
 interface Text {
   readonly documents: DocumentSource;
   readonly from?: Place | undefined;
+}
+
+/** What token shards have to be made with. @param folder of the model, and its name for messages */
+export function encoderOf(
+  {
+    bos,
+    eos,
+    qmsum,
+    chatTemplate,
+  }: Partial<Pick<TrainOptions, 'qmsum' | 'chatTemplate'>> & Pick<TrainOptions, 'bos' | 'eos'>,
+  { folder, ...model }: Pick<Encoder, 'tokenizer' | 'name'> & { readonly folder: string },
+): Encoder {
+  const said = chatTemplate === undefined ? undefined : readChatTemplate(folder, chatTemplate);
+  return { ...model, bos, eos, qmsum, chatTemplate: said };
 }
 
 /**

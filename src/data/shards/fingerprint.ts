@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../../base/errors.js';
 import { calling, quoted } from '../../base/invocation.js';
+import { type QmsumOptions, qmsumText } from '../../options/qmsum.js';
+import { type ChatTemplateSource, hashOfTemplate } from '../chat/source.js';
 import { type Bos, beginningOf } from '../encoding.js';
 import type { Tokenizer } from '../tokenizer.js';
 
@@ -16,6 +18,10 @@ export interface Encoding {
   readonly bos?: readonly number[] | undefined;
   /** The id that ends each document of text; undefined where none was added. */
   readonly eos: number | undefined;
+  /** Hash of what conversations were written with; absent where there are none, and in older shards. */
+  readonly chatTemplate?: string | undefined;
+  /** How queries about meetings were asked; absent where there are none, and in older shards. */
+  readonly qmsum?: QmsumOptions | undefined;
 }
 
 /** A tokenizer and how it is used. */
@@ -25,14 +31,19 @@ export interface Encoder {
   readonly name: string;
   readonly bos?: Bos | undefined;
   readonly eos: boolean;
+  /** Of a run, this and the next one only where it says so: what they do to a shard was decided when it was written. */
+  readonly chatTemplate?: ChatTemplateSource | undefined;
+  readonly qmsum?: QmsumOptions | undefined;
 }
 
-export const encodingOf = ({ tokenizer, name, bos, eos }: Encoder): Encoding => ({
+export const encodingOf = ({ tokenizer, name, bos, eos, chatTemplate, qmsum }: Encoder): Encoding => ({
   tokenizer: name,
   fingerprint: fingerprintOf(tokenizer),
   vocabulary: tokenizer.vocabularySize,
   bos: Array.from(beginningOf(tokenizer, bos)),
   eos: eos ? tokenizer.eosId : undefined,
+  chatTemplate: chatTemplate && hashOfTemplate(chatTemplate),
+  qmsum,
 });
 
 const fingerprints = new WeakMap<Tokenizer, string>();
@@ -72,11 +83,29 @@ export function checkEncoding(file: string, found: Encoding, encoder: Encoder): 
         'give --bos as it was when they were written, or write the shards again',
     );
   }
-  if (found.eos === eos) return;
-  const remedy = `${eos === undefined ? 'give' : 'leave out'} --eos, or write the shards again`;
-  throw new InputError(
-    `${file}: expected documents ${endOf(eos)}, found such ${endOf(found.eos)}; ${remedy}`,
-  );
+  if (found.eos !== eos) {
+    const remedy = `${eos === undefined ? 'give' : 'leave out'} --eos, or write the shards again`;
+    throw new InputError(
+      `${file}: expected documents ${endOf(eos)}, found such ${endOf(found.eos)}; ${remedy}`,
+    );
+  }
+  checkExamples(file, found, encoder);
+}
+
+/** Of conversations and queries about meetings. */
+function checkExamples(file: string, found: Encoding, { chatTemplate, qmsum }: Encoder): void {
+  const refused = (option: string, expected: string, other: string) =>
+    new InputError(
+      `${file}: expected ${expected}, found such ${other}; leave out ${option}, or write the shards again`,
+    );
+  const { chatTemplate: hash } = found;
+  if (hash !== undefined && chatTemplate && hash !== hashOfTemplate(chatTemplate)) {
+    const expected = `conversations as ${chatTemplate.path} writes them`;
+    throw refused('--chat-template', expected, 'of another chat template or other special tokens');
+  }
+  if (found.qmsum && qmsum && !isDeepStrictEqual(found.qmsum, qmsum)) {
+    throw refused('--qmsum', `queries with ${qmsumText(qmsum)}`, `with ${qmsumText(found.qmsum)}`);
+  }
 }
 
 const startOf = (bos: readonly number[]): string =>

@@ -8,6 +8,7 @@ import {
   type SafetensorsFile,
   type TensorInfo,
 } from '../../formats/safetensors.js';
+import { qmsum, qmsumText } from '../../options/qmsum.js';
 import type { ByteFile } from '../documents/bytes.js';
 import { Problem } from '../documents/problems.js';
 import type { Encoding } from './fingerprint.js';
@@ -42,6 +43,8 @@ const metadataSchema = z.object({
     .regex(/^(\d{1,10}(,\d{1,10})*)?$/)
     .optional(),
   eos: z.union([digits, z.literal('none')]),
+  chat_template: z.string().optional(),
+  qmsum: qmsum.optional(),
 });
 
 export const metadataOf = (encoding: Encoding, sources: readonly string[]): Record<string, string> => ({
@@ -53,6 +56,8 @@ export const metadataOf = (encoding: Encoding, sources: readonly string[]): Reco
   bos: encoding.bos?.join() ?? '',
   eos: encoding.eos === undefined ? 'none' : String(encoding.eos),
   sources: JSON.stringify(sources),
+  ...(encoding.chatTemplate !== undefined && { chat_template: encoding.chatTemplate }),
+  ...(encoding.qmsum && { qmsum: qmsumText(encoding.qmsum) }),
 });
 
 /** Bytes of an id on the disk. */
@@ -101,10 +106,16 @@ function encodingIn(metadata: Record<string, string>): Encoding {
     const { path, message } = checked.error.issues[0]!;
     throw broken(`metadata of a token shard in its header`, `${path.join('.')}: ${message}`);
   }
-  const { tokenizer, fingerprint, vocabulary, bos, eos } = checked.data;
-  const end = eos === 'none' ? undefined : Number(eos);
-  const begin = bos === undefined ? undefined : bos.split(',').filter(Boolean).map(Number);
-  return { tokenizer, fingerprint, vocabulary: Number(vocabulary), bos: begin, eos: end };
+  const { tokenizer, fingerprint, vocabulary, bos, eos, chat_template, qmsum } = checked.data;
+  return {
+    tokenizer,
+    fingerprint,
+    vocabulary: Number(vocabulary),
+    bos: bos?.split(',').filter(Boolean).map(Number),
+    eos: eos === 'none' ? undefined : Number(eos),
+    chatTemplate: chat_template,
+    qmsum,
+  };
 }
 
 function column(

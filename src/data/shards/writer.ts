@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type TensorData, writeSafetensors } from '../../formats/safetensors.js';
-import { type EncodedExample, isText } from '../examples.js';
+import { QMSUM_DEFAULTS } from '../../options/qmsum.js';
+import { type EncodedExample, type Example, isText } from '../examples.js';
 import type { Encoding } from './fingerprint.js';
 import { metadataOf, tokenBytes } from './format.js';
 
@@ -27,6 +28,8 @@ export class ShardWriter {
   #documents: { readonly bytes: number; readonly fraction: number; readonly text: boolean }[] = [];
   #ends: number[] = [];
   #hasMask = false;
+  /** What the documents so far depend on, beside the tokenizer. */
+  #used: Used = {};
   #files = 0;
 
   /** @param folder is there, and holds no shards */
@@ -43,7 +46,8 @@ export class ShardWriter {
     this.#learned = new Numbers(new Uint8Array(most));
   }
 
-  add(example: EncodedExample): void {
+  /** @param source what was encoded */
+  add(example: EncodedExample, source: Example = example): void {
     const { tokens, learned, bytes, fraction } = example;
     const { encoding } = this.#options;
     const length = this.#tokens.length + tokens.length;
@@ -52,6 +56,7 @@ export class ShardWriter {
     this.#tokens.append(tokens);
     this.#learned.append(learned ?? new Uint8Array(tokens.length).fill(1));
     this.#hasMask ||= learned !== undefined;
+    this.#used = { ...this.#used, ...usedFor(source, encoding) };
     this.#documents.push({ bytes, fraction, text: isText(example) });
     this.#ends.push(this.#tokens.length);
   }
@@ -80,13 +85,28 @@ export class ShardWriter {
     const learned = this.#learned.take();
     if (this.#hasMask) tensors.set('learned', { dtype: 'U8', shape: count, data: learned });
     const name = `tokens-${String(this.#files).padStart(5, '0')}.safetensors`;
-    writeSafetensors(join(this.#folder, name), tensors, metadataOf(encoding, sources));
+    writeSafetensors(
+      join(this.#folder, name),
+      tensors,
+      metadataOf({ ...tokenizing(encoding), ...this.#used }, sources),
+    );
     this.#files++;
     this.#documents = [];
     this.#ends = [];
     this.#hasMask = false;
+    this.#used = {};
   }
 }
+
+type Used = Partial<Pick<Encoding, 'chatTemplate' | 'qmsum'>>;
+
+function usedFor(source: Example, { chatTemplate, qmsum = QMSUM_DEFAULTS }: Encoding): Used {
+  if (typeof source === 'string') return {};
+  if ('query' in source) return { qmsum, ...(qmsum.prompt === 'chat' && { chatTemplate }) };
+  return 'messages' in source ? { chatTemplate } : {};
+}
+
+const tokenizing = ({ chatTemplate: _, qmsum: __, ...encoding }: Encoding): Encoding => encoding;
 
 type NumberArray = Uint8Array | Uint16Array | Uint32Array;
 

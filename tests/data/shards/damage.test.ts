@@ -1,12 +1,15 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BadDocument, openDocuments } from '#src/data/documents.js';
-import { encodingOf, fingerprintOf } from '#src/data/shards/fingerprint.js';
+import type { Example } from '#src/data/examples.js';
+import { type Encoder, encodingOf, fingerprintOf } from '#src/data/shards/fingerprint.js';
 import { metadataOf } from '#src/data/shards/format.js';
+import { ShardWriter } from '#src/data/shards/writer.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
 import { type TensorData, writeSafetensors } from '#src/formats/safetensors.js';
+import { QMSUM_DEFAULTS } from '#src/options/qmsum.js';
 import { makeFixture } from '../../fixtures.js';
 import { inputErrorOf } from '../../inputErrors.js';
 import { temporaryFolder } from '../../support.js';
@@ -216,6 +219,57 @@ test('EOS must be as the run has it', async () => {
     const encode = (example: unknown) => example as (typeof examples)[0];
     assert.is((await encodedOf(await openDocuments({ paths: [path], encoder: own }), encode)).length, 1);
   }
+});
+
+test('a run that says another chat template or other queries than those of a shard is refused', async () => {
+  const chatTemplate = { path: 'chat.jinja', templates: { default: '{{ messages }}' }, specialTokens: {} };
+  const qmsum = { ...QMSUM_DEFAULTS, tokens: 20 };
+  const own: Encoder = { ...encoder, chatTemplate, qmsum };
+  const chat = { ...own, qmsum: { ...qmsum, prompt: 'chat' } } as const;
+  const query = { query: 'a', answer: 'b', transcript: 'c' };
+  const shardsOf = (name: string, source: Example, by: Encoder): string => {
+    const writer = new ShardWriter(join(folder, name), { encoding: encodingOf(by), sources: [] });
+    mkdirSync(join(folder, name));
+    writer.add(examples[0]!, source);
+    writer.end();
+    return join(folder, name);
+  };
+  const paths = {
+    text: shardsOf('text', 'a', own),
+    pair: shardsOf('pair', { prompt: 'a', completion: 'b' }, own),
+    conversation: shardsOf('conversation', { messages: [{ role: 'user', content: 'a' }] }, own),
+    query: shardsOf('query', query, own),
+    queryByDefault: shardsOf('query-by-default', query, encoder),
+    queryInChat: shardsOf('query-in-chat', query, chat),
+  };
+  const said: Record<string, Encoder> = {
+    nothing: encoder,
+    own,
+    chat,
+    defaults: { ...encoder, qmsum: QMSUM_DEFAULTS },
+    other: { ...own, chatTemplate: { ...chatTemplate, path: 'other.jinja', templates: { default: '' } } },
+  };
+  const open = (path: string, by: Encoder) => openDocuments({ paths: [path], encoder: by });
+  const refused: string[] = [];
+  for (const [what, by] of Object.entries(said)) {
+    for (const [name, path] of Object.entries(paths)) {
+      if (!(await open(path, by).catch(() => undefined))) refused.push(`${name}, ${what}`);
+    }
+  }
+  assert.equal(refused, [
+    ...['queryByDefault, own', 'queryInChat, own'],
+    ...['query, chat', 'queryByDefault, chat'],
+    ...['query, defaults', 'queryInChat, defaults'],
+    ...['conversation, other', 'queryByDefault, other', 'queryInChat, other'],
+  ]);
+  assert.match(
+    await inputErrorOf(() => open(paths.conversation, said.other!)),
+    /: expected conversations as other\.jinja writes them, found such of another chat template .*; leave out --chat-template, or /,
+  );
+  assert.match(
+    await inputErrorOf(() => open(paths.query, said.defaults!)),
+    /: expected queries with transcript=spans,.*tokens=768,.*, found such with .*tokens=20,.*; leave out --qmsum, or write the shards again$/,
+  );
 });
 
 test('a fingerprint is of tokens, merges, BOS and rules by content', () => {
