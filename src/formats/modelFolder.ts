@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { RunError } from '../base/errors.js';
 import { publishFile, publishFolder } from './checkpointFiles.js';
 import { type Shards, splitIntoShards, writeShards } from './modelShards.js';
+import { openSafetensors } from './safetensors.js';
 import { castSource } from './tensors/cast.js';
 import { finiteSource, placeOf } from './tensors/finite.js';
 import type { FloatDtype } from './tensors/floats.js';
@@ -58,14 +59,16 @@ export async function writeModel(
 }
 
 /**
- * Publishes a Hugging Face folder that is another one but for its weights: files beside them are copied, byte for byte.
+ * Publishes a Hugging Face folder that is another one but for its weights: files beside them are copied, byte for byte, and
+ * theirs say of themselves what they said.
+ * @param shards by the names of the files of `model`
  * @throws RunError when `folder` exists
  */
 export const writeModelLike = (folder: string, model: string, shards: Shards): Promise<void> =>
   publishFolder(folder, async (target) => {
     copyFileSync(join(model, 'config.json'), join(target, 'config.json'));
     copyCompanions(model, target);
-    await writeShards(target, shards);
+    await writeShards(target, shards, (file) => openSafetensors(join(model, file)).metadata);
   });
 
 /** What links stand for is copied: a cache of downloads is full of them. */

@@ -125,9 +125,11 @@ export function splitAs(tensors: ReadonlyMap<string, TensorInfo>, sources: Itera
 export async function writeShards(
   folder: string,
   shards: Shards,
-  metadata: Readonly<Record<string, string>> = { format: 'pt' },
+  metadataOf: (file: string) => Readonly<Record<string, string>> = () => ({ format: 'pt' }),
 ): Promise<void> {
-  for (const [file, sources] of shards) await streamSafetensors(join(folder, file), sources, metadata);
+  for (const [file, sources] of shards) {
+    await streamSafetensors(join(folder, file), sources, metadataOf(file));
+  }
   const isSingle = shards.has(SINGLE);
   if (!isSingle) publishFile(join(folder, INDEX), [new TextEncoder().encode(indexOf(shards))]);
   const others = readdirSync(folder).filter((file) => WEIGHTS.test(file) && !shards.has(file));

@@ -53,7 +53,8 @@ export function neededFiles(
   const { required, optional, weights, index } = FILES[kind];
   const absent = required.find((file) => !available.has(file));
   if (absent !== undefined) return { missing: absent };
-  const small = [...required, ...optional.filter((file) => available.has(file))];
+  // Those that may be absent come first, so that a fetch that was cut short is no whole folder.
+  const small = [...optional.filter((file) => available.has(file)), ...required];
   if (weights === undefined) return { files: small };
   if (available.has(weights)) return { files: [...small, weights] };
   if (index === undefined || !available.has(index)) return { missing: weights };

@@ -171,7 +171,7 @@ faults('a cache that cannot be made', () =>
     writeFileSync(cache, 'a file');
     assert.match(
       await runErrorOf(resolve()),
-      /^someone\/tiny-llama: config\.json: expected .*(EEXIST|ENOTDIR)/,
+      /^someone\/tiny-llama: tokenizer_config\.json: expected .*(EEXIST|ENOTDIR)/,
     );
   }),
 );

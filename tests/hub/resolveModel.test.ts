@@ -71,6 +71,16 @@ resolving('a tokenizer alone comes without weights; the model is completed later
   }),
 );
 
+resolving('a fetch of a commit that was cut short is completed', () =>
+  withHub(FILES, async ({ hub, snapshot, resolve }) => {
+    const tokenizer = () => resolve(`${NAME}@${hub.commit}`, { kind: 'tokenizer' });
+    hub.faults.set('tokenizer_config.json', [{ status: 404 }]);
+    await inputErrorOf(tokenizer);
+    await tokenizer();
+    assert.equal(readdirSync(snapshot).sort(), ['tokenizer.json', 'tokenizer_config.json']);
+  }),
+);
+
 resolving('an existing folder wins', () =>
   withHub(FILES, async ({ hub, cache, resolve }) => {
     const folder = join(cache, '..', NAME);

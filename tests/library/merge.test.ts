@@ -14,6 +14,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readAdapter, writeAdapter } from '#src/formats/adapter.js';
 import { openModelWeights, splitIntoShards, writeShards } from '#src/formats/modelShards.js';
+import { openSafetensors } from '#src/formats/safetensors.js';
 import { castSource } from '#src/formats/tensors/cast.js';
 import { fileSource } from '#src/formats/tensors/file.js';
 import type { FloatDtype } from '#src/formats/tensors/floats.js';
@@ -42,7 +43,8 @@ async function modelOf({ dtype, config = STUDENT, maxShardBytes = 1e9 }: ModelCa
   const folder = writeModel(join(fresh(), 'model'), config, 7);
   const sources = [...openModelWeights(folder).values()].map((info) => castSource(fileSource(info), dtype));
   const mask = floatSource('model.mask', [3], Float32Array.of(0, Number.NEGATIVE_INFINITY, Number.NaN));
-  await writeShards(folder, splitIntoShards([...sources, mask], { maxShardBytes }));
+  const shards = splitIntoShards([...sources, mask], { maxShardBytes });
+  await writeShards(folder, shards, (file) => ({ format: 'pt', of: file }));
   mkdirSync(join(folder, 'additional_chat_templates'));
   for (const name of OTHER_FILES) writeFileSync(join(folder, name), `{ "of": "${name}" }`);
   writeFileSync(join(folder, 'optimizer.pt'), 'of no model');
@@ -155,6 +157,9 @@ for (const [what, form] of Object.entries(CASES)) {
       assert.ok(readFileSync(join(out, file)).equals(readFileSync(join(model, file))), file);
     const expected = readdirSync(model).filter((name) => name !== 'optimizer.pt');
     assert.equal(readdirSync(out).sort(), expected.sort());
+    for (const file of expected.filter((name) => name.endsWith('.safetensors'))) {
+      assert.equal({ ...openSafetensors(join(out, file)).metadata }, { format: 'pt', of: file });
+    }
     const index = 'model.safetensors.index.json';
     if (expected.includes(index)) {
       assert.ok(expected.length > 10);

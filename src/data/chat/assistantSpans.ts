@@ -77,18 +77,34 @@ function addedSpans(
 ): Span[] {
   const { messages } = conversation;
   const part = (turns: number, prompt: boolean) =>
-    template.render({ ...conversation, messages: messages.slice(0, turns) }, prompt);
+    renderedOrNot(template, { ...conversation, messages: messages.slice(0, turns) }, prompt);
   return learned.map((turn) => {
     const before = part(turn, true);
     const after = turn + 1 === messages.length ? text : part(turn + 1, false);
-    if (after.startsWith(before) && text.startsWith(after)) {
+    const isRefused = before === undefined || after === undefined;
+    if (!isRefused && after.startsWith(before) && text.startsWith(after)) {
       return { start: before.length, end: after.length };
     }
     throw new Problem(
-      `turn ${turn + 1}: expected a chat template that writes the turns one after the other, found one that writes ` +
-        'them in more than one place; use a --chat-template with generation tags, or --loss-on all',
+      `turn ${turn + 1}: expected a chat template that writes the turns one after the other, found one that ` +
+        `${isRefused ? 'takes several together' : 'writes them in more than one place'}; use a --chat-template with ` +
+        'generation tags, or --loss-on all',
     );
   });
+}
+
+/** Undefined for a part of a conversation that the template does not take. */
+function renderedOrNot(
+  template: ChatTemplate,
+  conversation: Conversation,
+  prompt: boolean,
+): string | undefined {
+  try {
+    return template.render(conversation, prompt);
+  } catch (error) {
+    if (error instanceof Problem) return undefined;
+    throw error;
+  }
 }
 
 const isAssistant = ({ role }: Message): boolean => role === 'assistant';

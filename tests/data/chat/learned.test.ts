@@ -103,6 +103,15 @@ masks('is refused where a template writes the turns in more than one place', () 
   );
 });
 
+masks('is refused where a template takes several turns together', () => {
+  const pairs =
+    '{% for i in range(0, messages|length, 2) %}{{ messages[i].content }}{{ messages[i + 1].content }};{% endfor %}';
+  assert.match(
+    problemOf(() => said(pairs, read({ messages: talk }))),
+    /^turn 2: expected .* one after the other, found one that takes several together; use a --chat-template .*--loss-on all$/,
+  );
+});
+
 masks('of a template that has no loop over the turns is what each adds', () => {
   const counting = `{% for i in range(messages|length) %}<{{ messages[i].role }}>{{ messages[i].content }};{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}`;
   assert.equal(said(counting, read({ messages: talk })), ['b;', 'd;']);
