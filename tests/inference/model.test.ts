@@ -159,7 +159,7 @@ const wrong: [options: unknown, message: string][] = [
   [{ device: 'cuda' }, '--device: expected auto | wasm | webgpu | webgpu:WHICH, found cuda'],
   [{ sequnce: 8 }, 'unknown option --sequnce; did you mean --sequence?'],
   [{ steps: 8 }, 'unknown option --steps; see --help'],
-  [{ sequence: '' }, '--sequence: expected at least 1, found ""'],
+  [{ sequence: '' }, '--sequence: expected a number, found ""'],
   [{ signal: {} }, '--signal: expected an AbortSignal, found {}'],
   [
     { adapter: 5, threads: 0 },

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TrainInput, train } from 'rivulet';
 import { test } from 'uvu';
@@ -43,6 +51,9 @@ test('leaves a run that was killed before its first step, and goes on, as one th
   const out = join(mkdtempSync(join(fixture.folder, 'stop-')), 'run');
   await train({ ...options, out }).finished;
   for (const name of ['checkpoints', 'adapter']) rmSync(join(out, name), { recursive: true });
+  const metrics = join(out, 'metrics.jsonl');
+  const [start] = readFileSync(metrics, 'utf8').split('\n');
+  writeFileSync(metrics, `${start}\n`);
   await stopAtOnce({ out, resume: true });
   assert.ok(existsSync(join(out, 'run.json')));
   const { finished, steps } = await train({ out, resume: true } as TrainInput).finished;
