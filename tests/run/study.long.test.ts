@@ -255,9 +255,9 @@ test('texts are told by their contents: another one at the same path, or in anot
   const folder = freshFolder();
   const [unrelated, heldOut] = ['unrelated.jsonl', 'heldout.jsonl'].map((name) => join(folder, name));
   const config = written(
-    `measures: {unrelated: ${unrelated}, dynamics: false}\naxes: {evalData: [${heldOut}]}\n` +
-      'length: {steps: 1}\ncurve: 1\ncheckpoints: 1\n',
+    `measures: {unrelated: ${unrelated}, dynamics: false}\nlength: {steps: 1}\ncurve: 1\ncheckpoints: 1\n`,
   );
+  writeFileSync(config, readFileSync(config, 'utf8').replace(/evalData: [^,]+/, `evalData: ${heldOut}`));
   const measured = async (seeds: { readonly unrelated: number; readonly heldOut: number }) => {
     writeFileSync(unrelated!, makeJsonl(seeds.unrelated, 8));
     writeFileSync(heldOut!, makeJsonl(seeds.heldOut, 8));

@@ -49,7 +49,8 @@ async function rowsOf(source: DocumentSource, eos: boolean, options: RowStreamOp
     while (rows.length < ROWS) rows.push((await stream.next())!);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    return error.message;
+    // What follows names the file.
+    return error.message.replace(/; .*/, '');
   }
   return rows.map(({ tokens, labels, positions }) => [tokens, labels, positions].map((slots) => [...slots]));
 }
