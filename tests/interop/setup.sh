@@ -27,5 +27,11 @@ fail() {
 
 if versions 2>/dev/null; then exit 0; fi
 reason=$(mkdir -p "$folder" 2>&1) || fail "$reason"
+# Files of the suite run side by side: the second one waits, and finds what the first has installed.
+if command -v flock >/dev/null; then
+  exec 9>"$folder/lock"
+  flock 9
+  if versions 2>/dev/null; then exit 0; fi
+fi
 if install >"$log" 2>&1 && versions 2>>"$log"; then exit 0; fi
 fail "$(grep -iE 'error|not found|not available' "$log" | tail -n 1) (all of it is in $log)"
