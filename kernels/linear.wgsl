@@ -59,7 +59,7 @@ fn multiply_tiles(thread: u32, sums: ptr<function, Sums>) {
 @compute @workgroup_size(THREADS)
 fn linear(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
   let tile = tile_of(group);
-  let terms = terms_of(tile.x, thread, THREADS);
+  let terms = terms_of(tile.x);
   var sums: Sums;
   for (var step = first_step(group.z); step.term < terms; step = next_step(step, group.z)) {
     stage_x(step, tile.x, thread);

@@ -77,7 +77,7 @@ fn multiply(factors: Factors, sums: ptr<function, Sums>) {
 @compute @workgroup_size(LANES)
 fn linear_lanes(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
   let tile = tile_of(group);
-  let terms = terms_of(tile.x, lane, LANES);
+  let terms = terms_of(tile.x);
   var sums: Sums;
   for (var i = 0u; i < terms; i++) {
     let term = shape.terms[i];

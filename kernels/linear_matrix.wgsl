@@ -145,7 +145,7 @@ fn linear_matrix(
   @builtin(subgroup_id) subgroup: u32,
 ) {
   let tile = tile_of(group);
-  let terms = terms_of(tile.x, thread, THREADS);
+  let terms = terms_of(tile.x);
   var sums: Sums;
   let first = first_step(group.z);
   var step = first;

@@ -226,25 +226,18 @@ fn tile_of(group: vec3u) -> vec2u {
   return vec2u((first + within % height) * TILE_M, within / height * TILE_N);
 }
 
-// Whether a thread has found a label, and what all of them know of it.
-var<workgroup> found: atomic<u32>;
-var<workgroup> has_label: u32;
-
-// Terms to sum up in the tile whose first row is `row`: none where its rows have no label. `threads` are in the workgroup.
-fn terms_of(row: u32, thread: u32, threads: u32) -> u32 {
+// Terms to sum up in the tile whose first row is `row`: none where its rows have no label. All threads look, since one that
+// told the others would need workgroup memory; the first label ends it.
+fn terms_of(row: u32) -> u32 {
   if (shape.labels == 0) {
     return shape.term_count;
   }
-  for (var i = row + thread; i < min(row + TILE_M, shape.m); i += threads) {
+  for (var i = row; i < min(row + TILE_M, shape.m); i++) {
     if (labels[shape.labels - 1 + i] >= 0) {
-      atomicStore(&found, 1);
+      return shape.term_count;
     }
   }
-  workgroupBarrier();
-  if (thread == 0) {
-    has_label = atomicLoad(&found);
-  }
-  return workgroupUniformLoad(&has_label) * shape.term_count;
+  return 0;
 }
 
 // Writes an element of y, if it is one.

@@ -234,7 +234,8 @@ for (const { variant, precision, matrices, threads, names } of forced) {
 }
 
 /** Kernels that find no label anywhere. */
-const blind: Rewrite = (code) => code.replace('atomicStore(&found, 1);', '');
+const blind: Rewrite = (code) =>
+  code.replace('labels[shape.labels - 1 + i] >= 0', 'labels[shape.labels - 1 + i] > 1000000');
 
 /** The cross-entropy of every token of a case. */
 async function crossEntropies(device: Device, { module, inputs }: PreparedCase): Promise<HostArray> {

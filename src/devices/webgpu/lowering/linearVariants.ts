@@ -167,14 +167,11 @@ function subgroupGrid(tile: Tile, subgroups: number, { m, n, k }: Matrices): Gri
   return tile.k % k === 0 ? whole.sort((a, b) => edges(a) - edges(b))[0] : undefined;
 }
 
-/**
- * kernels/linear_matrix.wgsl: `cells`, of 16 bytes, for the orders of X and W that take the most, and two words
- * (kernels/linear_operands.wgsl).
- */
+/** kernels/linear_matrix.wgsl: `cells`, of 16 bytes, for the orders of X and W that take the most. */
 function matrixBytes({ m, n, k }: Tile, grid: Grid, matrices: Matrices): number {
   const cells = (length: number, rows: number) => rows * (length / 8 + 1);
   const tiles = Math.max(cells(k, m), cells(m, k)) + Math.max(cells(k, n), cells(n, k));
-  return 16 * (2 + Math.max(tiles, (grid.m * matrices.m * n) / 4));
+  return 16 * Math.max(tiles, (grid.m * matrices.m * n) / 4);
 }
 
 function dispatch(product: Product, { file, tile, wide, constants }: Kernel): Dispatch {
