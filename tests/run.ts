@@ -24,8 +24,8 @@ const AT_ONCE = 2;
 const LIMIT_S = 600;
 const LONG_LIMIT_S = 900;
 const CAMPAIGN_LIMIT_S = 1800;
-/** Installs PyTorch first. */
-const INTEROP_LIMIT_S = 900;
+/** Installs PyTorch first, or waits for it. */
+const INTEROP_LIMIT_S = 1500;
 /** What a file may take to end once its last test has. */
 const ENDING_S = 20;
 
