@@ -9,6 +9,9 @@ import { finiteSource, placeOf } from './tensors/finite.js';
 import type { FloatDtype } from './tensors/floats.js';
 import type { TensorSource } from './tensors/source.js';
 
+/** The folder in a model's where transformers saves chat templates with names of their own. */
+export const NAMED_TEMPLATES = 'additional_chat_templates';
+
 /** What makes a model of its weights and config, where it is there: the tokenizer in every form, chat templates. */
 const COMPANIONS = [
   'tokenizer.json',
@@ -19,7 +22,7 @@ const COMPANIONS = [
   'vocab.json',
   'merges.txt',
   'chat_template.jinja',
-  'additional_chat_templates',
+  NAMED_TEMPLATES,
   'generation_config.json',
 ];
 

@@ -21,7 +21,8 @@ const MAX_SHARD_BYTES = 5e9;
 const shardIndex = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
 
 /**
- * The tensors of a model folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+ * The tensors of a model folder: `model.safetensors`, or all of the shards that `model.safetensors.index.json` names, those
+ * that it leaves out too.
  * @throws InputError when neither is there, a shard is damaged, or lacks a tensor that the index puts into it
  */
 export function openModelWeights(folder: string): Map<string, TensorInfo> {
@@ -64,7 +65,10 @@ function openShards(folder: string, index: string): Map<string, TensorInfo> {
     const list = absent.map(([name, file]) => `${name} in ${file}`).join(', ');
     throw new InputError(`${index}: expected ${list}, found no such tensor; fetch the shards again`);
   }
-  return new Map(placement.map(([name, file]) => [name, shards.get(file)!.get(name)!]));
+  // As transformers loads shards: whole. The index decides where two hold a tensor of one name.
+  const tensors = new Map([...shards.values()].flatMap((shard) => [...shard]));
+  for (const [name, file] of placement) tensors.set(name, shards.get(file)!.get(name)!);
+  return tensors;
 }
 
 /** Tensors by the names of the files they go into. */

@@ -11,9 +11,13 @@ const ANSWER_MS = 60_000;
 /** Of a listing; the Hub's have a thousand files each. */
 const MOST_PAGES = 2000;
 
+/** It becomes one in the cache. */
+const isPlainPath = (path: string): boolean =>
+  path.split('/').every((part) => !['', '.', '..'].includes(part));
+
 const entrySchema = z.object({
   type: z.string(),
-  path: z.string().min(1),
+  path: z.string().refine(isPlainPath),
   size: z.int().min(0),
   oid: z.string().optional(),
   lfs: z.object({ oid: z.string(), size: z.int().min(0) }).optional(),
@@ -23,6 +27,14 @@ export interface Repository {
   readonly type: 'model' | 'dataset';
   /** owner/name */
   readonly name: string;
+}
+
+/** What is in a folder of a commit. */
+export interface Listing {
+  /** By path. */
+  readonly files: ReadonlyMap<string, RemoteFile>;
+  /** Paths. */
+  readonly folders: ReadonlySet<string>;
 }
 
 /**
@@ -50,10 +62,11 @@ export class HubClient {
     return sha;
   }
 
-  /** The files of a commit, by path: those in its top folder, or all that are in `under` and its folders. */
-  list(repo: Repository, commit: string, under?: string): Promise<Map<string, RemoteFile>> {
+  /** What a commit has: in its top folder, or in `under` and all its folders. */
+  list(repo: Repository, commit: string, under?: string): Promise<Listing> {
     const list = async () => {
       const files = new Map<string, RemoteFile>();
+      const folders = new Set<string>();
       const where = under === undefined ? {} : { recursive: true, path: encodePath(under) };
       const entries = listFiles({ repo, revision: commit, ...where, ...this.#access() });
       for await (const entry of entries) {
@@ -62,8 +75,9 @@ export class HubClient {
         const { type, path, size, oid, lfs } = checked.data;
         const hash = lfs?.oid ?? oid ?? '';
         if (type === 'file' && isHash(hash)) files.set(path, { path, size: lfs?.size ?? size, hash });
+        else if (type === 'directory') folders.add(path);
       }
-      return files;
+      return { files, folders };
     };
     return retrying(() => understood(list), this.#delay);
   }

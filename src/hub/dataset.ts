@@ -118,7 +118,7 @@ async function listFolder(
   under: string,
 ): Promise<RemoteFile[]> {
   try {
-    return [...(await client.list(wanted, commit, under)).values()];
+    return [...(await client.list(wanted, commit, under)).files.values()];
   } catch (error) {
     if (error instanceof HttpError && error.status === 404 && error.code === 'EntryNotFound') return [];
     throw error;

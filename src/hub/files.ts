@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { NAMED_TEMPLATES } from '../formats/modelFolder.js';
 import { shardFiles } from '../formats/modelShards.js';
 
 /** What a repository is wanted for: a whole model, all of it but the weights, a PEFT adapter of one, or its tokenizer alone. */
@@ -7,15 +8,15 @@ export type ModelKind = 'model' | 'outline' | 'adapter' | 'tokenizer';
 
 interface Files {
   readonly required: readonly string[];
-  /** Taken along where they exist. */
+  /** Taken along where they exist; of a folder all that is in it. */
   readonly optional: readonly string[];
   readonly weights?: string;
   /** Names the shards that stand for `weights` in a large model. */
   readonly index?: string;
 }
 
-/** The default, and the one for conversations with tools. */
-const CHAT_TEMPLATES = ['chat_template.jinja', 'additional_chat_templates/tool_use.jinja'];
+/** The default one, and the folder of those with names of their own. */
+const CHAT_TEMPLATES = ['chat_template.jinja', NAMED_TEMPLATES];
 
 export const MODEL_WEIGHTS = 'model.safetensors';
 export const WEIGHTS_INDEX = 'model.safetensors.index.json';
@@ -45,6 +46,10 @@ export function missingFile(kind: ModelKind, folder: string): string | undefined
   return shardFiles(join(folder, index)).find(isMissing);
 }
 
+/** Folders of a repository that hold files to take along. */
+export const neededFolders = (kind: ModelKind, available: ReadonlySet<string>): string[] =>
+  FILES[kind].optional.filter((folder) => available.has(folder));
+
 /** What to fetch of the files a repository has, small ones first; `missing` is one that it should have. */
 export function neededFiles(
   kind: ModelKind,
@@ -54,7 +59,8 @@ export function neededFiles(
   const absent = required.find((file) => !available.has(file));
   if (absent !== undefined) return { missing: absent };
   // Those that may be absent come first, so that a fetch that was cut short is no whole folder.
-  const small = [...optional.filter((file) => available.has(file)), ...required];
+  const isOptional = (file: string) => optional.includes(file) || optional.includes(dirname(file));
+  const small = [...[...available].filter(isOptional), ...required];
   if (weights === undefined) return { files: small };
   if (available.has(weights)) return { files: [...small, weights] };
   if (index === undefined || !available.has(index)) return { missing: weights };

@@ -36,10 +36,10 @@ export async function outlineModel(
   const wanted: Wanted = { text, type: 'model', name, revision: commit, environment };
   const client = new HubClient(environment, delay, signal);
   try {
-    const listing = await client.list(wanted, commit);
+    const { files } = await client.list(wanted, commit);
     const headers = new Map<string, TensorInfo>();
     for (const path of weightFiles(folder)) {
-      const file = listing.get(path);
+      const file = files.get(path);
       if (!file)
         throw new InputError(`${text}: expected ${path} among its files, found none; ${ADVICE.model}`);
       const bytes = new RemoteBytes(`${name}/${path}`, file, { wanted, commit, client, delay });

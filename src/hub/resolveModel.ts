@@ -10,7 +10,7 @@ import { HubClient } from './client.js';
 import { download, type RemoteFile } from './download.js';
 import { type HubEnvironment, hubEnvironment } from './environment.js';
 import { explained, type Wanted } from './explained.js';
-import { type ModelKind, missingFile, neededFiles } from './files.js';
+import { type ModelKind, missingFile, neededFiles, neededFolders } from './files.js';
 import { BadAnswer, type Delay } from './retry.js';
 
 export interface ResolveOptions {
@@ -110,7 +110,7 @@ class Fetch {
     const { revision } = this.#wanted;
     const commit = await this.#client.commitOf(this.#wanted, revision);
     if (!isCommit(commit)) throw new BadAnswer(`${excerpt(commit)} as the commit of ${revision}`);
-    const listing = await this.#client.list(this.#wanted, commit);
+    const listing = await this.#list(commit);
     const needed = neededFiles(this.#kind, new Set(listing.keys()));
     if ('missing' in needed) throw this.#incomplete(needed.missing, listing);
     await this.#fetchAll(commit, needed.files, listing);
@@ -121,6 +121,17 @@ class Fetch {
     // Last, so that a ref never stands for a snapshot that was not fetched.
     this.#repository.setRef(revision, commit);
     return { folder: this.#repository.snapshot(commit), commit };
+  }
+
+  /** Files that may be needed, by path: those in the top folder, and in folders that are taken along. */
+  async #list(commit: string): Promise<ReadonlyMap<string, RemoteFile>> {
+    const { files, folders } = await this.#client.list(this.#wanted, commit);
+    const listing = new Map(files);
+    for (const folder of neededFolders(this.#kind, folders)) {
+      const inside = await this.#client.list(this.#wanted, commit, folder);
+      for (const [path, file] of inside.files) listing.set(path, file);
+    }
+    return listing;
   }
 
   async #fetchAll(

@@ -42,6 +42,18 @@ test('a sharded model is one map, each tensor from the shard that the index name
   assert.equal([...openModelWeights(model).keys()], ['single'], 'the single file comes first');
 });
 
+test('a tensor that the index leaves out is read from the shard that holds it', () => {
+  const model = shards('left-out', { weight_map: { two: 'two.safetensors', both: 'one.safetensors' } });
+  const tensors = openModelWeights(model);
+  assert.equal([...tensors.keys()].sort(), ['both', 'one', 'two']);
+  assert.equal(readFloat32(tensors.get('one')!), Float32Array.of(0));
+  assert.equal(
+    readFloat32(tensors.get('both')!),
+    Float32Array.of(0),
+    'as the index has it, not the last shard',
+  );
+});
+
 test('bad indexes are refused', async () => {
   const absent = shards('absent-tensors', { weight_map: { x: 'one.safetensors', two: 'one.safetensors' } });
   const message = await inputErrorOf(() => openModelWeights(absent));

@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readChatTemplate } from '#src/data/chat/source.js';
 import type { DownloadRecord } from '#src/records.js';
 import { inputErrorOf } from '../inputErrors.js';
 import { bytes, FILES, json, NAME, NEEDED, withHub } from './scene.js';
@@ -80,6 +81,23 @@ resolving('a fetch of a commit that was cut short is completed', () =>
     assert.equal(readdirSync(snapshot).sort(), ['tokenizer.json', 'tokenizer_config.json']);
   }),
 );
+
+resolving('chat templates with names of their own come with their folder', () => {
+  const named = { 'tool_use.jinja': Buffer.from('tools'), 'rag.jinja': Buffer.from('documents') };
+  const paths = Object.keys(named).map((name) => `additional_chat_templates/${name}`);
+  const templates = Object.fromEntries(Object.values(named).map((content, i) => [paths[i]!, content]));
+  return withHub(
+    { ...FILES, 'chat_template.jinja': Buffer.from('all'), ...templates },
+    async ({ snapshot, resolve }) => {
+      await resolve(NAME, { kind: 'tokenizer' });
+      assert.equal(readChatTemplate(snapshot)?.templates, {
+        default: 'all',
+        rag: 'documents',
+        tool_use: 'tools',
+      });
+    },
+  );
+});
 
 resolving('an existing folder wins', () =>
   withHub(FILES, async ({ hub, cache, resolve }) => {

@@ -20,6 +20,7 @@ export const FILES = {
   'tokenizer_config.json': json({}),
   'model.safetensors': WEIGHTS,
   'pytorch_model.bin': bytes(3, 1000),
+  'onnx/model.onnx': bytes(6, 1000),
 };
 export const NEEDED = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 

@@ -127,6 +127,10 @@ export class FakeHub {
     const listed = isRecursive
       ? inside
       : inside.filter(([path]) => !`/${path}`.slice(folder.length + 1).includes('/'));
+    const depth = folder.split('/').length;
+    const folders = new Set(
+      inside.flatMap(([path]) => path.split('/').slice(0, -1).slice(0, depth).join('/') || []),
+    );
     const files = listed.map(([path, content]) => {
       const [size, oid] = [content.length, gitSha1(content)];
       const lfs = LARGE.test(path) ? { lfs: { oid: sha256(content), size, pointerSize: 134 } } : {};
@@ -135,7 +139,15 @@ export class FakeHub {
     if (fault) refuse(response, fault);
     else if (folder !== '' && inside.length === 0) {
       refuse(response, { status: 404, headers: { 'X-Error-Code': 'EntryNotFound' } });
-    } else sendJson(response, [{ type: 'directory', path: 'onnx', size: 0, oid: '0'.repeat(40) }, ...files]);
+    } else {
+      const directories = [...folders].map((path) => ({
+        type: 'directory',
+        path,
+        size: 0,
+        oid: '0'.repeat(40),
+      }));
+      sendJson(response, [...directories, ...files]);
+    }
   }
 
   #content(path: string, request: IncomingMessage, response: ServerResponse): void {

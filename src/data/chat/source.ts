@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { excerpt, InputError } from '../../base/errors.js';
 import { readJsonFile, readText } from '../../formats/json.js';
+import { NAMED_TEMPLATES } from '../../formats/modelFolder.js';
 
 /** Chat templates by name, and what they are rendered with; plain JSON. */
 export interface ChatTemplateSource {
@@ -14,9 +15,6 @@ export interface ChatTemplateSource {
   /** Texts of special tokens by their names in tokenizer_config.json: bos_token, eos_token, ... */
   readonly specialTokens: Readonly<Record<string, string>>;
 }
-
-/** The folder in a model's where transformers saves templates with names of their own. */
-const NAMED_TEMPLATES = 'additional_chat_templates';
 
 const TOKEN_NAMES = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'].map((name) => `${name}_token`);
 
