@@ -55,7 +55,7 @@ export const DATA_OPTIONS = {
     group: 'data',
     value: 'TEXT',
     schema: text.optional(),
-    help: 'splits a .txt file into documents; \\n is a line break (default: a file is one document)',
+    help: 'splits a .txt file into documents; \\n is a line break, \\r\\n in files too (default: a file is one document)',
   },
   onBadDocument: {
     group: 'data',

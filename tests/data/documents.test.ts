@@ -44,6 +44,20 @@ test('a separator splits .txt files and is in no document', async () => {
   ]);
 });
 
+test('a line break of a separator is any line break of the file', async () => {
+  const path = put('windows.txt', 'one\r\ntwo\r\n\r\nthree\r\n\r\n\r\nfour\n\nfive\r\n');
+  const between = ['one\r\ntwo', 'three', '\r\nfour', 'five\r\n'];
+  assert.equal(await textsOf(path, { separator: '\n\n' }), between);
+  await assertRestarts(path, { separator: '\n\n' });
+  const lines = ['one', 'two', 'three', 'four', 'five'];
+  assert.equal(await textsOf(path, { separator: '\n' }), lines);
+  assert.equal(await textsOf(path, { separator: '\r\n\r\n' }), [
+    'one\r\ntwo',
+    'three',
+    '\r\nfour\n\nfive\r\n',
+  ]);
+});
+
 test('a .jsonl file is one document a line, from the column asked for', async () => {
   const path = put(
     'lines.jsonl',
@@ -127,8 +141,14 @@ test('lines longer than the reads keep their text and place', async () => {
   );
 });
 
+/** As `split`, by the separator with line breaks of either kind. */
+const partsOf = (text: string, separator: string) => {
+  const forms = [separator.replaceAll('\n', '\r\n'), separator];
+  return text.split(new RegExp(forms.map((form) => form.replaceAll('|', '\\|')).join('|')));
+};
+
 test('reading restarts at any document', async () => {
-  const character = fc.constantFrom('a', 'é', '€', '😀', '\n', ' ', '|', '"', '\\');
+  const character = fc.constantFrom('a', 'é', '€', '😀', '\n', '\r\n', ' ', '|', '"', '\\');
   const body = fc.string({ unit: character, maxLength: 8 });
   const someText = fc
     .array(body, { minLength: 1, maxLength: 5 })
@@ -143,14 +163,14 @@ test('reading restarts at any document', async () => {
     const expected = files.flatMap(({ isJsonl, parts }) => {
       if (isJsonl) return parts;
       const text = `${parts.join('|')}a`;
-      return separator ? text.split(separator).filter((part) => part.trim() !== '') : [text];
+      return separator ? partsOf(text, separator).filter((part) => part.trim() !== '') : [text];
     });
     assert.equal(await textsOf(paths, options), expected);
   };
   await fc.assert(
     fc.asyncProperty(
       fc.array(file, { minLength: 1, maxLength: 3 }),
-      fc.constantFrom(undefined, '|', '||', 'é|'),
+      fc.constantFrom(undefined, '|', '||', 'é|', '\n', '\n\n', '\na'),
       check,
     ),
     { seed: 3, numRuns: 60 },

@@ -146,25 +146,55 @@ export function countNewlines(bytes: Buffer): number {
   return count;
 }
 
-/** Slices between separators, the last one included when it is not empty; without a separator all of it is one. */
-export class SeparatorSplitter implements Splitter {
-  readonly #separator: Buffer | undefined;
+/** Where a text is found next in bytes that arrive bit by bit. */
+class Search {
+  readonly #wanted: Buffer;
   #searched = 0;
+  #found: number | undefined;
+
+  constructor(wanted: string) {
+    this.#wanted = Buffer.from(wanted);
+  }
+
+  /** Of the first one in `bytes`; undefined when there is none. */
+  next(bytes: Buffer): { readonly begin: number; readonly end: number } | undefined {
+    if (this.#found === undefined) {
+      const begin = bytes.indexOf(this.#wanted, this.#searched);
+      // The last bytes may be the first ones of it.
+      if (begin < 0) this.#searched = Math.max(0, bytes.length - this.#wanted.length + 1);
+      else this.#found = begin;
+    }
+    const begin = this.#found;
+    return begin === undefined ? undefined : { begin, end: begin + this.#wanted.length };
+  }
+
+  /** The next call has the bytes after so many. */
+  advance(count: number): void {
+    this.#searched = Math.max(0, this.#searched - count);
+    if (this.#found !== undefined && this.#found < count) this.#found = undefined;
+    else if (this.#found !== undefined) this.#found -= count;
+  }
+}
+
+/**
+ * Slices between separators, the last one included when it is not empty; without a separator all of it is one. Line
+ * breaks of the separator, \n, are also found as \r\n.
+ */
+export class SeparatorSplitter implements Splitter {
+  readonly #searches: readonly Search[];
 
   constructor(separator: string | undefined) {
-    this.#separator = separator ? Buffer.from(separator) : undefined;
+    const forms = new Set(separator ? [separator, separator.replace(/(?<!\r)\n/g, '\r\n')] : []);
+    this.#searches = [...forms].map((form) => new Search(form));
   }
 
   next(bytes: Buffer, isEnd: boolean): Cut | undefined {
-    const separator = this.#separator;
-    const end = separator ? bytes.indexOf(separator, this.#searched) : -1;
-    if (end >= 0) {
-      this.#searched = 0;
-      return { begin: 0, end, next: end + separator!.length };
+    const found = this.#searches.flatMap((search) => search.next(bytes) ?? []);
+    const [first] = found.sort((a, b) => a.begin - b.begin);
+    if (first) {
+      for (const search of this.#searches) search.advance(first.end);
+      return { begin: 0, end: first.begin, next: first.end };
     }
-    if (isEnd) return bytes.length > 0 ? { begin: 0, end: bytes.length, next: bytes.length } : undefined;
-    // The last bytes may be the first ones of a separator.
-    this.#searched = Math.max(0, bytes.length - (separator?.length ?? 0) + 1);
-    return undefined;
+    return isEnd && bytes.length > 0 ? { begin: 0, end: bytes.length, next: bytes.length } : undefined;
   }
 }
