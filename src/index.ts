@@ -1,6 +1,7 @@
 export { DivergedError, InputError, RunError } from './base/errors.js';
 export type { CorpusStatistics } from './data/shards/statistics.js';
 export { loadTokenizer, type Tokenizer } from './data/tokenizer.js';
+export { type RougeOptions, type RougeScore, type RougeType, rouge } from './evaluation/rouge.js';
 export type { Choices, ContinuationScore } from './evaluation/scoring.js';
 export type { Completion, GenerationRecord } from './inference/completion.js';
 export { loadModel, type Model } from './inference/model.js';

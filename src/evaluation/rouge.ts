@@ -1,3 +1,4 @@
+import { excerpt, InputError } from '../base/errors.js';
 import { stem } from './porter.js';
 
 /**
@@ -26,12 +27,16 @@ export interface RougeOptions {
  * Compares a text with a reference: their words are runs of a-z and 0-9 after lower-casing, all else separates them.
  * `rougeL` takes each text as one sequence, `rougeLsum` its lines (split at "\n" alone) as sentences. A text without
  * words scores 0 throughout.
+ * @throws InputError for what is no text
  */
 export function rouge(
   reference: string,
   prediction: string,
   { stemming = false }: RougeOptions = {},
 ): Readonly<Record<RougeType, RougeScore>> {
+  for (const [name, text] of Object.entries({ reference, prediction })) {
+    if (typeof text !== 'string') throw new InputError(`${name}: expected a text, found ${excerpt(text)}`);
+  }
   const lines = [reference, prediction].map((text) => linesOf(text, stemming));
   const [expected, found] = lines.map((words) => words.flat()) as [string[], string[]];
   return {

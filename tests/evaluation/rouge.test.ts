@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { stem } from '#src/evaluation/porter.js';
 import { ROUGE_TYPES, type RougeType, rouge } from '#src/evaluation/rouge.js';
+import { inputErrorOf } from '../inputErrors.js';
 import { projectRoot, sharedPath } from '../support.js';
 
 /** ROUGE against google's rouge-score 0.1.2, its stemmer against NLTK's; see tests/goldens/make_rouge.py. */
@@ -63,6 +64,15 @@ tests('words are not stemmed unless that is asked for', () => {
   assert.is(rouge('meetings', 'meeting', { stemming: true }).rouge1.f1, 1);
   // Of three letters none is.
   assert.is(rouge('its', 'it', { stemming: true }).rouge1.f1, 0);
+});
+
+tests('what is no text is refused', async () => {
+  const wrong = undefined as unknown as string;
+  assert.match(await inputErrorOf(() => rouge(wrong, 'a')), /^reference: expected a text, found nothing/);
+  assert.match(
+    await inputErrorOf(() => rouge('a', ['b'] as unknown as string)),
+    /^prediction: expected a text/,
+  );
 });
 
 tests('a long text takes no stack', () => {
