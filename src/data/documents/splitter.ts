@@ -148,53 +148,53 @@ export function countNewlines(bytes: Buffer): number {
 
 /** Where a text is found next in bytes that arrive bit by bit. */
 class Search {
+  readonly length: number;
   readonly #wanted: Buffer;
   #searched = 0;
-  #found: number | undefined;
+  /** -1: not yet. */
+  #found = -1;
 
   constructor(wanted: string) {
     this.#wanted = Buffer.from(wanted);
+    this.length = this.#wanted.length;
   }
 
-  /** Of the first one in `bytes`; undefined when there is none. */
-  next(bytes: Buffer): { readonly begin: number; readonly end: number } | undefined {
-    if (this.#found === undefined) {
-      const begin = bytes.indexOf(this.#wanted, this.#searched);
+  /** Of the first one in `bytes`; -1 when there is none. */
+  next(bytes: Buffer): number {
+    if (this.#found < 0) {
+      this.#found = bytes.indexOf(this.#wanted, this.#searched);
       // The last bytes may be the first ones of it.
-      if (begin < 0) this.#searched = Math.max(0, bytes.length - this.#wanted.length + 1);
-      else this.#found = begin;
+      if (this.#found < 0) this.#searched = Math.max(0, bytes.length - this.length + 1);
     }
-    const begin = this.#found;
-    return begin === undefined ? undefined : { begin, end: begin + this.#wanted.length };
+    return this.#found;
   }
 
   /** The next call has the bytes after so many. */
   advance(count: number): void {
     this.#searched = Math.max(0, this.#searched - count);
-    if (this.#found !== undefined && this.#found < count) this.#found = undefined;
-    else if (this.#found !== undefined) this.#found -= count;
+    this.#found = Math.max(-1, this.#found - count);
   }
 }
 
-/**
- * Slices between separators, the last one included when it is not empty; without a separator all of it is one. Line
- * breaks of the separator, \n, are also found as \r\n.
- */
+/** Slices between separators of any form, the last one included when it is not empty; without a form all of it is one. */
 export class SeparatorSplitter implements Splitter {
   readonly #searches: readonly Search[];
 
-  constructor(separator: string | undefined) {
-    const forms = new Set(separator ? [separator, separator.replace(/(?<!\r)\n/g, '\r\n')] : []);
-    this.#searches = [...forms].map((form) => new Search(form));
+  constructor(forms: Iterable<string>) {
+    this.#searches = Array.from(forms, (form) => new Search(form));
   }
 
   next(bytes: Buffer, isEnd: boolean): Cut | undefined {
-    const found = this.#searches.flatMap((search) => search.next(bytes) ?? []);
-    const [first] = found.sort((a, b) => a.begin - b.begin);
-    if (first) {
-      for (const search of this.#searches) search.advance(first.end);
-      return { begin: 0, end: first.begin, next: first.end };
+    let end = bytes.length;
+    let next = -1;
+    for (const search of this.#searches) {
+      const found = search.next(bytes);
+      if (found < 0 || found >= end) continue;
+      end = found;
+      next = found + search.length;
     }
-    return isEnd && bytes.length > 0 ? { begin: 0, end: bytes.length, next: bytes.length } : undefined;
+    if (next < 0) return isEnd && end > 0 ? { begin: 0, end, next: end } : undefined;
+    for (const search of this.#searches) search.advance(next);
+    return { begin: 0, end, next };
   }
 }

@@ -70,7 +70,7 @@ async function* located(
 
 async function* readJsonRecords({ chunks, compression }: Opened): AsyncGenerator<Located> {
   const content = contentOf(chunks, compression, FILE_START);
-  for await (const { bytes, at } of slicesOf(content, new SeparatorSplitter('\n'))) {
+  for await (const { bytes, at } of slicesOf(content, new SeparatorSplitter(['\n']))) {
     try {
       const text = decode(bytes);
       if (/\S/.test(text)) yield { value: parsed(text), at: `:${at.line}` };
