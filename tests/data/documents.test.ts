@@ -44,7 +44,7 @@ test('a separator splits .txt files and is in no document', async () => {
   ]);
 });
 
-test('a line break of a separator is any line break of the file', async () => {
+test('line breaks of a separator are found as \\n and as \\r\\n', async () => {
   const path = put('windows.txt', 'one\r\ntwo\r\n\r\nthree\r\n\r\n\r\nfour\n\nfive\r\n');
   const between = ['one\r\ntwo', 'three', '\r\nfour', 'five\r\n'];
   assert.equal(await textsOf(path, { separator: '\n\n' }), between);

@@ -127,10 +127,7 @@ export class FakeHub {
     const listed = isRecursive
       ? inside
       : inside.filter(([path]) => !`/${path}`.slice(folder.length + 1).includes('/'));
-    const depth = folder.split('/').length;
-    const folders = new Set(
-      inside.flatMap(([path]) => path.split('/').slice(0, -1).slice(0, depth).join('/') || []),
-    );
+    const folders = new Set(inside.flatMap(([path]) => (path.includes('/') ? path.split('/')[0]! : [])));
     const files = listed.map(([path, content]) => {
       const [size, oid] = [content.length, gitSha1(content)];
       const lfs = LARGE.test(path) ? { lfs: { oid: sha256(content), size, pointerSize: 134 } } : {};

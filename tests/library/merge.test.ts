@@ -168,6 +168,21 @@ for (const [what, form] of Object.entries(CASES)) {
   });
 }
 
+merging('what the index of shards leaves out is kept, too', async () => {
+  const model = await modelOf(CASES['F32 in shards']!);
+  const path = join(model, 'model.safetensors.index.json');
+  const index = JSON.parse(readFileSync(path, 'utf8'));
+  const shard = index.weight_map['model.mask'];
+  delete index.weight_map['model.mask'];
+  writeFileSync(path, JSON.stringify(index));
+  const out = join(fresh(), 'merged');
+  await merge({ model, adapter: [await adapterOf(model, LORA, 4)], out });
+  const [before, after] = [model, out].map((folder) => openSafetensors(join(folder, shard)).tensors);
+  assert.equal([...after!.keys()].sort(), [...before!.keys()].sort());
+  const bytes = [before!, after!].map((tensors) => readBytes(fileSource(tensors.get('model.mask')!)));
+  assert.ok((await bytes[0]!).equals(await bytes[1]!));
+});
+
 merging('the merged model scores as the model with its adapter; an empty --out is taken', async () => {
   const model = fixture.student;
   const adapter = await adapterOf(model, LORA, 3);
