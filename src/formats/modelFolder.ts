@@ -12,8 +12,11 @@ import type { TensorSource } from './tensors/source.js';
 /** The folder in a model's where transformers saves chat templates with names of their own. */
 export const NAMED_TEMPLATES = 'additional_chat_templates';
 
-/** What makes a model of its weights and config, where it is there: the tokenizer in every form, chat templates. */
-const COMPANIONS = [
+/**
+ * What makes a model of its weights and config, where it is there: the tokenizer in every form, chat templates. Of a folder
+ * all that is in it.
+ */
+export const COMPANIONS: readonly string[] = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { NAMED_TEMPLATES } from '../formats/modelFolder.js';
+import { COMPANIONS, NAMED_TEMPLATES } from '../formats/modelFolder.js';
 import { shardFiles } from '../formats/modelShards.js';
 
 /** What a repository is wanted for: a whole model, all of it but the weights, a PEFT adapter of one, or its tokenizer alone. */
@@ -21,10 +21,9 @@ const CHAT_TEMPLATES = ['chat_template.jinja', NAMED_TEMPLATES];
 export const MODEL_WEIGHTS = 'model.safetensors';
 export const WEIGHTS_INDEX = 'model.safetensors.index.json';
 
-const MODEL = {
-  required: ['config.json', 'tokenizer.json'],
-  optional: ['tokenizer_config.json', ...CHAT_TEMPLATES, 'generation_config.json'],
-};
+const REQUIRED = ['config.json', 'tokenizer.json'];
+/** What a saved model takes along of the one it was made from. */
+const MODEL = { required: REQUIRED, optional: COMPANIONS.filter((file) => !REQUIRED.includes(file)) };
 
 const FILES: Readonly<Record<ModelKind, Files>> = {
   model: { ...MODEL, weights: MODEL_WEIGHTS, index: WEIGHTS_INDEX },

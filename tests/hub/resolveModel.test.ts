@@ -82,6 +82,24 @@ resolving('a fetch of a commit that was cut short is completed', () =>
   }),
 );
 
+resolving('a model comes with every form of its tokenizer, as a folder that is saved of it', () => {
+  const forms = [
+    'special_tokens_map.json',
+    'added_tokens.json',
+    'tokenizer.model',
+    'vocab.json',
+    'merges.txt',
+  ];
+  const more = [...forms, 'generation_config.json'];
+  const files = { ...FILES, ...Object.fromEntries(more.map((file, i) => [file, bytes(i, 100)])) };
+  return withHub(files, async ({ snapshot, resolve }) => {
+    await resolve(NAME, { kind: 'tokenizer' });
+    assert.equal(readdirSync(snapshot).sort(), ['tokenizer.json', 'tokenizer_config.json']);
+    await resolve();
+    assert.equal(readdirSync(snapshot).sort(), [...NEEDED, ...more].sort());
+  });
+});
+
 resolving('chat templates with names of their own come with their folder', () => {
   const named = { 'tool_use.jinja': Buffer.from('tools'), 'rag.jinja': Buffer.from('documents') };
   const paths = Object.keys(named).map((name) => `additional_chat_templates/${name}`);
