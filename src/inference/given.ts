@@ -106,8 +106,8 @@ function sameLength<T extends ArrayLike<number>>(list: T, tokens: Uint32Array, n
   throw new InputError(`${name}: expected one for each of ${tokens.length} tokens, found ${list.length}`);
 }
 
-/** Places of a list that hold nothing are looked at, too. */
-function listOf<T>(list: readonly T[], name: string, expected: string): T[] {
+/** Places of a list that hold nothing are looked at, too. @throws InputError for what is no list */
+export function listOf<T>(list: readonly T[], name: string, expected: string): T[] {
   if (Array.isArray(list)) return Array.from(list);
   throw new InputError(`${name}: expected a list of ${expected}, found ${excerpt(list)}`);
 }

@@ -1,11 +1,12 @@
 import { excerpt, InputError } from '../base/errors.js';
 import { readChatTemplate } from '../data/chat/source.js';
 import { ChatTemplate } from '../data/chat/template.js';
+import { conversationOf, toolsOf } from '../data/documents/conversations.js';
 import { Problem } from '../data/documents/problems.js';
 import { noTemplate, textTokens } from '../data/encoding.js';
 import type { Message } from '../data/examples.js';
 import type { Tokenizer } from '../data/tokenizer.js';
-import { checkedIds } from './given.js';
+import { checkedIds, listOf } from './given.js';
 
 /**
  * What a model is to go on with: a text, which begins as the tokenizer begins texts; ids as they are; or turns, written
@@ -66,9 +67,10 @@ export class PromptEncoder {
     throw new InputError(`${name}: expected a text, { ids } or { messages }, found ${excerpt(prompt)}`);
   }
 
-  #rendered(conversation: Exclude<Prompt, string | { ids: unknown }>, name: string): string {
+  #rendered({ messages, tools }: Exclude<Prompt, string | { ids: unknown }>, name: string): string {
+    const turns = listOf(messages, name, 'messages');
     try {
-      return this.#chat().render(conversation, true);
+      return this.#chat().render(conversationOf(turns, toolsOf(tools)), true);
     } catch (error) {
       if (error instanceof Problem) throw new InputError(`${name}: ${error.message}`);
       throw error;

@@ -1,15 +1,12 @@
-import { readFileSync, statSync } from 'node:fs';
-import { InputError } from '../base/errors.js';
+import { statSync } from 'node:fs';
 import { readChatTemplate } from '../data/chat/source.js';
 import { formatOf } from '../data/documents/formats.js';
-import { Problem } from '../data/documents/problems.js';
-import { decode } from '../data/documents/text.js';
+import { readWhole } from '../data/documents/wholeText.js';
 import { type DocumentSource, openDocuments } from '../data/documents.js';
 import { createEncode } from '../data/encoding.js';
 import type { Row } from '../data/packing.js';
 import type { Tokenizer } from '../data/tokenizer.js';
 import { type WindowOptions, windowsOf } from '../evaluation/windows.js';
-import { systemCode } from '../formats/json.js';
 import { isRemote } from '../hub/address.js';
 import type { EvaluateOptions } from '../options/evaluate.js';
 import { textOptions } from './locateText.js';
@@ -37,7 +34,7 @@ export interface FoundText {
  */
 export async function findEvaluationText(options: EvaluationTextOptions): Promise<FoundText> {
   const { perplexity: path, onBadDocument: onBad, bos, lossOn, qmsum } = options;
-  const whole = isOneDocument(options) ? oneDocument(path, readText(path)) : undefined;
+  const whole = isOneDocument(options) ? oneDocument(path, readWhole(path, 'a text file')) : undefined;
   const reading = textOptions(options, [path]);
   // What is on the Hub is found once the model is there: listing it takes time.
   if (!whole && !isRemote(path)) await openDocuments(reading);
@@ -69,14 +66,4 @@ function oneDocument(id: string, example: string): DocumentSource {
       return place;
     },
   };
-}
-
-/** The whole file as one document, whatever its name ends in. */
-function readText(path: string): string {
-  try {
-    return decode(readFileSync(path)).replace(/^\ufeff/, '');
-  } catch (error) {
-    if (error instanceof Problem) throw new InputError(`${path}: ${error.message}`);
-    throw new InputError(`${path}: expected a text file to read, found ${systemCode(error)}; check it`);
-  }
 }

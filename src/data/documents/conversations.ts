@@ -1,6 +1,6 @@
 import { excerpt } from '../../base/errors.js';
 import type { Conversation, Message } from '../examples.js';
-import { ExactNumber, parseExactly } from './exactJson.js';
+import { ExactNumber, isDeep, MOST_LEVELS, parseExactly } from './exactJson.js';
 import { Problem } from './problems.js';
 import { withRoles } from './sharegpt.js';
 
@@ -18,14 +18,6 @@ export function conversationOf(
     if (problem !== undefined) throw new Problem(`turn ${i + 1}: expected ${problem}; mend the record`);
   });
   return { messages: messages as readonly Message[], ...(tools && { tools }) };
-}
-
-const MOST_LEVELS = 100;
-
-/** Deeper ones would exhaust the stack of whoever walks them. */
-function isDeep(value: unknown, levels = MOST_LEVELS): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return levels === 0 || Object.values(value).some((part) => isDeep(part, levels - 1));
 }
 
 /** Functions: a list, or one as JSON in a text, which is how a table with one type a column can hold it; empty for none. */

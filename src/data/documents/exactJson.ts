@@ -40,12 +40,21 @@ function isLost(text: string): boolean {
   return Number.isInteger(value) && (/[.eE]/.test(text) || !Number.isSafeInteger(value));
 }
 
+/** Of values in one another, in what is read of a conversation. */
+export const MOST_LEVELS = 100;
+
+/** Deeper ones would exhaust the stack of whoever walks them. */
+export function isDeep(value: unknown, levels = MOST_LEVELS): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((part) => isDeep(part, levels - 1));
+}
+
 /**
  * The value of a JSON text that JSON.parse has taken already.
- * @param parsed what it gave, which is what comes back where nothing is lost
+ * @param parsed what it gave, which is what comes back where nothing is lost, and where it is so deep that it is refused
  */
 export function parseExactly(json: string, parsed: unknown): unknown {
-  if (!LOST.test(json)) return parsed;
+  if (!LOST.test(json) || isDeep(parsed)) return parsed;
   const mark = unusedIn(json);
   let isMarked = false;
   const marked = json.replace(TOKEN, (token, colon: string | undefined) => {

@@ -212,6 +212,14 @@ refused('a value nested in thousands of others is refused, and does not exhaust 
   );
 });
 
+refused('nor do numbers that have to be kept, in messages as JSON', () => {
+  const messages = `[{"role":"user","content":"x","meta":${'['.repeat(20_000)}1.0${']'.repeat(20_000)}}]`;
+  assert.throws(
+    () => exampleOfJson(JSON.stringify({ messages }), undefined),
+    /^turn 1: expected fewer than 100 levels of values in one another/,
+  );
+});
+
 refused.run();
 
 const library = new Library('conversations');
