@@ -1,6 +1,7 @@
 import { InputError, jsonLine } from './base/errors.js';
 import { chat } from './cli/chat.js';
 import { type CommandTexts, commandOf } from './cli/command.js';
+import { outputLost } from './cli/program.js';
 import { runAlone } from './cli/ranks.js';
 import { abortOnSignals } from './cli/signals.js';
 import { generate, type Prompt } from './index.js';
@@ -27,7 +28,7 @@ const TEXTS: CommandTexts = {
 
 await runAlone(async () => {
   const flags = commandOf(TEXTS, GENERATE_FLAGS).parse().opts<Given<typeof GENERATE_FLAGS>>();
-  const signal = abortOnSignals();
+  const signal = AbortSignal.any([abortOnSignals(), outputLost]);
   if (flags.chat) return chat(flags, signal);
   for (const name of ['system', 'context'] as const) {
     if (flags[name] !== undefined) throw new InputError(`--${name}: expected --chat beside it, found none`);

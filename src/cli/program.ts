@@ -13,7 +13,7 @@ export async function runProgram(main: () => Promise<void>): Promise<void> {
   try {
     await main();
   } catch (error) {
-    process.exitCode = report(error);
+    if (!isOfLostOutput(error)) process.exitCode = report(error);
   }
 }
 
@@ -30,16 +30,27 @@ function printWarnings(): void {
 /** Nobody reads any more: `--help | head`, a terminal that was closed. */
 const GONE = ['EPIPE', 'EIO', 'ENOTCONN', 'ECONNRESET'];
 
-/** Work goes on when nobody reads what is said of it; a result that can't be written is a failure. */
+const lost = new AbortController();
+
+/** Says stop once nothing can be written to stdout any more, to work that is for nobody then. */
+export const outputLost: AbortSignal = lost.signal;
+
+/** Work goes on when nobody reads what is said of it; a result that can't be written is a failure, which is told once. */
 function outliveReaders(): void {
   process.stderr.on('error', () => {});
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (outputLost.aborted) return;
+    lost.abort(error);
     if (GONE.includes(error.code!)) return;
     process.exitCode = report(
       new Error(`expected to write to stdout, found ${error.code}; check where it leads`),
     );
   });
 }
+
+/** What stopped for a lost output has nothing to add. */
+const isOfLostOutput = (error: unknown): boolean =>
+  outputLost.aborted && error instanceof Error && error.cause === outputLost.reason;
 
 /** Tells of a failure. @returns the program's exit code */
 export function report(error: unknown): number {
