@@ -3,6 +3,7 @@ import { InputError } from '../base/errors.js';
 import { onStop } from '../base/stopping.js';
 import { Problem } from '../data/documents/problems.js';
 import type { Message } from '../data/examples.js';
+import { randomStream } from '../data/random.js';
 import { resolveModel } from '../hub/resolveModel.js';
 import { type CompletionOptions, type GenerationRecord, loadModel, type Model } from '../index.js';
 import { MODEL_OPTIONS } from '../inference/options.js';
@@ -51,7 +52,7 @@ export async function chat(
     const messages: Message[] = system === undefined ? [] : [{ role: 'system', content: system }];
     for await (const line of linesOf(terminal, signal)) {
       messages.push({ role: 'user', content: line });
-      const options = { ...sampling, seed: temperature > 0 ? seed + messages.length : seed };
+      const options = { ...sampling, seed: temperature > 0 ? randomStream(seed, messages.length)(0) : seed };
       messages.push({ role: 'assistant', content: await answer(model, messages, options, terminal) });
     }
   } finally {

@@ -245,7 +245,7 @@ export class Model {
       if (ids.length + maxTokens - 1 <= capacity) return { index, ids };
       throw new InputError(
         `${name}: expected at most ${capacity} tokens with what follows, found ${ids.length} and up to ${maxTokens} new ` +
-          'ones; shorten it, or lower --max-tokens',
+          'ones; shorten it, lower --max-tokens, or raise --context',
       );
     });
   }

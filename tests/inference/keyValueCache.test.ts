@@ -155,7 +155,7 @@ tests('refuses what it has no room for, and goes on', async () => {
   );
   assert.match(
     await inputErrorOf(() => model.complete([{ ids: idsOf(100) }], { maxTokens: 22 })),
-    'prompt: expected at most 120 tokens with what follows, found 100 and up to 22 new ones; shorten it, or lower --max-tokens',
+    'prompt: expected at most 120 tokens with what follows, found 100 and up to 22 new ones; shorten it, lower --max-tokens, or raise --context',
   );
   assert.is((await model.complete([{ ids: idsOf(100) }], { maxTokens: 21 })).length, 1);
   const without = await loadModel(fixture.student, { sequence: 8, threads: 1, device: 'wasm' });

@@ -158,6 +158,19 @@ tests('talks: a line is a turn, with the template of the model or another one', 
   assert.is(stdout, said.map((text) => `${text}\n`).join(''));
 });
 
+tests('talks with any seed, and says what to do where a conversation has grown too long', async () => {
+  const template = write('seeded.jinja', CHAT_TEMPLATE);
+  const flags = ['--chat', '--chat-template', template, '--max-tokens', '5', '--temperature', '1'];
+  const talk = (...more: string[]) =>
+    runProgram('generate', [...FLAGS, ...flags, ...more], {
+      cwd: fixture.folder,
+      input: 'the cat\n'.repeat(9),
+    });
+  const { code, stderr } = await talk('--seed', String(Number.MAX_SAFE_INTEGER), '--context', '64');
+  assert.is(code, 2);
+  assert.match(stderr, /^error: prompt: .* shorten it, lower --max-tokens, or raise --context\n$/);
+});
+
 const refusals: readonly (readonly [what: string, flags: readonly string[], message: RegExp])[] = [
   ['nothing to go on with', [], /expected something to go on with, found none; give --prompt TEXT/],
   ['an empty file', ['--data', write('empty.jsonl', '')], /expected a prompt on each line, found none/],
