@@ -40,9 +40,14 @@ export function exitAfter(signal: NodeJS.Signals): void {
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
-/** The first signal ends the work, the second one the process. */
+/**
+ * The first signal ends the work, the second one the process. Listeners stay: what shows the cursor again at the end has a
+ * process die at once of a signal that nobody else listens to.
+ */
 export function abortOnSignals(): AbortSignal {
   const stop = new AbortController();
-  for (const signal of SIGNALS) process.once(signal, () => stop.abort());
+  for (const signal of SIGNALS) {
+    process.on(signal, () => (stop.signal.aborted ? dieOf(signal) : stop.abort()));
+  }
   return stop.signal;
 }
