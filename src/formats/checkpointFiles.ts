@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -20,15 +21,13 @@ import { systemCode } from './json.js';
  * under a hidden name beside the final one, flushed to the disk, renamed, and the rename itself flushed.
  */
 
-/** Hidden names of what is being written or deleted: `.NAME.PID-COUNT.unfinished`. */
+/** Hidden names of what is being written or deleted: `.NAME.RANDOM.unfinished`. */
 const UNFINISHED = /^\..+\.unfinished$/;
 const CHECKPOINT = /^step-(\d{8,})$/;
 
-let unfinishedCount = 0;
-
+/** Another thread, or another machine, may be writing the same at the same time. */
 function unfinishedPath(path: string): string {
-  unfinishedCount += 1;
-  return join(dirname(path), `.${basename(path)}.${process.pid}-${unfinishedCount}.unfinished`);
+  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.unfinished`);
 }
 
 /**

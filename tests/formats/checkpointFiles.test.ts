@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { copyCheckpoint } from '#src/formats/checkpoint.js';
@@ -77,6 +78,17 @@ test('a file is replaced whole or not at all', () => {
   assert.throws(() => publishFile(path, failing()), /no more/);
   assert.is(text(path), 'one file');
   assert.equal(readdirSync(parent), ['file']);
+});
+
+test('threads may write the same at the same time', async () => {
+  const path = join(temporaryFolder('publish'), 'folder');
+  const threads = [1, 2].map(
+    () => new Worker(new URL('./publishThread.js', import.meta.url), { workerData: path }),
+  );
+  const places = await Promise.all(threads.map((thread) => once(thread, 'message')));
+  await Promise.all(threads.map((thread) => thread.terminate()));
+  assert.is(new Set(places.flat()).size, 2);
+  for (const place of places.flat()) assert.match(place, /\.unfinished$/);
 });
 
 test('what an unfinished writer left is no checkpoint, and is removed', async () => {
