@@ -72,7 +72,13 @@ function usageError({ code, message }: CommanderError, command: Command, table: 
   // `error: option '--rank <N>' argument missing`, `error: unknown option '--rnak=3'`
   const [, flag = '', value = ''] = /'(-[^ =']*)(?: <(.*)>)?/.exec(message) ?? [];
   if (code === 'commander.unknownOption') {
-    return new InputError(unknownOption(flag, ['--help', '--version', ...Object.keys(table).map(flagOf)]));
+    const known = ['--help', '--version', ...Object.keys(table).map(flagOf)];
+    // `--json=true`: a switch is unknown with a value.
+    return new InputError(
+      known.includes(flag)
+        ? `${flag}: expected it without a value, found one; give ${flag} alone, or leave it out`
+        : unknownOption(flag, known),
+    );
   }
   if (code === 'commander.optionMissingArgument') {
     return new InputError(`${flag}: expected ${value}, found nothing; see --help`);
