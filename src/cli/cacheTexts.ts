@@ -1,7 +1,7 @@
 import { calling, quoted } from '../base/invocation.js';
 import type { FilledCache } from '../library/cacheTeacher.js';
-import type { CacheInput } from '../options/cache.js';
-import { flagOf } from '../options/table.js';
+import { CACHE_OPTIONS, type CacheInput } from '../options/cache.js';
+import { flagOf, type Option } from '../options/table.js';
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en');
 
@@ -19,22 +19,10 @@ export function cacheText(options: CacheInput, filled: FilledCache): string {
   ].join('\n');
 }
 
-/** What train has to be told, too: all that it reads text by. */
-const SHARED = [
-  ...[
-    'data',
-    'textColumn',
-    'idsTokenizer',
-    'chatTemplate',
-    'lossOn',
-    'separator',
-    'onBadDocument',
-    'bos',
-    'eos',
-    'sequence',
-  ],
-  ...['longDocuments', 'evalFraction', 'device', 'kernels'],
-] as (keyof CacheInput)[];
+/** What train has to be told, too: all that it reads text by, and where it computes. */
+const SHARED = (Object.entries(CACHE_OPTIONS) as [keyof CacheInput, Option][])
+  .filter(([name, { group }]) => group === 'data' || name === 'device' || name === 'kernels')
+  .map(([name]) => name);
 
 const sharedFlags = (options: CacheInput): string =>
   SHARED.flatMap((name) => {
