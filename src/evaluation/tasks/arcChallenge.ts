@@ -3,7 +3,7 @@ import { excerpt, InputError } from '../../base/errors.js';
 import type { ChoiceItem } from './item.js';
 import { normedAccuracy } from './multipleChoice.js';
 import type { ChoiceTask } from './task.js';
-import { type Layouts, layout } from './taskData.js';
+import { choiceLayout, type Layouts } from './taskData.js';
 
 const choices = z
   .array(z.object({ text: z.string(), label: z.string() }))
@@ -13,7 +13,7 @@ const texts = z.array(z.string());
 
 const layouts: Layouts<ChoiceItem> = {
   /** As AI2 publishes it. */
-  local: layout(
+  local: choiceLayout(
     z.looseObject({ question: z.looseObject({ stem: z.string(), choices }), answerKey: z.string() }),
     ({ question: { stem, choices }, answerKey }) =>
       itemOf(
@@ -24,7 +24,7 @@ const layouts: Layouts<ChoiceItem> = {
       ),
   ),
   /** As allenai/ai2_arc. */
-  hub: layout(
+  hub: choiceLayout(
     z.looseObject({
       question: z.string(),
       choices: z.looseObject({ text: texts.min(1, 'expected at least 1 choice'), label: texts }),

@@ -5,7 +5,7 @@ import type { ChoiceItem } from './item.js';
 import { normedAccuracy } from './multipleChoice.js';
 import { stripped } from './pythonText.js';
 import type { ChoiceTask } from './task.js';
-import { type Layout, layout } from './taskData.js';
+import { choiceLayout, type Layout } from './taskData.js';
 
 /** The local files and Rowan/hellaswag on the Hub have the same fields; there the label is a text. */
 const record = z.looseObject({
@@ -16,7 +16,7 @@ const record = z.looseObject({
   label: z.union([z.int(), z.string()], 'expected the number of the right ending'),
 });
 
-const read: Layout<ChoiceItem> = layout(record, itemOf);
+const read: Layout<ChoiceItem> = choiceLayout(record, itemOf);
 const layouts = { local: read, hub: read };
 
 /** HellaSwag: how a scene goes on. */
@@ -46,8 +46,8 @@ function itemOf({
   endings,
   label,
 }: z.infer<typeof record>): Omit<ChoiceItem, 'record'> {
-  const right = Number(label);
-  if (label === '' || !Number.isInteger(right) || right < 0 || right >= endings.length) {
+  const right = /^\d+$/.test(String(label)) ? Number(label) : Number.NaN;
+  if (!(right < endings.length)) {
     throw new InputError(`label: expected a number from 0 to ${endings.length - 1}, found ${excerpt(label)}`);
   }
   const context = cleaned(`${activity_label}: ${ctx_a} ${capitalize(ctx_b)}`);

@@ -6,13 +6,13 @@ import { MMLU_GROUPS, MMLU_SUBJECTS } from './mmluSubjects.js';
 import { accuracy } from './multipleChoice.js';
 import { stripped } from './pythonText.js';
 import type { ChoiceTask } from './task.js';
-import { type Layouts, layout, type TaskData } from './taskData.js';
+import { choiceLayout, type Layouts, type TaskData } from './taskData.js';
 
 const LETTERS = ['A', 'B', 'C', 'D'];
 
 const layouts: Layouts<ChoiceItem> = {
   /** The files by subject: choices in columns of their own, the answer a number from 0. */
-  local: layout(
+  local: choiceLayout(
     z.looseObject({
       question: z.string(),
       choice0: z.string(),
@@ -25,7 +25,7 @@ const layouts: Layouts<ChoiceItem> = {
       itemOf(question, [choice0, choice1, choice2, choice3], answer),
   ),
   /** As cais/mmlu. */
-  hub: layout(
+  hub: choiceLayout(
     z.looseObject({
       question: z.string(),
       choices: z.array(z.string()).length(LETTERS.length, `expected ${LETTERS.length} choices`),

@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { excerpt, InputError } from '../../base/errors.js';
 import { localFiles, type SourceFile } from '../../data/documents/files.js';
 import { readTable } from '../../data/documents/tables.js';
 import { SCHEME } from '../../hub/address.js';
 import type { DatasetOptions } from '../../hub/dataset.js';
-import type { Item } from './item.js';
+import type { ChoiceItem, Item } from './item.js';
 
 /** A way in which the items of a task are written down: what a record becomes. @throws InputError, without its place */
 export type Layout<I extends Item> = (record: unknown) => I;
@@ -26,6 +26,23 @@ export const layout =
       `${path.join('.') || 'record'}: ${expected}, found ${excerpt(input)}; is it the data of this task?`,
     );
   };
+
+/** The same of items whose choices are compared. */
+export const choiceLayout = <R>(
+  schema: z.ZodType<R>,
+  item: (record: R) => Omit<ChoiceItem, 'record'>,
+): Layout<ChoiceItem> => layout(schema, (record) => comparable(item(record)));
+
+/** @throws InputError for an item that scores the same whatever a model makes of it */
+function comparable(item: Omit<ChoiceItem, 'record'>): Omit<ChoiceItem, 'record'> {
+  const { contexts, choices, right } = item;
+  const count = Math.max(contexts.length, choices.length);
+  if (right.length > 0 && right.length < count) return item;
+  throw new InputError(
+    `expected some choices that are right and some that are not, found ${right.length} right of ${count}; ` +
+      'mend the item, or leave it out',
+  );
+}
 
 /** Where items are: in the first of these files that is there, in one layout or another. */
 export interface Place<I extends Item> {
@@ -85,9 +102,8 @@ const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: fal
 
 function localFile(folder: string, names: readonly string[]): SourceFile {
   for (const name of names) {
-    const path = join(folder, name);
-    if (name.includes('*') ? !hasMatch(path) : !existsSync(path)) continue;
-    return localFiles(path)[0]!;
+    const path = join(folder, name.includes('*') ? (firstMatch(folder, name) ?? name) : name);
+    if (existsSync(path)) return localFiles(path)[0]!;
   }
   throw new InputError(
     `--task-data: expected ${names.join(' or ')} in ${folder}, found nothing of that name; add it, or leave --task-data ` +
@@ -95,11 +111,13 @@ function localFile(folder: string, names: readonly string[]): SourceFile {
   );
 }
 
-/** Whether there is a file of a pattern whose last part alone has a `*`. */
-function hasMatch(pattern: string): boolean {
-  const folder = join(pattern, '..');
-  const [start = '', end = ''] = pattern.slice(folder.length + 1).split('*');
-  return isFolder(folder) && readdirSync(folder).some((name) => name.startsWith(start) && name.endsWith(end));
+/** The first file, by name, of a pattern whose last part alone has a `*`. What `folder` is called is no pattern. */
+function firstMatch(folder: string, pattern: string): string | undefined {
+  const below = dirname(pattern);
+  const [start = '', end = ''] = basename(pattern).split('*');
+  const names = isFolder(join(folder, below)) ? readdirSync(join(folder, below)).sort() : [];
+  const found = names.find((name) => name.startsWith(start) && name.endsWith(end));
+  return found && join(below, found);
 }
 
 /** Loads the Hub's client only where it is needed. */

@@ -4,7 +4,7 @@ import type { ChoiceItem } from './item.js';
 import { rightProbability } from './multipleChoice.js';
 import { stripped } from './pythonText.js';
 import type { ChoiceTask } from './task.js';
-import { type Layouts, layout } from './taskData.js';
+import { choiceLayout, type Layouts } from './taskData.js';
 
 /** Questions and answers that stand before each question; they are a part of the task. */
 const PREAMBLE = [
@@ -29,7 +29,7 @@ const PREAMBLE = [
 
 const layouts: Layouts<ChoiceItem> = {
   /** TruthfulQA.csv, where answers are separated by semicolons. */
-  local: layout(
+  local: choiceLayout(
     z.looseObject({
       Question: z.string(),
       'Correct Answers': z.string(),
@@ -41,7 +41,7 @@ const layouts: Layouts<ChoiceItem> = {
     },
   ),
   /** As truthfulqa/truthful_qa. */
-  hub: layout(
+  hub: choiceLayout(
     z.looseObject({
       question: z.string(),
       mc2_targets: z.looseObject({

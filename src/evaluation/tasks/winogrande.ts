@@ -4,11 +4,11 @@ import type { ChoiceItem } from './item.js';
 import { accuracy } from './multipleChoice.js';
 import { stripped } from './pythonText.js';
 import type { ChoiceTask } from './task.js';
-import { type Layouts, layout } from './taskData.js';
+import { choiceLayout, type Layouts } from './taskData.js';
 
 const layouts: Layouts<ChoiceItem> = {
   /** As llm-foundry has it: the sentence up to the gap, filled in both ways, and its rest. */
-  local: layout(
+  local: choiceLayout(
     z.looseObject({
       context_options: z.array(z.string()).min(1, 'expected at least 1 option'),
       continuation: z.string(),
@@ -17,7 +17,7 @@ const layouts: Layouts<ChoiceItem> = {
     ({ context_options, continuation, gold }) => itemOf(context_options, continuation, gold),
   ),
   /** As allenai/winogrande: a sentence with `_` for the gap. */
-  hub: layout(
+  hub: choiceLayout(
     z.looseObject({
       sentence: z.string(),
       option1: z.string(),

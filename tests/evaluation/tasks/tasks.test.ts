@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -16,7 +16,7 @@ import { FakeHub } from '../../hub/server.js';
 import { inputErrorOf } from '../../inputErrors.js';
 import { projectRoot, temporaryFolder } from '../../support.js';
 import { NO_MEETINGS } from './goldenTasks.js';
-import { madeUpData } from './madeUp.js';
+import { MADE_UP, madeUpData } from './madeUp.js';
 
 /** Made-up items: what becomes of them as prompts, in local files and in the columns of the Hub. */
 
@@ -236,6 +236,41 @@ for (const [what, task, changes, message] of [
     },
     /:1: label: expected a number from 0 to 0, found ""$/,
   ],
+  ...['" "', '"1.0"', '"0x1"', '-1', '2'].map(
+    (label) =>
+      [
+        `a label like ${label}`,
+        'hellaswag',
+        {
+          'hellaswag/validation.jsonl': `{"activity_label":"","ctx_a":"","ctx_b":"","endings":["a","b"],"label":${label}}`,
+        },
+        /:1: label: expected a number from 0 to 1, found /,
+      ] as const,
+  ),
+  [
+    'a choice without another',
+    'arc_challenge',
+    arc({ question, answerKey: 'A' }),
+    /Test\.jsonl:1: expected some choices that are right and some that are not, found 1 right of 1; mend the item/,
+  ],
+  [
+    'a sentence with one option',
+    'winogrande',
+    { 'winogrande/validation.jsonl': '{"context_options":["a"],"continuation":"c","gold":0}' },
+    /:1: expected some choices .*, found 1 right of 1; /,
+  ],
+  [
+    'no right answer',
+    'truthfulqa_mc2',
+    { 'truthfulqa/TruthfulQA.csv': 'Question,Correct Answers,Incorrect Answers\na,,b;c\n' },
+    /TruthfulQA\.csv:2: expected some choices .*, found 0 right of 2; /,
+  ],
+  [
+    'no wrong answer',
+    'truthfulqa_mc2',
+    { 'truthfulqa/TruthfulQA.csv': 'Question,Correct Answers,Incorrect Answers\na,b;c,\n' },
+    /TruthfulQA\.csv:2: expected some choices .*, found 2 right of 2; /,
+  ],
   [
     'an option that is not there',
     'winogrande',
@@ -271,6 +306,15 @@ for (const [what, task, changes, message] of [
     assert.match(await inputErrorOf(() => readFrom(task, madeUpData(changes as never))), message);
   });
 }
+
+wrong('what the folder is called is no pattern', async () => {
+  const folder = join(temporaryFolder('task-data'), '[a]{b}*');
+  const file = MADE_UP['hellaswag/validation.jsonl'];
+  const others = { 'hellaswag/validation_1.jsonl': file, 'hellaswag/validation_2.jsonl': '' };
+  cpSync(madeUpData({ ...others, 'hellaswag/validation.jsonl': undefined }), folder, { recursive: true });
+  const found = await readFrom('hellaswag', folder);
+  assert.equal(itemsOf(found), itemsOf(await readFrom('hellaswag', madeUpData())));
+});
 
 wrong('a folder that is none', async () => {
   const folder = madeUpData();
