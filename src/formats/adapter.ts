@@ -137,6 +137,8 @@ const INERT_KEYS = new Set([
   'auto_mapping',
   'ensure_weight_tying',
   'eva_config',
+  // Of linear layers PEFT takes it back: it is for GPT-2's.
+  'fan_in_fan_out',
   'inference_mode',
   'layers_pattern',
   'megatron_core',

@@ -62,16 +62,20 @@ function matching(patterns: Readonly<Record<string, number>> = {}, module: strin
 /** Names of layers are short: an expression that takes longer would take for ever. */
 const MATCH_MS = 500;
 
-/** Whether a pattern matches the end of a module's name. Expressions may come from a stranger's adapter. */
+/**
+ * Whether a pattern matches the end of a module's name. Expressions may come from a stranger's adapter, and are Python's: what
+ * would mean something else here, such as `\Z`, is none with the flag u.
+ */
 function isEnding(key: string, module: string): boolean {
   const where = 'rank and alpha patterns: expected';
   try {
-    const ending = new RegExp(`^(?:.*\\.)?(?:${key})$`);
+    const ending = new RegExp(`^(?:.*\\.)?(?:${key})$`, 'u');
     return /^[\w.]*$/.test(key) ? ending.test(module) : withinTime(MATCH_MS, () => ending.test(module));
   } catch (error) {
     if (!(error instanceof TimeOut)) {
       throw new InputError(
-        `${where} the end of a layer's name or a regular expression for it, found ${excerpt(key)}`,
+        `${where} the end of a layer's name or a regular expression for it, found ${excerpt(key)}; ` +
+          'name the layers instead',
       );
     }
     throw new InputError(

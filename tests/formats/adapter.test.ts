@@ -267,7 +267,6 @@ const UNSUPPORTED: [string, unknown][] = [
   ['bias', 'lora_only'],
   ['lora_bias', true],
   ['layer_replication', [[0, 1]]],
-  ['fan_in_fan_out', true],
   ['trainable_token_indices', [1]],
   ['target_parameters', ['experts.w']],
   ['alora_invocation_tokens', [1]],
@@ -299,6 +298,10 @@ test('initialisations that leave the base model alone are accepted', () => {
   for (const init of [true, false, 'gaussian', 'eva', 'orthogonal']) {
     assert.is(readAdapter(peftFolder({ init_lora_weights: init })).config.rank, 2);
   }
+});
+
+test('what changes nothing in linear layers is accepted, as by PEFT', () => {
+  assert.is(readAdapter(peftFolder({ fan_in_fan_out: true })).config.rank, 2);
 });
 
 test('configurations with missing or wrong fields are refused', async () => {

@@ -79,7 +79,10 @@ shapes('modules may be named one by one, in any order; those that the model lack
 
 for (const [rankPattern, found] of [
   [{ k_proj: 2.5 }, /^--rank-pattern: expected a whole number for .*k_proj, found 2\.5$/],
-  [{ 'k_proj(': 4 }, /^rank and alpha patterns: expected .* regular expression for it, found "k_proj\("$/],
+  [
+    { 'k_proj(': 4 },
+    /^rank and alpha patterns: expected .* regular expression for it, found "k_proj\("; name the layers instead$/,
+  ],
 ] as const) {
   shapes(`the rank pattern ${JSON.stringify(rankPattern)} is refused`, async () => {
     assert.match(await inputErrorOf(() => loraShapes(llama1b, { ...options(8), rankPattern })), found);
@@ -193,6 +196,19 @@ configuration("patterns match the end of a module's name, the first one wins, as
   assert.is(loraScale(patterned, 'model.layers.0.self_attn.q_proj'), 8);
   assert.is(loraScale(patterned, 'model.layers.0.self_attn.k_proj'), 2);
 });
+
+configuration(
+  'an expression of Python that means something else here changes no scale: it is refused',
+  async () => {
+    for (const key of ['q_proj\\Z', '\\Amodel.*q_proj', 'model.layers.\\d{,2}.self_attn.q_proj']) {
+      const patterned = { ...options(8), alphaPattern: { [key]: 32 } };
+      assert.match(
+        await inputErrorOf(() => loraScale(patterned, 'model.layers.0.self_attn.q_proj')),
+        /^rank and alpha patterns: expected .* regular expression for it, found ".*"; name the layers instead$/,
+      );
+    }
+  },
+);
 
 configuration('all-linear is all seven layers; names come in the order of the forward pass', () => {
   const all = 'q_proj k_proj v_proj o_proj gate_proj up_proj down_proj'.split(' ');
