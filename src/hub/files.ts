@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { COMPANIONS, NAMED_TEMPLATES } from '../formats/modelFolder.js';
 import { shardFiles } from '../formats/modelShards.js';
@@ -35,11 +35,22 @@ const FILES: Readonly<Record<ModelKind, Files>> = {
   },
 };
 
+/** A link to what is gone: a file that was there, and not one that a model does without. */
+const isBroken = (path: string): boolean =>
+  !existsSync(path) && lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+
+/** The first file of a folder that is a link to nothing. */
+export function brokenLink(kind: ModelKind, folder: string): string | undefined {
+  const { required, optional, weights, index } = FILES[kind];
+  const files = [...required, ...optional, weights ?? [], index ?? []].flat();
+  return files.find((file) => isBroken(join(folder, file)));
+}
+
 /** The first file that a folder lacks; undefined when it is complete. */
 export function missingFile(kind: ModelKind, folder: string): string | undefined {
-  const { required, weights, index } = FILES[kind];
+  const { required, optional, weights, index } = FILES[kind];
   const isMissing = (file: string) => !existsSync(join(folder, file));
-  const absent = required.find(isMissing);
+  const absent = required.find(isMissing) ?? optional.find((file) => isBroken(join(folder, file)));
   if (absent !== undefined || weights === undefined || !isMissing(weights)) return absent;
   if (index === undefined || isMissing(index)) return weights;
   return shardFiles(join(folder, index)).find(isMissing);

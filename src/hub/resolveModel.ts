@@ -10,7 +10,7 @@ import { HubClient } from './client.js';
 import { download, type RemoteFile } from './download.js';
 import { type HubEnvironment, hubEnvironment } from './environment.js';
 import { explained, type Wanted } from './explained.js';
-import { type ModelKind, missingFile, neededFiles, neededFolders } from './files.js';
+import { brokenLink, type ModelKind, missingFile, neededFiles, neededFolders } from './files.js';
 import { BadAnswer, type Delay } from './retry.js';
 
 export interface ResolveOptions {
@@ -43,8 +43,12 @@ export const repositoryOf = (text: string): string | undefined => HUB_NAME.exec(
 export async function resolveModel(text: string, options: ResolveOptions = {}): Promise<LocalModel> {
   const found = statSync(text, { throwIfNoEntry: false });
   if (found?.isDirectory()) {
-    const made = options.kind === 'adapter' ? 'adapter' : 'model';
-    return { folder: madeIn(text, made), commit: undefined };
+    const folder = madeIn(text, options.kind === 'adapter' ? 'adapter' : 'model');
+    const broken = brokenLink(options.kind ?? 'model', folder);
+    if (broken === undefined) return { folder, commit: undefined };
+    throw new InputError(
+      `${join(folder, broken)}: expected a file, found a link to nothing; put the file there, or take the link away`,
+    );
   }
   const [, name, revision = 'main'] = HUB_NAME.exec(text) ?? [];
   if (name === undefined || found) {

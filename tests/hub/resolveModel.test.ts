@@ -4,6 +4,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -123,6 +124,27 @@ resolving('an existing folder wins', () =>
     mkdirSync(folder, { recursive: true });
     assert.equal(await resolve(folder), { folder, commit: undefined });
     assert.is(hub.requests.length, 0);
+  }),
+);
+
+resolving('a link to nothing is no file that a model does without: fetched again, or refused', () =>
+  withHub(FILES, async ({ hub, repository, snapshot, resolve }) => {
+    await resolve();
+    const file = 'tokenizer_config.json';
+    rmSync(join(repository, 'blobs', blobName(file, FILES[file])));
+    assert.match(
+      await inputErrorOf(() => resolve(NAME, { offline: true })),
+      /HF_HUB_OFFLINE is set\), found no tokenizer_config\.json; /,
+    );
+    for (const kind of ['model', 'tokenizer'] as const) {
+      assert.is(
+        await inputErrorOf(() => resolve(snapshot, { kind })),
+        `${join(snapshot, file)}: expected a file, found a link to nothing; put the file there, or take the link away`,
+      );
+    }
+    assert.equal(await resolve(), { folder: snapshot, commit: hub.commit });
+    assert.ok(readFileSync(join(snapshot, file)).equals(FILES[file]));
+    assert.is((await resolve(snapshot)).folder, snapshot);
   }),
 );
 
