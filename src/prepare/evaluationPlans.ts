@@ -17,7 +17,7 @@ import { TASK_NAMES } from '../options/tasks.js';
 import type { TrainOptions } from '../options/train.js';
 import type { ProgressRecord } from '../records.js';
 import { hasHeldOutText } from './evaluates.js';
-import { prepareTasks } from './evaluationTasks.js';
+import { prepareTasks, tellCuts } from './evaluationTasks.js';
 
 /** What evaluations of a run ask the student, beside the loss. */
 export interface EvaluationPlans {
@@ -92,7 +92,10 @@ async function heldOutPlan(
     if (!(item instanceof BadDocument)) answers.push(answersOf(item)!);
   }
   const { maxPositions, slidingWindow = maxPositions } = student.config;
-  return planHeldOut(answers, tokenizer, { positions: Math.min(maxPositions, slidingWindow), maxTokens });
+  const positions = Math.min(maxPositions, slidingWindow);
+  const plan = planHeldOut(answers, tokenizer, { positions, maxTokens });
+  tellCuts(plan, positions);
+  return plan;
 }
 
 const tooFewHeldOut = (found: number, wanted: number): string =>

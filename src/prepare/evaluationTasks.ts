@@ -1,10 +1,11 @@
 import { InputError } from '../base/errors.js';
+import { warnOnce } from '../base/warnings.js';
 import { readChatTemplate } from '../data/chat/source.js';
 import { type Bos, createEncodePrompt } from '../data/encoding.js';
 import { sharedTokenizer } from '../data/tokenizer/shared.js';
 import type { Tokenizer } from '../data/tokenizer.js';
 import { taskEncoder } from '../evaluation/tasks/encodePair.js';
-import { planTask, type TaskPlan, type TaskRequest } from '../evaluation/tasks/planTask.js';
+import { isChoicePlan, planTask, type TaskPlan, type TaskRequest } from '../evaluation/tasks/planTask.js';
 import { TASKS } from '../evaluation/tasks/registry.js';
 import type { MeetingSetting } from '../evaluation/tasks/task.js';
 import { taskData } from '../evaluation/tasks/taskData.js';
@@ -57,9 +58,22 @@ export async function prepareTasks(
           `found ${plan.longest}; lower --shots`,
       );
     }
+    tellCuts(plan, positions);
     plans.push(plan);
   }
   return plans;
+}
+
+/** Results are of fewer examples than they say, or of half a question. @param positions that there are to read */
+export function tellCuts(plan: TaskPlan, positions: number): void {
+  const { task, shots, cut, parts } = plan;
+  if (cut === 0) return;
+  const items = parts.reduce((sum, part) => sum + part.items.length, 0);
+  const beside = isChoicePlan(plan) ? '' : ` beside --max-tokens ${plan.maxTokens}`;
+  warnOnce(
+    `${task.name}: ${cut} of ${items} items do not fit into the model's ${positions} positions${beside}: their beginning is ` +
+      `not read${shots > 0 ? '; lower --shots' : ''}`,
+  );
 }
 
 /** Loads the chat template where queries are asked with one alone. */

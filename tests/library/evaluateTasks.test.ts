@@ -102,6 +102,21 @@ tests('log-likelihoods are those of the logits; more text than positions is cut 
   assert.is(cut >= 4, true);
 });
 
+tests('what does not fit into the model is told, with how much of it', async () => {
+  const warnings: string[] = [];
+  const listen = ({ message }: Error) => warnings.push(message);
+  process.on('warning', listen);
+  await evaluate({ ...common, tasks: ['winogrande', 'gsm8k', 'qmsum'], maxTokens: 110 });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  process.off('warning', listen);
+  const cut =
+    "items do not fit into the model's 128 positions beside --max-tokens 110: their beginning is not read";
+  assert.equal(
+    warnings.filter((text) => text.includes('positions')),
+    [`gsm8k: 2 of 2 ${cut}; lower --shots`, `qmsum: 1 of 1 ${cut}`],
+  );
+});
+
 tests('text and tasks together, each as it is alone', async () => {
   const text = { model, threads: 2, perplexity: fixture.text, sequence: 16 };
   const tasks = { ...common, tasks: ['winogrande' as const] };

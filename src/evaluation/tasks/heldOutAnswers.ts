@@ -66,7 +66,8 @@ export function planHeldOut(
 ): WrittenPlan {
   const items = answers.map(({ prompt, target }): PlannedAnswer => {
     const item: WrittenItem = { record: null, example: '', context: '', target };
-    return { item, shown: [], prompt: cutToWrite(prompt, positions, maxTokens) };
+    const kept = cutToWrite(prompt, positions, maxTokens);
+    return { item, shown: [], isCut: kept.length < prompt.length, prompt: kept };
   });
   const part = { name: 'generate', items: items.map(({ item }) => item), pool: [], preamble: '' };
   return {
@@ -76,5 +77,6 @@ export function planHeldOut(
     stop: endingsOf(answers, tokenizer),
     parts: [{ part: { ...part, draw: 'first' }, items }],
     longest: items.reduce((most, { prompt }) => Math.max(most, prompt.length), 0) + maxTokens - 1,
+    cut: items.filter(({ isCut }) => isCut).length,
   };
 }

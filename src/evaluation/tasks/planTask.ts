@@ -23,6 +23,8 @@ interface PlannedItem<I extends Item> {
   readonly item: I;
   /** Places of its examples in the pool. */
   readonly shown: readonly number[];
+  /** Whether the model has no room for its beginning. */
+  readonly isCut: boolean;
 }
 
 export interface PlannedChoice extends PlannedItem<ChoiceItem> {
@@ -45,6 +47,8 @@ interface Plan {
   readonly shots: number;
   /** Slots of the longest text that the model will read. */
   readonly longest: number;
+  /** Items that are cut. */
+  readonly cut: number;
 }
 
 export interface ChoicePlan extends Plan {
@@ -83,13 +87,18 @@ export function planTask(
         planChoice(item, shown, part, encoder, request.positions),
       ),
     );
-    return { task, shots, parts: planned, longest: longestOf(planned, longestRequest) };
+    return {
+      ...{ task, shots, parts: planned },
+      longest: longestOf(planned, longestRequest),
+      cut: cutAmong(planned),
+    };
   }
   const maxTokens = request.maxTokens ?? task.maxTokens;
   const planned = (parts as readonly Part<WrittenItem>[]).map((part) =>
     planPart(part, shots, request, (item, shown) => {
       const ids = item.prompt ?? encoder.encode(promptOf(part, shown) + item.context);
-      return { item, shown, prompt: cutToWrite(ids, request.positions, maxTokens) };
+      const prompt = cutToWrite(ids, request.positions, maxTokens);
+      return { item, shown, isCut: prompt.length < ids.length, prompt };
     }),
   );
   return {
@@ -99,6 +108,7 @@ export function planTask(
     stop: [...new Set([...task.stop, ...encoder.endOfText])],
     parts: planned,
     longest: longestOf(planned, ({ prompt }) => prompt.length + maxTokens - 1),
+    cut: cutAmong(planned),
   };
 }
 
@@ -134,7 +144,7 @@ export const promptOf = <I extends Item>({ preamble, pool }: Part<I>, shown: rea
 /** Of each request of an item its two texts, context and continuation. */
 export function argumentsOf(
   part: Part<ChoiceItem>,
-  { item: { contexts, choices }, shown }: PlannedItem<ChoiceItem>,
+  { item: { contexts, choices }, shown }: Pick<PlannedItem<ChoiceItem>, 'item' | 'shown'>,
 ): [context: string, continuation: string][] {
   const prompt = promptOf(part, shown);
   const count = Math.max(contexts.length, choices.length);
@@ -149,11 +159,16 @@ function planChoice(
   encoder: TaskEncoder,
   positions: number,
 ): PlannedChoice {
-  const pairs = argumentsOf(part, { item, shown }).map(([context, continuation]) =>
-    cutToScore(encoder.pair(context, continuation), positions),
+  const whole = argumentsOf(part, { item, shown }).map(([context, continuation]) =>
+    encoder.pair(context, continuation),
   );
-  return { item, shown, ...grouped(pairs) };
+  const pairs = whole.map((pair) => cutToScore(pair, positions));
+  const isCut = pairs.some(({ context }, i) => context.length < whole[i]!.context.length);
+  return { item, shown, isCut, ...grouped(pairs) };
 }
+
+const cutAmong = <I extends Item>(parts: readonly PlannedPart<I, PlannedItem<I>>[]): number =>
+  parts.reduce((sum, { items }) => sum + items.filter(({ isCut }) => isCut).length, 0);
 
 /** Contexts of choices that are cut differ in where they begin. */
 function grouped(pairs: readonly EncodedPair[]): Pick<PlannedChoice, 'groups' | 'requests'> {

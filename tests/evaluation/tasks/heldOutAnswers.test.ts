@@ -59,6 +59,8 @@ test('a plan stops at what ends answers, cuts prompts from the left, and crosses
     [3, 3],
   );
   assert.is(plan.longest, 11);
+  assert.is(plan.cut, 2);
+  assert.is(planHeldOut(answers, tokenizer, { positions: 99, maxTokens: 9 }).cut, 0);
   const copy = received(structuredClone(sent(plan)));
   assert.is(copy.task, heldOutAnswers);
   assert.equal(copy.parts, plan.parts);
