@@ -87,7 +87,7 @@ async function evaluated(options: Options, hooks: EvaluateHooks): Promise<Result
   if (samples !== undefined) checkSamplesFile(samples);
   const { onDownload, signal } = hooks;
   const { folder } = await resolveModel(options.model, { onProgress: onDownload, signal });
-  const plans = tasks && (await prepareTasks(folder, { ...options, tasks }));
+  const plans = tasks && (await prepareTasks(folder, { ...options, tasks, signal }));
   const found = { ...options, folder };
   const ofText = text && (await scoreText(found, text, hooks));
   const open: OpenModel = (room) => openModel(found, { sequence: 1, ...room }, hooks);

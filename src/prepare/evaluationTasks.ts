@@ -35,7 +35,8 @@ interface TaskSetting {
  * @param folder of the model
  * @param config of the model (default: as in its folder)
  * @param onTask told of each task before its data is read
- * @throws InputError when data is missing or wrong, or does not fit the model; RunError when the Hub fails
+ * @throws InputError when data is missing or wrong, or does not fit the model; RunError when the Hub fails, or the
+ * signal says stop
  */
 export async function prepareTasks(
   folder: string,
@@ -51,7 +52,7 @@ export async function prepareTasks(
   for (const name of options.tasks) {
     onTask?.(name);
     const task = TASKS[name];
-    const plan = planTask(task, await task.read(data, meetings), encoder, { ...options, positions });
+    const plan = await planTask(task, await task.read(data, meetings), encoder, { ...options, positions });
     if (slidingWindow !== undefined && plan.longest > slidingWindow) {
       throw new InputError(
         `${name}: expected prompts of at most ${slidingWindow} tokens, the attention window of ${folder}, ` +

@@ -1,4 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InputError } from '../../base/errors.js';
+import { throwIfStopped } from '../../base/stopping.js';
 import { cutToScore, cutToWrite } from './contextCut.js';
 import type { EncodedPair, TaskEncoder } from './encodePair.js';
 import { drawExamples } from './fewShot.js';
@@ -16,6 +18,7 @@ export interface TaskRequest {
   readonly maxTokens: number | undefined;
   /** Of the model. */
   readonly positions: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** An item, and what its model will read. */
@@ -72,21 +75,22 @@ export const isChoicePlan = (plan: TaskPlan): plan is ChoicePlan => plan.task.ki
 /**
  * Encodes every item of a task with its examples, before a model is loaded.
  * @param parts what `task.read` gave
- * @throws InputError naming the item, when it can't be shown to the model
+ * @throws InputError naming the item, when it can't be shown to the model; RunError when the signal says stop
  */
-export function planTask(
+export async function planTask(
   task: Task,
   parts: readonly Part[],
   encoder: TaskEncoder,
   request: TaskRequest,
-): TaskPlan {
+): Promise<TaskPlan> {
   const shots = task.isFixed ? task.shots : (request.shots ?? task.shots);
   if (task.kind === 'choice') {
-    const planned = (parts as readonly Part<ChoiceItem>[]).map((part) =>
-      planPart(part, shots, request, (item, shown) =>
-        planChoice(item, shown, part, encoder, request.positions),
-      ),
-    );
+    const planned: PlannedPart<ChoiceItem, PlannedChoice>[] = [];
+    for (const part of parts as readonly Part<ChoiceItem>[]) {
+      const plan = (item: ChoiceItem, shown: readonly number[]) =>
+        planChoice(item, shown, part, encoder, request.positions);
+      planned.push(await planPart(part, shots, request, plan));
+    }
     return {
       ...{ task, shots, parts: planned },
       longest: longestOf(planned, longestRequest),
@@ -94,13 +98,15 @@ export function planTask(
     };
   }
   const maxTokens = request.maxTokens ?? task.maxTokens;
-  const planned = (parts as readonly Part<WrittenItem>[]).map((part) =>
-    planPart(part, shots, request, (item, shown) => {
+  const planned: PlannedPart<WrittenItem, PlannedAnswer>[] = [];
+  for (const part of parts as readonly Part<WrittenItem>[]) {
+    const plan = (item: WrittenItem, shown: readonly number[]): PlannedAnswer => {
       const ids = item.prompt ?? encoder.encode(promptOf(part, shown) + item.context);
       const prompt = cutToWrite(ids, request.positions, maxTokens);
       return { item, shown, isCut: prompt.length < ids.length, prompt };
-    }),
-  );
+    };
+    planned.push(await planPart(part, shots, request, plan));
+  }
   return {
     task,
     shots,
@@ -112,22 +118,26 @@ export function planTask(
   };
 }
 
-function planPart<I extends Item, P extends PlannedItem<I>>(
+async function planPart<I extends Item, P extends PlannedItem<I>>(
   part: Part<I>,
   shots: number,
-  { limit }: TaskRequest,
+  { limit, signal }: TaskRequest,
   plan: (item: I, shown: readonly number[]) => P,
-): PlannedPart<I, P> {
+): Promise<PlannedPart<I, P>> {
   const examples = drawExamples(part, shots, countOf(part.items.length, limit));
-  const items = examples.map((shown, i) => {
+  const items: P[] = [];
+  for (const [i, shown] of examples.entries()) {
+    // A whole task takes many seconds, and a signal arrives between turns alone.
+    await nextTurn();
+    throwIfStopped(signal, 'read all items of the tasks');
     try {
-      return plan(part.items[i]!, shown);
+      items.push(plan(part.items[i]!, shown));
     } catch (error) {
       throw error instanceof InputError && !error.message.startsWith('--')
         ? new InputError(`${part.name}, item ${i}: ${error.message}`)
         : error;
     }
-  });
+  }
   return { part, items };
 }
 

@@ -92,7 +92,7 @@ export async function plansOf(
   const plans: TaskPlan[] = [];
   for (const { task, shots, limit, maxTokens } of settings) {
     const parts = await TASKS[task].read(taskData(folder), NO_MEETINGS);
-    plans.push(planTask(TASKS[task], parts, encoder, { shots, limit, maxTokens, positions }));
+    plans.push(await planTask(TASKS[task], parts, encoder, { shots, limit, maxTokens, positions }));
   }
   return plans;
 }

@@ -61,12 +61,12 @@ tests('general queries, and how much is read, as --qmsum says', async () => {
 });
 
 tests('is scored by ROUGE, with means and standard errors', async () => {
-  const plan = planTask(
+  const plan = (await planTask(
     qmsum,
     [{ name: 'qmsum', items: await itemsOf(withMeetings()), pool: [], draw: 'first', preamble: '' }],
     taskEncoder(tokenizer, 'auto'),
     { shots: 5, limit: undefined, maxTokens: 20, positions: 512 },
-  ) as WrittenPlan;
+  )) as WrittenPlan;
   assert.is(plan.shots, 0, 'whatever is asked for');
   const texts = [' It is at noon.', ' and no tea', ''];
   const generator = {

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { RunError } from '#src/base/errors.js';
 import { loadTokenizer } from '#src/data/tokenizer.js';
 import { aggregate, pooled } from '#src/evaluation/tasks/aggregate.js';
 import { cutToScore, cutToWrite } from '#src/evaluation/tasks/contextCut.js';
@@ -8,7 +9,7 @@ import { drawExamples } from '#src/evaluation/tasks/fewShot.js';
 import type { ChoiceItem, Draw, Part } from '#src/evaluation/tasks/item.js';
 import { accuracy, normedAccuracy, rightProbability } from '#src/evaluation/tasks/multipleChoice.js';
 import { flexibleExtract, isSameAnswer, strictMatch } from '#src/evaluation/tasks/numberAnswers.js';
-import { type ChoicePlan, planTask } from '#src/evaluation/tasks/planTask.js';
+import { type ChoicePlan, planTask, type TaskRequest } from '#src/evaluation/tasks/planTask.js';
 import { TASKS } from '#src/evaluation/tasks/registry.js';
 import { cutAtStops, type ScoredGroup } from '#src/evaluation/tasks/scorer.js';
 import { makeFixture } from '../../fixtures.js';
@@ -113,31 +114,51 @@ tests('examples: others are never the item itself, the first ones are always the
 });
 
 const request = { shots: 0, limit: undefined, maxTokens: undefined, positions: 128 };
-const planned = (part: Part<ChoiceItem>, changes: { limit?: number | undefined; positions?: number } = {}) =>
+const planned = (part: Part<ChoiceItem>, changes: Partial<TaskRequest> = {}): Promise<ChoicePlan> =>
   planTask(TASKS.arc_challenge, [part], taskEncoder(tokenizer, 'auto'), {
     ...request,
     ...changes,
-  }) as ChoicePlan;
+  }) as Promise<ChoicePlan>;
 
-tests('a limit is a number of items, or a share rounded up', () => {
-  const count = (limit: number | undefined) => planned(partOf('first'), { limit }).parts[0]!.items.length;
-  assert.equal([undefined, 1, 4, 100, 0.001, 0.5, 0.99].map(count), [9, 1, 4, 9, 1, 5, 9]);
+tests('a limit is a number of items, or a share rounded up', async () => {
+  const count = async (limit: number | undefined) =>
+    (await planned(partOf('first'), { limit })).parts[0]!.items.length;
+  const counts = await Promise.all([undefined, 1, 4, 100, 0.001, 0.5, 0.99].map(count));
+  assert.equal(counts, [9, 1, 4, 9, 1, 5, 9]);
 });
 
-tests('choices share a context until it is cut differently for each', () => {
+tests('choices share a context until it is cut differently for each', async () => {
   const part: Part<ChoiceItem> = { ...partOf('first', 0), items: [item('the cat sat')] };
-  const [whole] = planned(part).parts[0]!.items;
+  const [whole] = (await planned(part)).parts[0]!.items;
   assert.is(whole!.groups.length, 1);
   assert.equal(whole!.requests, [
     [0, 0],
     [0, 1],
   ]);
-  const plan = planned(part, { positions: 3 });
+  const plan = await planned(part, { positions: 3 });
   const [cut] = plan.parts[0]!.items;
   assert.is(plan.longest, 3);
   for (const { context, continuations } of cut!.groups) {
     for (const { length } of continuations) assert.is(context.length + length, 4);
   }
+});
+
+tests('a signal stops between any two items, however many there are', async () => {
+  const stop = new AbortController();
+  const part = { ...partOf('first', 0), items: Array.from({ length: 1000 }, () => item('the cat sat')) };
+  let read = 0;
+  const items = part.items.map((one) => ({
+    ...one,
+    get contexts() {
+      read++;
+      return one.contexts;
+    },
+  }));
+  setImmediate(() => stop.abort());
+  const error = await planned({ ...part, items }, { signal: stop.signal }).catch((reason) => reason);
+  assert.instance(error, RunError);
+  assert.match(error.message, 'expected to read all items of the tasks, found a signal to stop');
+  assert.ok(read < 50, `${read} items were read`);
 });
 
 tests('an item that cannot be asked is named', async () => {
