@@ -12,6 +12,12 @@ export const BLOCK: i32 = 32;
 export const stepOf = (row: i32): usize => <usize>(row & ~7) << 3;
 
 /**
+ * Sums of squares below are 0: of weights in f32, whose norm is at least 2^-149, nothing is lost, and where squares lose
+ * their last digits a reflector would not be orthogonal.
+ */
+const NOTHING: f64 = 2.0 ** -900;
+
+/**
  * Makes the reflector that leaves zeros below row `row` of the column `x`, whose rows end at `to`: v is what lies at `v`
  * from the step of `row` on, and below `row` in x, where beta is in row `row`. @returns tau
  */
@@ -22,7 +28,10 @@ export function reflect(x: usize, row: i32, to: usize, v: usize): f64 {
   memory.copy(v + at + 8, x + at + 8, to - at - 8);
   const rest = dot(v, v, from, to);
   store<f64>(v + at, 1);
-  if (rest == 0) return 0;
+  if (rest < NOTHING) {
+    memory.fill(x + at + 8, 0, to - at - 8);
+    return 0;
+  }
   const norm = sqrt(alpha * alpha + rest);
   const beta = alpha > 0 ? -norm : norm;
   const scale = 1 / (alpha - beta);

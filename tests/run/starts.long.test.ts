@@ -14,7 +14,7 @@ import { type Outcome, outcomeOf, recordsOf } from './outcome.js';
 
 const useCache = (folder: string) => {
   process.env.RIVULET_CACHE = folder;
-  return join(folder, 'starts', '1');
+  return join(folder, 'starts', '2');
 };
 const kept = useCache(temporaryFolder('starts-cache'));
 
@@ -140,7 +140,7 @@ runs('a cache that can not be written costs time, nothing else', async () => {
   same(await outcomeOf({ ...base, init: 'pissa' }), pissa);
   process.off('warning', listen);
   assert.equal(lines, [
-    `${join(file, 'starts/1')}: expected a folder to keep singular vectors in, found ENOTDIR; the next run finds them again`,
+    `${join(file, 'starts/2')}: expected a folder to keep singular vectors in, found ENOTDIR; the next run finds them again`,
   ]);
   process.env.RIVULET_CACHE = join(kept, '../..');
 });

@@ -171,7 +171,7 @@ test('layers that have not changed have a norm and no direction; where none has,
 test('singular vectors are kept, and other numbers of threads have the same bits', async () => {
   const folder = await written(factors(7, 0.2));
   const [one] = await adapterChanges(files, lora, [folder], 1, quiet);
-  const kept = readdirSync(join(cache, 'starts', '1')).length;
+  const kept = readdirSync(join(cache, 'starts', '2')).length;
   assert.is(kept, 2 * modules.length);
   process.env.RIVULET_CACHE = temporaryFolder('dynamics-fresh');
   const [fresh] = await adapterChanges(files, lora, [folder], 2, quiet);

@@ -92,6 +92,12 @@ function countFrom(squares: Float64Array, x: number): number {
 /** Of the residuals of a vector over the largest singular value, in units of EPSILON sqrt(n). */
 const RESIDUAL = 8;
 const MOST_ITERATIONS = 12;
+/**
+ * Iterations after which the shift goes aside, so far in units of EPSILON of the largest value: at the very value, rounding may have
+ * one vector of a cluster grow 1e16 times faster than the others, which are then nothing beside it.
+ */
+const PATIENCE = 4;
+const ASIDE = 2;
 /** A vector that keeps less than this of its length has to be projected once more. */
 const KEPT = 0.7;
 /** What is left of a vector in the span of those before it. */
@@ -122,6 +128,7 @@ class InverseIteration {
     this.#solver.factor(value);
     const enough = RESIDUAL * EPSILON * Math.sqrt(n) * this.#bound;
     for (let i = 0; i < MOST_ITERATIONS; i++) {
+      if (i === PATIENCE) this.#solver.factor(value + ASIDE * EPSILON * this.#bound);
       this.#solver.solve(v, u);
       normalise(v, this.right, draw);
       normalise(u, this.left, draw);

@@ -45,7 +45,7 @@ export function keptCount(rank: number, most: number): number {
 }
 
 /** Raised when the numbers would be other ones: files of before are not looked for. */
-const FORM = 1;
+const FORM = 2;
 
 export function keptFile({ hash, dtype, shape, end, count }: Kept): string {
   const name = `${hash}-${dtype}-${shape.join('x')}-${end}-${count}.safetensors`;

@@ -114,6 +114,13 @@ const STRANGE: Record<string, Matrix> = {
     30,
     (i, j) => (random(i * 30 + j) / 2 ** 31 - 1) * 10 ** (15 - i / 2),
   ),
+  'rows that each are 1e-5 of the one before': matrixOf(
+    10,
+    10,
+    (i, j) => (random(i * 10 + j) / 2 ** 31 - 1) * 10 ** (-5 * i),
+  ),
+  'whole numbers of rank 1': matrixOf(64, 64, (i, j) => (i % 3) * (j % 5)),
+  'a matrix of rank 1': matrixOf(13, 39, (i, j) => ((i % 7) - 2) * ((j % 4) - 1)),
   'largest numbers': matrixOf(12, 12, (i, j) => (random(i * 12 + j) / 2 ** 31 - 1) * 3e38),
   'smallest numbers': matrixOf(
     12,
