@@ -8,7 +8,7 @@ export const DATA_OPTIONS = {
   data: {
     group: 'data',
     value: 'PATH',
-    schema: z.array(text).min(1, 'expected at least one path'),
+    schema: z.array(text, 'expected a list of paths').min(1, 'expected at least one path'),
     many: true,
     help:
       'text to train on: .txt, .jsonl, .ndjson, .json, .csv, .tsv or .parquet, each also with .gz or .zst, or token shards; a file, ' +

@@ -25,14 +25,18 @@ type Optional<T extends OptionTable> = {
   [K in keyof T]: T[K] extends { default: unknown } ? K : undefined extends Output<T[K]> ? K : never;
 }[keyof T];
 
-/** Of a map whose parts have defaults, those that a caller gives. */
-export type InPart<T> = T extends QmsumOptions ? Partial<T> : T;
+/** What a caller gives for a value: of a map whose parts have defaults some of them, of a list one that need not change. */
+export type InPart<T> = T extends QmsumOptions
+  ? Partial<T>
+  : T extends readonly (infer E)[]
+    ? readonly E[]
+    : T;
 
 type InParts<T> = { [K in keyof T]: InPart<T[K]> };
 
 /** What a caller gives: options with a default may be left out. */
 export type Given<T extends OptionTable> = Partial<InParts<Pick<Resolved<T>, Optional<T>>>> &
-  Omit<Resolved<T>, Optional<T>>;
+  InParts<Omit<Resolved<T>, Optional<T>>>;
 /** `loraAlpha` -> `--lora-alpha`. */
 export const flagOf = (name: string): string =>
   `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -27,6 +27,15 @@ test('train', async () => {
   await Promise.all([first.finished, second.finished]);
 });
 
+test('lists and options that nobody may change', async () => {
+  const data = [fixture.text, fixture.jsonl] as const;
+  const { student } = fixture;
+  const options = Object.freeze({ ...PLACE, student, data, batch: 2, sequence: 16, steps: 2, dryRun: true });
+  const run = train(options);
+  assert.equal((await run.prepared).options.data, [...data]);
+  await run.finished;
+});
+
 test('study', async () => {
   const asked = { config: join(fixture.folder, 'no-1.yaml'), out: join(fixture.folder, 'study') };
   const first = study(asked);

@@ -41,6 +41,7 @@ const wrongInputs: Record<string, [change: Record<string, unknown>, message: Reg
     /^nowhere: expected a model's folder, or owner\/name .*, found neither/,
   ],
   'data that is not there': [{ data: ['nowhere.txt'] }, /^nowhere\.txt: expected a text file, found nothing/],
+  'data that is no list': [{ data: 'text.txt' }, /^--data: expected a list of paths, found text\.txt$/],
   'no data': [{ data: [] }, /^--data: expected at least one path/],
   'an unknown option': [
     { learningRate: 1, warmpu: 3 },
