@@ -56,6 +56,7 @@ export interface Run {
 /**
  * Trains a LoRA adapter: the library form of `node dist/train.js`, with the same options in camelCase.
  * Errors reach `metrics$` and `finished` alike: handle them at one of them, or at both.
+ * Relative paths follow the working directory, which must not change before `finished`: checkpoints would go elsewhere.
  * @param world ranks that share the run's batches, see `joinWorld` (default: none); the first of them writes and tells
  */
 export function train(options: TrainInput, world: World = ALONE): Run {
