@@ -111,7 +111,7 @@ test('evaluate scores what is learned of a completion, and refuses what it canno
   );
   assert.match(
     await refused(Buffer.from('the cat sat', 'utf16le'), 'u.txt'),
-    /u\.txt: expected UTF-8, found .*UTF-16/,
+    /u\.txt: line 1, byte 1: expected UTF-8, found .*UTF-16/,
   );
   assert.match(await refused('', 'empty.txt'), /expected text with a token to predict, found none/);
 });
