@@ -1,8 +1,11 @@
+import { DivergedError } from '../base/errors.js';
 import type { LossScaleState } from '../messages.js';
 
 const FIRST_SCALE = 2 ** 6;
 /** Gradients are sums over tokens, each of order 1 at the logits: more than this no gradient needs. */
 const LARGEST_SCALE = 2 ** 14;
+/** An overflow at this scale is of a gradient above 6e7, or of one that is no number at any scale. */
+const SMALLEST_SCALE = 2 ** -10;
 /** Batches without an overflow after which twice the scale is tried (as torch.amp.GradScaler, but sooner). */
 const GROWTH_INTERVAL = 500;
 
@@ -30,9 +33,19 @@ export class LossScale {
     return this.#state.skipped;
   }
 
-  /** Counts a batch. @param overflowed its gradient is not finite */
+  /**
+   * Counts a batch.
+   * @param overflowed its gradient is not finite
+   * @throws DivergedError when it is so at the smallest scale: without that, every later batch would be skipped as well
+   */
   count(overflowed: boolean): void {
     const { scale, steady, skipped } = this.#state;
+    if (overflowed && scale <= SMALLEST_SCALE) {
+      throw new DivergedError(
+        `expected a finite gradient, found one that is not at the smallest loss scale, ${scale}, after ${skipped} ` +
+          'skipped batches; lower --lr, or use --kernels f32',
+      );
+    }
     if (overflowed) this.#state = { scale: scale / 2, steady: 0, skipped: skipped + 1 };
     else if (steady + 1 < GROWTH_INTERVAL || scale >= LARGEST_SCALE)
       this.#state = { scale, steady: steady + 1, skipped };

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { DivergedError } from '#src/base/errors.js';
 import { LossScale } from '#src/training/lossScale.js';
 
 const count = (scale: LossScale, batches: number, overflowed = false) => {
@@ -26,6 +27,20 @@ test('an overflow halves it, is counted, and starts the wait anew', () => {
   assert.is(scale.value, 32);
   count(scale, 1);
   assert.is(scale.value, 64);
+});
+
+test('gradients that overflow at every scale end the run instead of skipping batches for ever', () => {
+  const scale = new LossScale();
+  count(scale, 16, true);
+  assert.is(scale.value, 2 ** -10);
+  assert.throws(
+    () => count(scale, 1, true),
+    (error: Error) =>
+      error instanceof DivergedError && /smallest loss scale.* after 16 skipped.*--lr/.test(error.message),
+  );
+  assert.equal(scale.state, { scale: 2 ** -10, steady: 0, skipped: 16 });
+  count(scale, 500);
+  assert.is(scale.value, 2 ** -9);
 });
 
 test('it goes on from its state', () => {
