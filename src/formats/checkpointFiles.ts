@@ -25,9 +25,13 @@ import { systemCode } from './json.js';
 const UNFINISHED = /^\..+\.unfinished$/;
 const CHECKPOINT = /^step-(\d{8,})$/;
 
+/** UTF-16 units of a name that a hidden one begins with: 3 bytes each at most, of the 255 that file systems allow. */
+const LONGEST_NAME = 60;
+
 /** Another thread, or another machine, may be writing the same at the same time. */
 function unfinishedPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.unfinished`);
+  const name = basename(path).slice(0, LONGEST_NAME);
+  return join(dirname(path), `.${name}.${randomBytes(6).toString('hex')}.unfinished`);
 }
 
 /**

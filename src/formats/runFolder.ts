@@ -157,7 +157,8 @@ async function takeFresh(): Promise<RunFolder> {
 
 /**
  * Checks, without writing, that a run can be in a folder, which need not exist.
- * @throws InputError when it is a file or below one, or another run uses it. @throws RunError when it may not be written to
+ * @throws InputError when it is a file or below one, no folder can have its name, or another run uses it.
+ * @throws RunError when it may not be written to
  */
 export async function checkRunFolder(folder: string): Promise<void> {
   let found = resolve(folder);
@@ -169,6 +170,14 @@ export async function checkRunFolder(folder: string): Promise<void> {
     accessSync(found, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw notWritable(found, error);
+  }
+  try {
+    lstatSync(folder, { throwIfNoEntry: false });
+  } catch (error) {
+    // A name that is too long, or links that go round in circles.
+    throw new InputError(
+      `--out: expected a folder to write to, found ${folder} (${systemCode(error)}); choose another`,
+    );
   }
 }
 

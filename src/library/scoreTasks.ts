@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { InputError, RunError } from '../base/errors.js';
 import { isChoicePlan, type TaskPlan } from '../evaluation/tasks/planTask.js';
@@ -99,7 +99,7 @@ class OpenedModel {
 /** @throws InputError when samples can't go to this path: asked before anything is computed */
 export function checkSamplesFile(path: string): void {
   const parent = dirname(resolve(path));
-  const [there, around] = [path, parent].map((name) => statSync(name, { throwIfNoEntry: false }));
+  const [there, around] = [path, parent].map((name) => statusOf(name, path));
   if (there?.isDirectory()) throw refused(path, 'a folder', 'name a file in it');
   // It would be replaced by a file.
   if (there && !there.isFile()) throw refused(path, 'a device', 'name another');
@@ -108,6 +108,15 @@ export function checkSamplesFile(path: string): void {
     accessSync(parent, constants.W_OK);
   } catch (error) {
     throw refused(path, systemCode(error), 'check the permissions of its folder');
+  }
+}
+
+/** @throws InputError for a name that no file can have, or links that go round in circles */
+function statusOf(name: string, path: string): Stats | undefined {
+  try {
+    return statSync(name, { throwIfNoEntry: false });
+  } catch (error) {
+    throw refused(path, systemCode(error), 'name another');
   }
 }
 

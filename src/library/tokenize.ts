@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { InputError } from '../base/errors.js';
 import { throwIfStopped, untilStopped } from '../base/stopping.js';
 import { readChatTemplate } from '../data/chat/source.js';
@@ -117,10 +117,11 @@ async function tokenizeAll(input: TokenizeInput, hooks: TokenizeHooks): Promise<
 }
 
 async function checkNew(out: string): Promise<void> {
-  if (existsSync(out)) {
+  await checkRunFolder(out);
+  // Not `existsSync`: a link to nothing can't be replaced by a folder either.
+  if (lstatSync(out, { throwIfNoEntry: false })) {
     throw new InputError(`--out: expected a folder that is not there yet, found ${out}; choose another`);
   }
-  await checkRunFolder(out);
 }
 
 async function readCorpus(

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +32,19 @@ test('a folder appears whole, under its name, with all it holds', async () => {
   });
   assert.equal(readdirSync(parent), ['step-00000100']);
   assert.is(text(join(target, 'nested', 'file')), 'x');
+});
+
+test('names may be as long as the file system allows', async () => {
+  const parent = temporaryFolder('publish');
+  for (const letter of ['a', '\u{20ac}', '\u{1f600}']) {
+    const name = letter.repeat(Math.floor(255 / Buffer.byteLength(letter)));
+    publishFile(join(parent, name), [Buffer.from('x')]);
+    assert.equal(readdirSync(parent), [name]);
+    rmSync(join(parent, name));
+    await publishFolder(join(parent, name), (folder) => writeFileSync(join(folder, 'file'), 'x'));
+    assert.equal(readdirSync(parent), [name]);
+    rmSync(join(parent, name), { recursive: true });
+  }
 });
 
 test('a writer that fails leaves nothing, and its own error', async () => {

@@ -189,6 +189,10 @@ tests('wrong inputs are one line, and write nothing', async () => {
       /^--samples .*: expected a file to write, found no folder .*\/a; make it first$/,
     ],
     [
+      { tasks, samples: join(folder, 'n'.repeat(256)) },
+      /^--samples .*n: expected a file to write, found ENAMETOOLONG; name another$/,
+    ],
+    [
       { tasks: undefined, samples: undefined, taskData: undefined, shots: undefined },
       /^--perplexity: expected PATH, found nothing; give text to score, or --tasks /,
     ],

@@ -353,6 +353,10 @@ const WRONG: Record<string, [change: Partial<MergeInput>, message: RegExp]> = {
     { out: emptyLink },
     /--out: expected a folder that can be replaced, found .* \(a link\)/,
   ],
+  'a name that no folder can have': [
+    { out: join(taken, 'n'.repeat(256)) },
+    /--out: expected a folder to write to, found .*n \(ENAMETOOLONG\); choose another/,
+  ],
   'a file as the parent': [{ out: join(taken, 'notes.txt', 'x') }, /--out: expected a folder, found a file/],
 };
 

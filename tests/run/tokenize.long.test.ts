@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError, RunError, type TrainInput, tokenize } from 'rivulet';
 import { suite } from 'uvu';
@@ -213,6 +213,10 @@ endings('a folder that is there is refused, and stays as it is', async () => {
   assert.equal(readdirSync(out), ['tokens-00000.safetensors']);
 });
 
+const [dangling, circle] = [join(fixture.folder, 'dangling'), join(fixture.folder, 'circle')];
+symlinkSync('nowhere', dangling);
+symlinkSync('circle', circle);
+
 const WRONG: Record<string, [args: string[], message: RegExp]> = {
   'no such model': [['--model', 'nowhere', '--data', small], /^error: nowhere: expected a model's folder, /],
   'no such text': [
@@ -226,6 +230,18 @@ const WRONG: Record<string, [args: string[], message: RegExp]> = {
   'a file as the parent of --out': [
     ['--model', model, '--data', small, '--out', `${small}/x`],
     /^error: --out: expected a folder, found a file/,
+  ],
+  'a name that no folder can have': [
+    ['--model', model, '--data', small, '--out', 'n'.repeat(256)],
+    /^error: --out: expected a folder to write to, found n+ \(ENAMETOOLONG\); choose another/,
+  ],
+  'a link to nothing': [
+    ['--model', model, '--data', small, '--out', dangling],
+    /^error: --out: expected a folder that is not there yet, found .*dangling; choose another/,
+  ],
+  'below links that go round in circles': [
+    ['--model', model, '--data', small, '--out', join(circle, 'x')],
+    /^error: --out: expected a folder to write to, found .*circle\/x \(ELOOP\); choose another/,
   ],
 };
 
